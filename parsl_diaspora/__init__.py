@@ -1,0 +1,61 @@
+"""Resilience for Parsl programs, driven by events.
+
+    import parsl
+    from parsl_diaspora import resilient
+
+    parsl.load(resilient(config))
+
+Importing this package is cheap: each public name is loaded when it is first used, so a worker that needs
+only the runner pays for nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from parsl_diaspora.configure import resilient
+    from parsl_diaspora.errors import DiasporaError, NonRetryable
+    from parsl_diaspora.fabric import open_fabric
+    from parsl_diaspora.monitoring.task import current_task
+    from parsl_diaspora.recovery.options import resilience
+    from parsl_diaspora.settings import Settings
+
+__version__ = "0.1.0.dev0"
+
+_HOMES = {
+    "DiasporaError": "parsl_diaspora.errors",
+    "NonRetryable": "parsl_diaspora.errors",
+    "Settings": "parsl_diaspora.settings",
+    "current_task": "parsl_diaspora.monitoring.task",
+    "open_fabric": "parsl_diaspora.fabric",
+    "resilience": "parsl_diaspora.recovery.options",
+    "resilient": "parsl_diaspora.configure",
+}
+
+__all__ = [
+    "DiasporaError",
+    "NonRetryable",
+    "Settings",
+    "current_task",
+    "open_fabric",
+    "resilience",
+    "resilient",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home module on first use."""
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message) from None
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,119 @@
+"""``resilient(config)``: the one line that makes a Parsl program resilient."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+from typing import Any
+
+from parsl.config import Config
+from parsl.dataflow.memoization import BasicMemoizer
+from parsl.executors import HighThroughputExecutor
+from parsl.executors.base import ParslExecutor
+from parsl.jobs.error_handlers import noop_error_handler, simple_error_handler
+
+from parsl_diaspora.errors import ConfigurationError
+from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
+from parsl_diaspora.fabric import open_fabric
+from parsl_diaspora.monitoring.hub import ListeningHub
+from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
+from parsl_diaspora.monitoring.retries import RetryHandler
+from parsl_diaspora.monitoring.session import Session
+from parsl_diaspora.settings import Settings
+
+
+def resilient(
+    config: Config, settings: Settings | str | os.PathLike[str] | None = None, **overrides: Any
+) -> Config:
+    """A new Parsl configuration that does what the given one does, and survives.
+
+    Stock `HighThroughputExecutor` instances become `ResilientHighThroughputExecutor` with the same
+    arguments; the program's retry handler, memoizer and monitoring hub go on working inside ours. The given
+    configuration is left as it was, but like any Parsl configuration its parts can be loaded only once.
+
+    Args:
+        config: the program's configuration.
+        settings: settings, or the path of a YAML file with them. By default they come from the environment.
+        **overrides: any field of `Settings`.
+
+    Raises:
+        ConfigurationError: ``config`` is no Parsl configuration, or is resilient already.
+        SettingsError: a setting is unknown or does not fit.
+        FabricError: the event fabric cannot be opened.
+
+    Example:
+        >>> from parsl.executors import HighThroughputExecutor
+        >>> config = resilient(Config(executors=[HighThroughputExecutor(label="cpu")]), max_tries=8)
+        >>> type(config.executors[0]).__name__
+        'ResilientHighThroughputExecutor'
+    """
+    _check_config(config)
+    chosen = _settings(settings, overrides)
+    chosen = _checked_fabric(chosen)
+    session = Session(chosen, config.retries, tuple(executor.label for executor in config.executors))
+    arguments = _arguments(Config, config)
+    arguments.update(
+        executors=[_upgraded(executor, session) for executor in config.executors],
+        memoizer=LifecycleMemoizer(config.memoizer or BasicMemoizer(), session),
+        retry_handler=RetryHandler(session, config.retry_handler),
+        monitoring=ListeningHub(config.monitoring, session) if config.monitoring is not None else None,
+    )
+    return Config(**arguments)
+
+
+def _check_config(config: Any) -> None:
+    if not isinstance(config, Config):
+        hint = "Give the parsl.Config that the program would have loaded."
+        raise ConfigurationError(
+            f"resilient() takes a parsl.Config, not a {type(config).__name__}.", hint=hint
+        )
+    if isinstance(config.memoizer, LifecycleMemoizer):
+        raise ConfigurationError("This configuration is resilient already.", hint="Call resilient() once.")
+
+
+def _settings(settings: Any, overrides: dict[str, Any]) -> Settings:
+    if settings is None:
+        chosen = Settings.from_environment()
+    elif isinstance(settings, Settings):
+        chosen = settings
+    elif isinstance(settings, str | os.PathLike):
+        chosen = Settings.from_yaml(settings)
+    else:
+        message = f"settings must be Settings or the path of a YAML file, not a {type(settings).__name__}."
+        raise ConfigurationError(message)
+    return chosen.replace(**overrides) if overrides else chosen
+
+
+def _checked_fabric(settings: Settings) -> Settings:
+    """Open a fabric that was asked for before anything runs: a wrong URL is found now, not at night."""
+    if settings.fabric is None:
+        return settings
+    fabric = open_fabric(settings.fabric)
+    fabric.publisher("configure", immediate=True).close()
+    return settings.replace(fabric=fabric.url)
+
+
+def _upgraded(executor: ParslExecutor, session: Session) -> ParslExecutor:
+    if type(executor) is HighThroughputExecutor:
+        arguments = _arguments(HighThroughputExecutor, executor)
+        if arguments["max_workers_per_node"] == math.inf:
+            arguments["max_workers_per_node"] = None  # what stock stores for "not given"
+        arguments["block_error_handler"] = _HANDLER_FLAGS.get(
+            executor.block_error_handler, executor.block_error_handler
+        )
+        executor = ResilientHighThroughputExecutor(**arguments)
+    if isinstance(executor, ResilientHighThroughputExecutor):
+        executor.link = session
+        session.watch(executor)
+    return executor
+
+
+#: Parsl turns the two flags into these functions, and its constructor takes flags or other functions.
+_HANDLER_FLAGS: dict[Any, bool] = {simple_error_handler: True, noop_error_handler: False}
+
+
+def _arguments(cls: type, instance: Any) -> dict[str, Any]:
+    """Constructor arguments of a Parsl object, which keeps each under its own name."""
+    names = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]  # type: ignore[misc]
+    return {name: getattr(instance, name) for name in names}

@@ -1,0 +1,156 @@
+"""Every exception of this package.
+
+    DiasporaError                  has .message and .hint
+    ├── SettingsError              a setting is unknown, has the wrong type, or cannot be read
+    ├── ConfigurationError         what was given is not a Parsl Config, or cannot be made resilient
+    ├── FabricError                an event fabric cannot do what was asked; has .url
+    │   ├── UnknownFabric          the URL names no fabric that is installed
+    │   └── FabricUnavailable      the fabric is there in principle, but cannot be opened or written now
+    ├── EventError                 bytes that are no event of ours
+    ├── NotFound                   a run or task that the log does not know; has .what and .where
+    ├── NotInTask                  current_task() was called outside a task
+    ├── NonRetryable               raised by an app: trying again cannot help; has .type
+    └── TaskFailure                a try that ended without a usable answer; has .place
+        ├── ResultUnreadable       the task's result cannot be rebuilt on the submit side
+        └── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
+
+Messages are full sentences: what, where, why. The hint says what to do. All of them survive pickling.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _rebuild(cls: type[DiasporaError], args: tuple[Any, ...], fields: dict[str, Any]) -> DiasporaError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
+
+
+class DiasporaError(Exception):
+    """Base of all errors that this package raises.
+
+    Attributes:
+        message: what went wrong, where and why, as a sentence.
+        hint: what to do about it, or an empty string.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+class SettingsError(DiasporaError):
+    """A setting is unknown, has the wrong type, or its file cannot be read."""
+
+
+class ConfigurationError(DiasporaError):
+    """What was given is not a Parsl Config, or cannot be made resilient."""
+
+
+class FabricError(DiasporaError):
+    """An event fabric cannot do what was asked of it.
+
+    Attributes:
+        url: the fabric's URL, without secrets.
+    """
+
+    def __init__(self, message: str, *, url: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.url = url
+
+
+class UnknownFabric(FabricError):
+    """The URL's scheme names no fabric that is installed."""
+
+
+class FabricUnavailable(FabricError):
+    """The fabric cannot be opened, read or written now."""
+
+
+class EventError(DiasporaError):
+    """Bytes that are no event of ours."""
+
+
+class NotFound(DiasporaError):
+    """A run or a task that the log does not know.
+
+    Attributes:
+        what: what was looked for.
+        where: the fabrics or directories that were searched.
+    """
+
+    def __init__(self, message: str, *, what: str = "", where: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.what = what
+        self.where = where
+
+
+class NotInTask(DiasporaError):
+    """``current_task()`` was called outside a task that this package runs."""
+
+
+class NonRetryable(DiasporaError):
+    """Raised inside an app to say that trying again cannot help: the raiser knows best.
+
+    Args:
+        message: what is wrong.
+        type: a short name for this kind of failure, for reports and rules.
+
+    Example:
+        >>> raise NonRetryable("missing calibration file", type="BadInput")
+        Traceback (most recent call last):
+        ...
+        parsl_diaspora.errors.NonRetryable: missing calibration file
+    """
+
+    def __init__(self, message: str, *, type: str = "", hint: str = "") -> None:  # noqa: A002 - DESIGN's name
+        super().__init__(message, hint=hint)
+        self.type = type
+
+
+class TaskFailure(DiasporaError):
+    """A try that ended without an answer that the submit side can use.
+
+    Attributes:
+        place: where the try ran, as ``key=value`` words, as far as it is known.
+    """
+
+    def __init__(self, message: str, *, place: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.place = place
+
+
+class ResultUnreadable(TaskFailure):
+    """The task finished, but its result cannot be sent or rebuilt on the submit side."""
+
+
+class ExceptionUnreadable(TaskFailure):
+    """The task raised, but its exception cannot be rebuilt on the submit side.
+
+    Attributes:
+        chain: qualified class names, the raised one first, then its bases up to Exception.
+        traceback: the worker's traceback as text.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        chain: tuple[str, ...] = (),
+        traceback: str = "",
+        place: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, place=place, hint=hint)
+        self.chain = chain
+        self.traceback = traceback

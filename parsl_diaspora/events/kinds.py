@@ -1,0 +1,382 @@
+"""The kinds of events, past tense, grouped by what they are about.
+
+A kind that changes its meaning gets a new ``VERSION`` and an entry in `parsl_diaspora.events.codec.UPGRADES`
+that turns the old one into the new.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from parsl_diaspora.events.envelope import Event, Topic, kind_of
+
+# --- values that events carry ---------------------------------------------------------------------------
+
+
+class Failure(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
+    """One exception as evidence: nothing in it needs the exception's class to be importable.
+
+    Attributes:
+        chain: qualified class names, the raised one first, then its bases up to Exception.
+        message: the exception's text, redacted and cut.
+        traceback: the worker's traceback, redacted and cut.
+        frame: innermost frame of the user's code, as ``file.py:function:line``.
+        phase: where in the try's life it happened: ``launch`` on the submit side, ``unpack`` while function
+            and arguments were rebuilt on the worker, ``run`` inside the app, ``pack`` while the result was
+            serialized, ``lost`` when nothing came back.
+        name: the thing that was missing, for import errors.
+        errno: the operating system's number, for OSErrors.
+        exit_code: exit status of a bash app; negative for a signal.
+        retryable: False when the raiser said that trying again cannot help.
+        declared: the raiser's own name for this kind of failure.
+    """
+
+    chain: tuple[str, ...] = ()
+    message: str = ""
+    traceback: str = ""
+    frame: str = ""
+    phase: str = "run"
+    name: str = ""
+    errno: int | None = None
+    exit_code: int | None = None
+    retryable: bool = True
+    declared: str = ""
+
+    @property
+    def type(self) -> str:
+        """Qualified name of the class that was raised."""
+        return self.chain[0] if self.chain else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """What makes two failures the same one: class and innermost user frame, never the text."""
+        return f"{self.type}@{self.frame}"
+
+
+class Diagnosis(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
+    """Why a try failed.
+
+    Attributes:
+        failure_class: name of the class, see `parsl_diaspora.failures.taxonomy`.
+        layer: application, framework, runtime or environment.
+        confidence: 0 to 1.
+        evidence: what spoke for it, in words.
+        destined: trying again is proven useless everywhere.
+        missing: the module that the place lacks.
+    """
+
+    failure_class: str = "unknown"
+    layer: str = "application"
+    confidence: float = 0.0
+    evidence: tuple[str, ...] = ()
+    destined: bool = False
+    missing: str = ""
+
+
+# --- runs -----------------------------------------------------------------------------------------------
+
+
+class RunStarted(Event, tag="run.started"):
+    """A program loaded a resilient configuration.
+
+    Attributes:
+        program: the script's file name.
+        pid: process id of the submit side.
+        run_dir: Parsl's run directory, absolute.
+        executors: labels, in the configuration's order.
+        parsl_version: version of Parsl.
+        python_version: version of Python.
+        retries: ``Config.retries``.
+        settings: the settings in force.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    program: str = ""
+    pid: int = 0
+    run_dir: str = ""
+    executors: tuple[str, ...] = ()
+    parsl_version: str = ""
+    python_version: str = ""
+    retries: int = 0
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class RunEnded(Event, tag="run.ended"):
+    """The program closed its configuration.
+
+    Attributes:
+        done: tasks that succeeded.
+        failed: tasks that failed.
+        faults: own faults that were absorbed, by part.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    done: int = 0
+    failed: int = 0
+    faults: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+# --- tasks and their tries ------------------------------------------------------------------------------
+
+
+class TaskSubmitted(Event, tag="task.submitted"):
+    """A task became ready and its first try was handed to an executor.
+
+    Attributes:
+        func: name of the app.
+    """
+
+    func: str = ""
+
+
+class TryLaunched(Event, tag="task.try_launched"):
+    """A further try was handed to an executor.
+
+    Attributes:
+        avoid: managers that decline this try.
+    """
+
+    avoid: tuple[str, ...] = ()
+
+
+class TryStarted(Event, tag="task.try_started"):
+    """A worker began to run a try. Said by the worker, before it touches function or arguments.
+
+    Attributes:
+        pid: the worker's process id on its node.
+    """
+
+    pid: int = 0
+
+
+class TryDeclined(Event, tag="task.try_declined"):
+    """A worker handed a try back before it began, because the try should avoid that place.
+
+    Attributes:
+        count: how often this try has been handed back.
+    """
+
+    count: int = 1
+
+
+class TryEnded(Event, tag="task.try_ended"):
+    """A try succeeded.
+
+    Attributes:
+        seconds: wall time on the worker.
+    """
+
+    seconds: float = 0.0
+
+
+class TryFailed(Event, tag="task.try_failed"):
+    """A try failed or was lost.
+
+    Attributes:
+        failure: the exception as evidence.
+        seconds: wall time on the worker, when the worker lived to tell.
+    """
+
+    topic: ClassVar[Topic] = "failures"
+
+    failure: Failure = Failure()
+    seconds: float | None = None
+
+
+class TaskEnded(Event, tag="task.ended"):
+    """A task reached its one end.
+
+    Attributes:
+        outcome: ``done``, ``failed``, ``dependency_failed`` or ``memoized``.
+        tries: how many tries were launched.
+        error: class and text of the exception that the program sees.
+    """
+
+    outcome: str = "done"
+    tries: int = 1
+    error: str = ""
+
+
+# --- managers and blocks --------------------------------------------------------------------------------
+
+
+class ManagerSeen(Event, tag="manager.seen"):
+    """A manager connected to its executor.
+
+    Attributes:
+        workers: number of its workers.
+        python_version: of the manager.
+    """
+
+    topic: ClassVar[Topic] = "resources"
+
+    workers: int = 0
+    python_version: str = ""
+
+
+class ManagerLost(Event, tag="manager.lost"):
+    """A manager went away, or stopped serving.
+
+    Attributes:
+        reason: in words.
+        held: tasks that it held.
+    """
+
+    topic: ClassVar[Topic] = "resources"
+
+    reason: str = ""
+    held: int = 0
+
+
+class BlockSeen(Event, tag="block.seen"):
+    """A block was requested, or changed its state without ending.
+
+    Attributes:
+        state: Parsl's job state.
+        job: the provider's job id.
+    """
+
+    topic: ClassVar[Topic] = "resources"
+
+    state: str = ""
+    job: str = ""
+
+
+class BlockLost(Event, tag="block.lost"):
+    """A block ended.
+
+    Attributes:
+        state: Parsl's job state; SCALED_IN is an orderly end.
+        job: the provider's job id.
+        exit_code: of the block's script.
+        message: the provider's words, or the end of the script's error output.
+        expected: the program asked for it.
+    """
+
+    topic: ClassVar[Topic] = "resources"
+
+    state: str = ""
+    job: str = ""
+    exit_code: int | None = None
+    message: str = ""
+    expected: bool = False
+
+
+# --- faults, decisions, our own state -------------------------------------------------------------------
+
+
+class FaultInjected(Event, tag="fault.injected"):
+    """A test or the demo broke something on purpose.
+
+    Attributes:
+        fault: what was done, as ``kill_busy_worker``.
+        pid: the process that it was done to.
+        note: further words.
+    """
+
+    topic: ClassVar[Topic] = "failures"
+
+    fault: str = ""
+    pid: int = 0
+    note: str = ""
+
+
+class DecisionMade(Event, tag="decision.made"):
+    """What is to be done about a failed try, with all that led to it.
+
+    Attributes:
+        diagnosis: why the try failed.
+        rule: name of the rule that matched.
+        reason: the rule's reason, in words.
+        action: ``retry``, ``move``, ``avoid`` or ``fail``.
+        target: label of the executor for the next try.
+        delay: seconds before the next try.
+        avoid: managers that the next try declines.
+        budget: name of the budget that was charged.
+        used: what that budget has spent, this failure included.
+        limit: what that budget allows.
+        tries: tries so far, of ``max_tries``.
+        max_tries: the hard total.
+        alternatives: rules that were looked at first and why each did not match.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    diagnosis: Diagnosis = Diagnosis()
+    rule: str = ""
+    reason: str = ""
+    action: str = "retry"
+    target: str | None = None
+    delay: float = 0.0
+    avoid: tuple[str, ...] = ()
+    budget: str = ""
+    used: int = 0
+    limit: int = 0
+    tries: int = 0
+    max_tries: int = 0
+    alternatives: tuple[str, ...] = ()
+
+
+class PlaceQuarantined(Event, tag="place.quarantined"):
+    """A place gets no new work for a while.
+
+    Attributes:
+        reason: in words.
+        seconds: how long.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    reason: str = ""
+    seconds: float = 0.0
+
+
+class PlaceReleased(Event, tag="place.released"):
+    """A place may get work again.
+
+    Attributes:
+        reason: in words.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    reason: str = ""
+
+
+class EventsLost(Event, tag="events.lost"):
+    """Events of this source that could not be kept.
+
+    Attributes:
+        count: how many.
+        why: in words.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    count: int = 0
+    why: str = ""
+
+
+class ServiceDegraded(Event, tag="service.degraded"):
+    """A part of this package met a fault of its own and fell back to stock behaviour. Said once a part.
+
+    Attributes:
+        part: which part.
+        why: in words.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    part: str = ""
+    why: str = ""
+
+
+def _all_kinds(base: type[Event]) -> dict[str, type[Event]]:
+    return {kind_of(cls): cls for cls in base.__subclasses__() if cls.__module__ == __name__}
+
+
+KINDS: dict[str, type[Event]] = _all_kinds(Event)

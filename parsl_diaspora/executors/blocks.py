@@ -1,0 +1,85 @@
+"""A lost block is replaced; the executor is given up only when blocks cannot start at all.
+
+Stock Parsl declares the executor bad for good as soon as all blocks it ever had have failed, which with
+one initial block is the first crash of one node.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from parsl.jobs.error_handlers import simple_error_handler
+from parsl.jobs.states import TERMINAL_STATES, JobState, JobStatus
+
+from parsl_diaspora.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+BACKOFF_FIRST, BACKOFF_LONGEST = 1.0, 60.0
+_LOST = (JobState.FAILED, JobState.MISSING, JobState.CANCELLED, JobState.TIMEOUT, JobState.COMPLETED)
+
+
+class BlockKeeper:
+    """A block error handler, called by Parsl's job status poller with all blocks of an executor.
+
+    Args:
+        clock: for the back-off.
+        start_failures: rounds in a row in which blocks ended without ever connecting, before the executor
+            is given up.
+    """
+
+    def __init__(self, clock: Clock, start_failures: int) -> None:
+        self._clock = clock
+        self._start_failures = start_failures
+        self._counted: set[str] = set()
+        self._owed = 0
+        self._failed_starts = 0
+        self._not_before = 0.0
+
+    def __call__(self, executor: Any, status: dict[str, JobStatus]) -> None:
+        """Note lost blocks, replace them as far as there is work for them, give up when none can start."""
+        lost = {block: s for block, s in status.items() if s.state in _LOST and block not in self._counted}
+        if lost:
+            self._note_losses(lost)
+        if self._failed_starts >= self._start_failures and not _active(status):
+            simple_error_handler(executor, {block: _as_failed(state) for block, state in status.items()})
+            return
+        self._replace(executor, status)
+
+    def _note_losses(self, lost: dict[str, JobStatus]) -> None:
+        self._counted.update(lost)
+        self._owed += len(lost)
+        if any(state.state != JobState.MISSING for state in lost.values()):
+            self._failed_starts = 0  # some block did connect, so blocks can start
+            return
+        self._failed_starts += 1
+        wait = min(BACKOFF_FIRST * 2.0 ** (self._failed_starts - 1), BACKOFF_LONGEST)
+        self._not_before = self._clock.monotonic() + wait
+
+    def _replace(self, executor: Any, status: dict[str, JobStatus]) -> None:
+        active = len(_active(status))
+        upper = executor.provider.max_blocks if executor.outstanding() else executor.provider.min_blocks
+        wanted = min(self._owed, upper - active)
+        if wanted <= 0 or self._clock.monotonic() < self._not_before:
+            return
+        started = executor.scale_out_facade(wanted)
+        self._owed -= wanted
+        logger.info("Executor %s: %d lost blocks are replaced by %s.", executor.label, wanted, started)
+
+
+def keeper_for(handler: Callable[..., None], clock: Clock, start_failures: int) -> Callable[..., None]:
+    """Our handler in place of Parsl's default one; a handler that the program chose is kept."""
+    return BlockKeeper(clock, start_failures) if handler is simple_error_handler else handler
+
+
+def _active(status: dict[str, JobStatus]) -> list[str]:
+    return [block for block, state in status.items() if state.state not in TERMINAL_STATES]
+
+
+def _as_failed(state: JobStatus) -> JobStatus:
+    """The stock handler gives up when all blocks count as failed; by now ours says they do."""
+    if state.state in (JobState.FAILED, JobState.MISSING):
+        return state
+    return JobStatus(JobState.FAILED, state.message, state.exit_code, state.stdout_path, state.stderr_path)

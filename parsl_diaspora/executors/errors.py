@@ -1,0 +1,19 @@
+"""What a task gets to see when its executor as a whole is lost."""
+
+from __future__ import annotations
+
+from parsl_diaspora.errors import DiasporaError
+
+
+class InterchangeLost(DiasporaError):
+    """The executor's interchange process ended, so nothing that it held can come back.
+
+    Attributes:
+        executor: the executor's label.
+        exit_code: of the interchange; negative for a signal.
+    """
+
+    def __init__(self, message: str, *, executor: str = "", exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.executor = executor
+        self.exit_code = exit_code

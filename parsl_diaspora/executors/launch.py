@@ -1,0 +1,83 @@
+"""What travels with a try to its worker, and what comes back with it.
+
+Plain data in msgpack, so that either side can read it whatever happens to the user's own objects.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+
+from parsl_diaspora.events import Failure
+
+#: Import path of the function that runs tries on workers. Named, not imported: it lives in a higher layer.
+RUNNER = "parsl_diaspora.monitoring.runner.run"
+MAGIC = b"PDr1"
+MAX_DECLINES = 8
+
+
+class Launch(msgspec.Struct, array_like=True, gc=False):
+    """What a worker must know of the try that it is given.
+
+    Attributes:
+        run: Parsl's run id.
+        task: Parsl's task id.
+        try_id: number of the try.
+        executor: label.
+        url: fabric that the worker publishes to; empty for none.
+        avoid: managers that hand this try back.
+        declined: how often it was handed back.
+        traceback_limit: bytes of traceback to keep.
+        redact: ``package.module:function`` for texts, or empty.
+    """
+
+    run: str
+    task: int
+    try_id: int
+    executor: str
+    url: str = ""
+    avoid: tuple[str, ...] = ()
+    declined: int = 0
+    traceback_limit: int = 8_192
+    redact: str = ""
+
+
+class Report(msgspec.Struct, array_like=True, gc=False):
+    """What a worker tells of a try, whether it succeeded or not.
+
+    Attributes:
+        block: block id.
+        manager: manager id.
+        worker: rank.
+        node: host name.
+        pid: of the worker.
+        seconds: wall time of the try.
+        failure: why it failed; None for success.
+        declined: the try was handed back before it began.
+        unsaid: why the worker could not publish its events; empty if it could.
+    """
+
+    block: str
+    manager: str
+    worker: int
+    node: str
+    pid: int
+    seconds: float = 0.0
+    failure: Failure | None = None
+    declined: bool = False
+    unsaid: str = ""
+
+
+pack = msgspec.msgpack.Encoder().encode
+read_launch = msgspec.msgpack.Decoder(Launch).decode
+read_report = msgspec.msgpack.Decoder(Report).decode
+
+
+class _Launching(threading.local):
+    """The try that this thread is about to submit: Parsl's executors are not told the task's id."""
+
+    launch: Launch | None = None
+
+
+launching = _Launching()

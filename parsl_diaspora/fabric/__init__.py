@@ -1,0 +1,15 @@
+"""How events travel: fabrics, named by URL.
+
+    file:./events          the embedded log: a directory, one file per writing process
+    memory: memory:name    inside this process, for tests and notebooks
+
+More backends come from other packages through the entry-point group ``parsl_diaspora.fabrics``, whose names
+are URL schemes and whose values are callables that take the URL.
+"""
+
+from __future__ import annotations
+
+from parsl_diaspora.fabric.protocols import Consumer, Fabric, FlushReport, Publisher, Start
+from parsl_diaspora.fabric.registry import open_fabric
+
+__all__ = ["Consumer", "Fabric", "FlushReport", "Publisher", "Start", "open_fabric"]

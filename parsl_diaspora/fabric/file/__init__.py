@@ -1,0 +1,16 @@
+"""The embedded log: a directory of segments, one file per writing process, no server.
+
+    frames.py     how events lie in a segment: framing, checksums, finding the way after damage
+    segment.py    the one writer of a segment
+    publisher.py  publishing through a thread, and at once
+    consumer.py   reading all segments of a directory, positions of named consumers
+    verify.py     is the log whole?
+
+Safe on shared file systems: no locks, no mmap, no file with two writers.
+"""
+
+from __future__ import annotations
+
+from parsl_diaspora.fabric.file.fabric import FileFabric
+
+__all__ = ["FileFabric"]

@@ -1,0 +1,87 @@
+"""The embedded log as a fabric."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from parsl_diaspora.errors import FabricError, FabricUnavailable
+from parsl_diaspora.fabric.file.consumer import FileConsumer
+from parsl_diaspora.fabric.file.publisher import FilePublisher, ImmediatePublisher
+from parsl_diaspora.fabric.protocols import Publisher, Start
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class FileFabric:
+    """A directory of segments. It is made when the first publisher is opened, not when it is only read.
+
+    Args:
+        url: ``file:PATH``; a relative path is taken from the current directory, once.
+
+    Example:
+        >>> import tempfile
+        >>> from parsl_diaspora.events import RunEnded
+        >>> fabric = FileFabric("file:" + tempfile.mkdtemp())
+        >>> publisher = fabric.publisher("me")
+        >>> publisher.publish(RunEnded(done=3))
+        >>> publisher.close().safe
+        1
+        >>> [event.done for event in fabric.consumer("you").poll()]
+        [3]
+    """
+
+    def __init__(self, url: str) -> None:
+        path = url.partition(":")[2]
+        if not path:
+            raise FabricError("A file fabric needs a directory.", url=url, hint="Try 'file:./events'.")
+        self.directory = Path(path).expanduser().absolute()
+        if self.directory.exists() and not self.directory.is_dir():
+            raise FabricUnavailable(f"{self.directory} is a file, not a directory for events.", url=self.url)
+
+    @property
+    def url(self) -> str:
+        """``file:`` and the absolute path."""
+        return f"file:{self.directory}"
+
+    @property
+    def node_url(self) -> str | None:
+        """The same URL: nodes see the directory where the file system is shared."""
+        return self.url
+
+    def publisher(self, source: str, *, buffer: int = 50_000, immediate: bool = False) -> Publisher:
+        """A publisher with a segment of its own.
+
+        Raises:
+            FabricUnavailable: the directory cannot be made or written.
+        """
+        self._make_directory()
+        if immediate:
+            return ImmediatePublisher(self.directory, source)
+        return FilePublisher(self.directory, source, buffer)
+
+    def consumer(self, name: str, *, start: Start = "earliest") -> FileConsumer:
+        """The named consumer; its positions lie in ``consumers/NAME.json``.
+
+        Raises:
+            FabricError: the name has characters that a file name should not have.
+        """
+        if not _NAME.fullmatch(name):
+            hint = "Use up to 64 letters, digits, '.', '_' and '-'."
+            raise FabricError(f"{name!r} is no name for a consumer.", url=self.url, hint=hint)
+        return FileConsumer(self.directory, self.directory / "consumers" / f"{name}.json", start)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _make_directory(self) -> None:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"The events directory {self.directory} cannot be made: {error.strerror}."
+            raise FabricUnavailable(message, url=self.url) from error
+        if not os.access(self.directory, os.W_OK | os.X_OK):
+            hint = "Give another one, as in resilient(config, fabric='file:/path')."
+            message = f"The events directory {self.directory} cannot be written."
+            raise FabricUnavailable(message, url=self.url, hint=hint)

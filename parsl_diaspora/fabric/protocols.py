@@ -1,0 +1,123 @@
+"""What a fabric must do: `parsl_diaspora.testing.fabric_contract` holds every backend to it.
+
+Delivery is at least once and order holds per source, so a reader deduplicates by (boot, seq). Publishing
+costs microseconds, never waits for the backend and never raises because of it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, Union, runtime_checkable
+
+import msgspec
+
+from parsl_diaspora.events.envelope import Event
+
+#: Where a consumer without a committed position begins: ``earliest``, ``latest``, or a time (seconds, UTC).
+Start = Union[str, float]  # noqa: UP007 - evaluated at run time on Python 3.10
+
+
+class FlushReport(msgspec.Struct, frozen=True):
+    """What became of the events of one publisher so far.
+
+    Attributes:
+        safe: events that survive the death of this process.
+        waiting: events still in memory.
+        lost: events that were given up and counted.
+    """
+
+    safe: int
+    waiting: int
+    lost: int
+
+
+@runtime_checkable
+class Publisher(Protocol):
+    """One source's way to speak. Safe to use from several threads."""
+
+    @property
+    def source(self) -> str:
+        """Who speaks."""
+        ...
+
+    def publish(self, event: Event) -> None:
+        """Stamp the event (source, boot, seq, time) and hand it over. Returns at once; never raises.
+
+        The event belongs to the publisher afterwards: do not change or publish it again.
+        """
+        ...
+
+    def forward(self, event: Event) -> None:
+        """Pass on an event that another source has stamped, as it is. Returns at once; never raises."""
+        ...
+
+    def flush(self, timeout: float = 5.0) -> FlushReport:
+        """Wait up to ``timeout`` seconds for the events published so far and say how many are safe."""
+        ...
+
+    def close(self, timeout: float = 2.0) -> FlushReport:
+        """Flush, then stop. Calling it again does nothing."""
+        ...
+
+
+@runtime_checkable
+class Consumer(Protocol):
+    """One named reader. Not for several threads at once."""
+
+    def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
+        """Events not yet polled, waiting up to ``timeout`` seconds for the first; empty if there is none.
+
+        Args:
+            timeout: seconds.
+            limit: about how many events to return at most; a backend may finish the batch it is in.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Make all that was polled so far count as read, durably: the same name resumes behind it."""
+        ...
+
+    def lag(self) -> int:
+        """Events published but not yet polled."""
+        ...
+
+    def skipped(self) -> int:
+        """Damaged or vanished stretches of the stream that were passed over."""
+        ...
+
+    def close(self) -> None:
+        """Stop reading. Calling it again does nothing."""
+        ...
+
+
+@runtime_checkable
+class Fabric(Protocol):
+    """A place where events go, named by a URL."""
+
+    @property
+    def url(self) -> str:
+        """The URL without secrets, absolute."""
+        ...
+
+    @property
+    def node_url(self) -> str | None:
+        """The URL under which worker processes can publish; None where they cannot reach this fabric."""
+        ...
+
+    def publisher(self, source: str, *, buffer: int = 50_000, immediate: bool = False) -> Publisher:
+        """A publisher for one source.
+
+        Args:
+            source: who speaks.
+            buffer: events kept in memory while the backend is slow.
+            immediate: write in the caller's thread, for processes that may be killed at any moment. Such a
+                publisher still never raises.
+        """
+        ...
+
+    def consumer(self, name: str, *, start: Start = "earliest") -> Consumer:
+        """The named consumer; it resumes after its last commit, else begins at ``start``."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what the fabric holds. Calling it again does nothing."""
+        ...

@@ -1,0 +1,55 @@
+"""Which scheme is which backend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import cast
+
+from parsl_diaspora.errors import UnknownFabric
+from parsl_diaspora.fabric.protocols import Fabric
+
+ENTRY_POINTS = "parsl_diaspora.fabrics"
+
+_BACKENDS = {
+    "file": "parsl_diaspora.fabric.file:FileFabric",
+    "memory": "parsl_diaspora.fabric.memory:open_memory",
+}
+
+
+def open_fabric(url: str) -> Fabric:
+    """Open the fabric that a URL names.
+
+    Args:
+        url: as ``file:./events`` or ``memory:``.
+
+    Raises:
+        UnknownFabric: no backend of this installation has that scheme.
+        FabricUnavailable: the backend cannot be opened now.
+
+    Example:
+        >>> fabric = open_fabric("memory:")
+        >>> fabric.url
+        'memory:'
+    """
+    scheme, colon, _ = url.partition(":")
+    if not colon:
+        raise UnknownFabric(
+            f"{url!r} is no fabric URL: it has no scheme.", url=url, hint=f"Try 'file:{url}'."
+        )
+    return _backend(scheme, url)(url)
+
+
+def _backend(scheme: str, url: str) -> Callable[[str], Fabric]:
+    if target := _BACKENDS.get(scheme):
+        module, _, name = target.partition(":")
+        return cast("Callable[[str], Fabric]", getattr(import_module(module), name))
+    plugins = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if plugin := plugins.get(scheme):
+        return cast("Callable[[str], Fabric]", plugin.load())
+    known = sorted({*_BACKENDS, *plugins})
+    near = difflib.get_close_matches(scheme, known, n=1)
+    hint = f"Did you mean '{near[0]}:'?" if near else f"The schemes are: {', '.join(known)}."
+    raise UnknownFabric(f"No fabric backend is installed for {scheme!r}.", url=url, hint=hint)

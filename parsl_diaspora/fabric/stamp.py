@@ -1,0 +1,42 @@
+"""The stamp: source, boot, number and times, put on each event as it is published."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+
+from parsl_diaspora.events.envelope import Event
+
+
+class Stamp:
+    """Numbers the events of one life of one source. Not thread-safe: its publisher holds a lock.
+
+    Example:
+        >>> stamp = Stamp("submit:host:1")
+        >>> event = stamp(Event())
+        >>> event.seq, event.source
+        (1, 'submit:host:1')
+    """
+
+    __slots__ = ("boot", "seq", "source")
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.boot = secrets.token_hex(8)
+        self.seq = 0
+
+    def __call__(self, event: Event) -> Event:
+        """Stamp ``event`` in place and return it. A time that the speaker set is kept."""
+        self.seq += 1
+        event.source = self.source
+        event.boot = self.boot
+        event.seq = self.seq
+        event.time = event.time or time.time()
+        event.mono = time.monotonic()
+        return event
+
+
+def default_source(role: str) -> str:
+    """``role:HOST:PID`` of this process."""
+    return f"{role}:{os.uname().nodename}:{os.getpid()}"

@@ -1,0 +1,12 @@
+"""Who speaks: the hooks in Parsl and the runner on its workers.
+
+    session.py   one run: its state, its fabric, the plans for its tasks
+    memoizer.py  each launch and each end of a task, through Parsl's memoizer seam
+    retries.py   each failed try, through Parsl's retry handler seam
+    hub.py       the program's own monitoring hub, listened to
+    apps.py      where an app may run
+    runner.py    on the worker: runs a try and tells where
+    task.py      current_task(), inside a try
+
+Nothing is imported here, so that a worker pays only for the runner.
+"""

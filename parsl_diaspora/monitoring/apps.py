@@ -1,0 +1,49 @@
+"""Where an app may run.
+
+Parsl keeps no record of an app's ``executors`` with its tasks, so it is looked up where the author put it:
+the app object that bears the function's name in the function's module. An app that is not found there may
+go where Parsl itself has placed it before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from parsl.app.app import AppBase
+from parsl.data_provider.files import File
+
+from parsl_diaspora.recovery.options import original
+
+INTERNAL = "_parsl_internal"
+
+
+def declared_executors(function: Any, known: Mapping[str, Any]) -> frozenset[str] | None:
+    """Labels that the author of an app allows; None if the app object cannot be found.
+
+    Args:
+        function: a task's function, as Parsl wrapped it.
+        known: the program's executors by label.
+    """
+    app = _app_of(original(function))
+    if app is None:
+        return None
+    if app.executors == "all":
+        return frozenset(known) - {INTERNAL}
+    return frozenset(app.executors) & frozenset(known)
+
+
+def has_staged_files(task: Mapping[str, Any]) -> bool:
+    """Whether Parsl has staged files for this task: that was for one executor, and is not done again."""
+    kwargs = task["kwargs"]
+    values = [*task["args"], *kwargs.values(), *(kwargs.get("inputs") or ()), *(kwargs.get("outputs") or ())]
+    return any(isinstance(value, File) and value.scheme != "file" for value in values)
+
+
+def _app_of(function: Any) -> AppBase | None:
+    found: Any = getattr(function, "__globals__", {})
+    for number, name in enumerate(getattr(function, "__qualname__", "").split(".")):
+        found = found.get(name) if number == 0 else getattr(found, name, None)
+    if isinstance(found, AppBase) and original(getattr(found, "func", None)) is function:
+        return found
+    return None

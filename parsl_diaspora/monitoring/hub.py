@@ -1,0 +1,73 @@
+"""The program's own monitoring hub, listened to: it still gets every message."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from parsl.monitoring import MonitoringHub
+from parsl.monitoring.message_type import MessageType
+from parsl.multiprocessing import SpawnQueue
+
+from parsl_diaspora.events import ManagerSeen
+from parsl_diaspora.monitoring.session import Session
+
+
+class ListeningHub(MonitoringHub):
+    """Passes each message on to the program's hub, and what concerns managers to the session.
+
+    Args:
+        inner: the program's hub.
+        session: of the run.
+    """
+
+    def __init__(self, inner: MonitoringHub, session: Session) -> None:
+        # no super().__init__(): the program's hub holds all settings, read through __getattr__
+        self.inner = inner
+        self.session = session
+        self._known: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "inner":  # while it is not set yet, as during unpickling
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def start(self, *args: Any, **kwargs: Any) -> None:
+        """Start the program's hub, then put a queue of ours before its own."""
+        self.inner.start(*args, **kwargs)
+        self._onwards = self.inner.resource_msgs
+        self.resource_msgs: Any = SpawnQueue()
+        self._thread = threading.Thread(target=self._pass_on, name="diaspora-hub", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Pass on what is left, then close the program's hub."""
+        self.resource_msgs.put(None)
+        self._thread.join(10)
+        self.inner.close()
+        self.resource_msgs.close()
+        self.resource_msgs.join_thread()
+
+    def _pass_on(self) -> None:
+        while (message := self.resource_msgs.get()) is not None:
+            self._onwards.put(message)
+            try:
+                self._listen(message)
+            except Exception as error:  # noqa: BLE001 - promise 1: the program's monitoring goes on
+                self.session.absorb("monitoring hub", error)
+
+    def _listen(self, message: Any) -> None:
+        kind, fields = message
+        live = self.session.live
+        if kind != MessageType.NODE_INFO or live is None or fields.get("uid") in self._known:
+            return
+        self._known.add(fields["uid"])
+        live.say(
+            ManagerSeen(
+                manager=fields["uid"],
+                block=fields.get("block_id"),
+                node=fields.get("hostname"),
+                workers=fields.get("worker_count", 0),
+                python_version=fields.get("python_version") or "",
+            )
+        )

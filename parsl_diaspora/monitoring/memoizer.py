@@ -1,0 +1,75 @@
+"""Each launch and each end of a task, through Parsl's memoizer seam."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+from parsl.dataflow.memoization import BasicMemoizer, Memoizer
+
+from parsl_diaspora.executors.launch import launching
+from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.monitoring.session import Session
+
+
+class LifecycleMemoizer(Memoizer):
+    """The program's memoizer, with the session told of what passes through.
+
+    Args:
+        inner: the program's memoizer, or Parsl's default one.
+        session: of the run.
+    """
+
+    def __init__(self, inner: Memoizer, session: Session) -> None:
+        self.inner = inner
+        self._session = session
+
+    def start(self, *, run_dir: str, config_run_dir: str) -> None:
+        """Parsl starts up."""
+        self._session.open(run_dir)
+        self.inner.start(run_dir=run_dir, config_run_dir=config_run_dir)
+
+    def check_memo(self, task: Any) -> Future[Any] | None:
+        """Parsl is about to launch a try, in this thread."""
+        launching.launch = None
+        if (known := self.inner.check_memo(task)) is not None:
+            return known
+        try:
+            self._session.launch(task)
+        except Exception as error:  # noqa: BLE001 - promise 1: the launch goes on as stock
+            self._session.absorb("launch hook", error)
+        return None
+
+    def update_memo_result(self, task: Any, r: Any) -> None:
+        """A task ended with a result."""
+        self.inner.update_memo_result(task, r)
+        try:
+            self._session.succeeded(task)
+        except Exception as error:  # noqa: BLE001 - promise 1
+            self._session.absorb("result hook", error)
+
+    def update_memo_exception(self, task: Any, e: BaseException) -> None:
+        """A task ended with an exception."""
+        if not self._is_lost_to_infrastructure(task):
+            self.inner.update_memo_exception(task, e)
+        try:
+            self._session.failed(task, e)
+        except Exception as error:  # noqa: BLE001 - promise 1
+            self._session.absorb("exception hook", error)
+
+    def close(self) -> None:
+        """Parsl shuts down."""
+        try:
+            self._session.end()
+        except Exception as error:  # noqa: BLE001 - promise 1
+            self._session.absorb("end of run", error)
+        self.inner.close()
+
+    def _is_lost_to_infrastructure(self, task: Any) -> bool:
+        """Parsl's memoizer would answer the same call with the same loss, at once and for ever."""
+        live = self._session.live
+        if live is None or not isinstance(self.inner, BasicMemoizer):
+            return False
+        last = live.picture.last_try(task["id"])
+        found = CLASSES.get(last.failure_class) if last is not None else None
+        return found is not None and found.infrastructure

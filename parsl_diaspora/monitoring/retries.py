@@ -1,0 +1,216 @@
+"""Each failed try, through Parsl's retry handler seam: evidence, diagnosis, decision, and its carrying out.
+
+Parsl calls the handler in its result or launch thread. It only reads memory, never waits, always answers
+with a number; a delay is a gate in the task's own list of dependencies, never a sleep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from parsl.dataflow.errors import DependencyError
+from parsl.dataflow.states import States
+from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+
+from parsl_diaspora.clock import Clock
+from parsl_diaspora.events import DecisionMade, Failure, TryFailed
+from parsl_diaspora.executors.gate import complete
+from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
+from parsl_diaspora.executors.launch import Report
+from parsl_diaspora.failures import CLASSES, describe, diagnose
+from parsl_diaspora.monitoring.session import Session, has_managers, is_usable
+from parsl_diaspora.recovery import Quarantine, Situation, decide, options_of
+from parsl_diaspora.state import Live, TaskState
+
+OwnHandler = Callable[[Exception, Any], float]
+OWN_PACKAGE = "parsl_diaspora"
+
+
+class RetryHandler:
+    """Answers Parsl's question what a failure costs.
+
+    Args:
+        session: of the run.
+        own: the program's own retry handler, asked as often as stock Parsl would ask it. Its costs count
+            against ``Config.retries`` for failures that are the program's own; for infrastructure losses
+            only an infinite cost, which says "fail now", is obeyed.
+    """
+
+    def __init__(self, session: Session, own: OwnHandler | None = None) -> None:
+        self._session = session
+        self._own = own
+        self._quarantine = Quarantine(session.settings)
+
+    def __call__(self, error: Exception, task: Any) -> float:
+        """The cost of this failure: 0 or less for another try, more than is left for none."""
+        own_cost = self._ask_own(error, task)
+        try:
+            return self._answer(error, task, own_cost)
+        except Exception as fault:  # noqa: BLE001 - promise 1: as stock would have answered
+            self._session.absorb("retry handler", fault)
+            return 1.0 if own_cost is None else own_cost
+
+    def _ask_own(self, error: Exception, task: Any) -> float | None:
+        if self._own is None:
+            return None
+        try:
+            return float(self._own(error, task))
+        except Exception as fault:  # noqa: BLE001 - stock would hang on nonsense, or lose the task's own error
+            self._session.absorb("the program's own retry handler", fault)
+            return None
+
+    def _answer(self, error: Exception, task: Any, own_cost: float | None) -> float:
+        if isinstance(error, DependencyError):
+            return 0.0  # Parsl never retries these and ignores the answer
+        live = self._session.begin(task["dfk"].run_id)
+        failed = self._say_failed(live, error, task)
+        situation = self._situation(live, task, failed, own_cost)
+        decision = decide(situation, self._session.settings, chance=self._session.chance)
+        self._say_decided(live, task, failed, decision)
+        left = float(self._session.retries - task["fail_cost"])
+        if decision.action == "fail":
+            return max(1.0, left + 1.0)
+        self._carry_out(live, task, decision)
+        free = own_cost is None or is_infrastructure(decision.diagnosis.failure_class)
+        charged = 0.0 if free else own_cost or 0.0
+        return min(charged, left)
+
+    # --- evidence ---
+
+    def _say_failed(self, live: Live, error: Exception, task: Any) -> TryFailed:
+        report = self._session.take_report(task)
+        failure = report.failure if report is not None else None
+        event = TryFailed(
+            task=task["id"],
+            try_id=task["try_id"],
+            executor=task["executor"],
+            failure=failure or _describe(error, task, self._session.settings.traceback_limit),
+        )
+        _put_place(event, error, report, live)
+        live.say(event)
+        return event
+
+    # --- decision ---
+
+    def _situation(self, live: Live, task: Any, failed: TryFailed, own_cost: float | None) -> Situation:
+        session, failure = self._session, failed.failure
+        state = live.picture.tasks[task["id"]]
+        options = options_of(task["func"])
+        diagnosis = diagnose(failure, state, refuted=self._is_refuted(live, state, failure))
+        budget = session.budgets.name(diagnosis.failure_class)
+        spent = {**state.spent, budget: state.spent.get(budget, 0) + 1}
+        limit = session.budgets.limit(diagnosis.failure_class, options)
+        if self._own is not None and budget == "application":
+            limit = session.settings.max_tries  # the program's own handler keeps that account
+        here, others = task["executor"], session.others(task, live)
+        managers = tuple(name for name in live.picture.live_managers(here) if name != failed.manager)
+        return Situation(
+            failure=failure,
+            diagnosis=diagnosis,
+            options=options,
+            executor=here,
+            manager=failed.manager,
+            other_executors=tuple(others),
+            others_have_managers=bool(others) and has_managers(live, others[0]),
+            other_managers=managers,
+            executor_usable=is_usable(task, here),
+            unfit_everywhere=self._is_unfit_everywhere(live, task, here),
+            tries=len(state.tries),
+            max_tries=session.budgets.max_tries(options),
+            budget=budget,
+            used=spent[budget],
+            limit=limit,
+            infrastructure_failures=session.budgets.infrastructure_failures(spent),
+            own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
+        )
+
+    def _is_refuted(self, live: Live, state: TaskState, failure: Failure) -> bool:
+        return self._own is not None or (state.func, failure.fingerprint) in live.picture.overcome
+
+    def _is_unfit_everywhere(self, live: Live, task: Any, here: str) -> bool:
+        labels = self._session.allowed(task)
+        elsewhere = [label for label in labels if label != here]
+        return bool(elsewhere) and all(
+            (task["func_name"], label) in live.picture.unfit for label in elsewhere
+        )
+
+    def _own_stops(self, task: Any, own_cost: float | None, failure_class: str) -> bool:
+        if own_cost is None:
+            return False
+        if own_cost == float("inf"):
+            return True
+        return not is_infrastructure(failure_class) and task["fail_cost"] + own_cost > self._session.retries
+
+    def _say_decided(self, live: Live, task: Any, failed: TryFailed, decision: DecisionMade) -> None:
+        decision.task, decision.try_id, decision.executor = failed.task, failed.try_id, failed.executor
+        decision.block, decision.manager, decision.node = failed.block, failed.manager, failed.node
+        decision.cause = (failed.id,)
+        live.say(decision)
+        event = self._quarantine.consider(live.picture, failed.manager, self._session.clock.time())
+        if event is not None:
+            event.cause = (failed.id,)
+            live.say(event)
+            self._session.clock.call_later(event.seconds, lambda: self._release(live))
+
+    def _release(self, live: Live) -> None:
+        for event in self._quarantine.expire(self._session.clock.time()):
+            live.say(event)
+
+    # --- carrying out ---
+
+    def _carry_out(self, live: Live, task: Any, decision: DecisionMade) -> None:
+        if decision.diagnosis.missing.partition(".")[0] == OWN_PACKAGE:
+            self._use_plain_workers(live, task)
+        if decision.target is not None:
+            task["executor"] = decision.target
+        self._session.avoid(task["id"], decision.avoid)
+        if decision.delay > 0:
+            park(task, decision.delay, self._session.clock)
+
+    def _use_plain_workers(self, live: Live, task: Any) -> None:
+        executor = task["dfk"].executors.get(task["executor"])
+        if isinstance(executor, ResilientHighThroughputExecutor):
+            executor.use_plain_workers()
+            why = "its workers' environment lacks parsl_diaspora; they run tasks as stock Parsl's do"
+            live.absorb(f"workers of {executor.label}", ImportError(why))
+
+
+def park(task: Any, delay: float, clock: Clock) -> None:
+    """Hold a task's next try back: a gate among its dependencies opens after ``delay`` seconds."""
+    gate: Future[None] = Future()
+    task["depends"] = [*task["depends"], gate]
+    gate.add_done_callback(lambda _: task["dfk"].launch_if_ready(task))
+    clock.call_later(delay, lambda: complete(gate, None, None))
+
+
+def is_infrastructure(failure_class: str) -> bool:
+    """Whether the program had no part in failures of this class."""
+    return CLASSES[failure_class].infrastructure
+
+
+def _describe(error: Exception, task: Any, limit: int) -> Failure:
+    if isinstance(error, WorkerLost | ManagerLost):
+        return describe(error, phase="lost", traceback_limit=0)
+    phase = "launch" if task["status"] == States.pending else "run"
+    return describe(error, phase=phase, traceback_limit=limit)
+
+
+def _put_place(event: TryFailed, error: Exception, report: Report | None, live: Live) -> None:
+    """Where the try was: as the worker told with its report, or at its start, or as the exception says."""
+    if report is not None:
+        event.block, event.manager, event.worker = report.block, report.manager, report.worker
+        event.node, event.seconds = report.node, report.seconds
+        return
+    state = live.picture.last_try(event.task if event.task is not None else -1)
+    if state is not None:
+        event.block, event.manager, event.worker, event.node = (
+            state.block,
+            state.manager,
+            state.worker,
+            state.node,
+        )
+    if isinstance(error, ManagerLost):
+        event.manager = event.manager or error.manager_id.decode()
+    event.node = event.node or getattr(error, "hostname", None)

@@ -1,0 +1,157 @@
+"""On the worker: runs one try and tells where, whether it succeeds, fails, or is killed in the middle.
+
+The start is written to the fabric before function and arguments are touched, so a killed worker has told
+where it was. The end travels back with the result, in plain data that the submit side can always read.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module
+
+from parsl.app.errors import RemoteExceptionWrapper
+from parsl.serialize import serialize, unpack_apply_message
+
+from parsl_diaspora.errors import DiasporaError
+from parsl_diaspora.events import Failure, TryStarted
+from parsl_diaspora.executors.launch import MAGIC, MAX_DECLINES, Launch, Report, pack, read_launch
+from parsl_diaspora.fabric import Publisher, open_fabric
+from parsl_diaspora.fabric.stamp import default_source
+from parsl_diaspora.failures.evidence import describe
+from parsl_diaspora.monitoring.task import TaskContext, set_current
+
+_unsaid = ""
+Envelope = tuple[bytes, bytes, bytes]
+
+
+def run(buffer: bytes, header: bytes) -> Envelope:
+    """Run one try; named in the task's context, so Parsl's worker calls it in place of its own function.
+
+    Args:
+        buffer: function and arguments as Parsl packed them.
+        header: a packed `Launch`.
+
+    Returns:
+        A mark, a packed `Report`, and the serialized result or exception.
+    """
+    launch = read_launch(header)
+    report = _here()
+    if report.manager in launch.avoid and launch.declined < MAX_DECLINES:
+        report.declined = True
+        return MAGIC, pack(report), b""
+    _say_started(launch, report)
+    started = time.monotonic()
+    set_current(_context(launch, report))
+    try:
+        body = _run(buffer, launch, report)
+    finally:
+        set_current(None)
+    report.seconds = time.monotonic() - started
+    report.unsaid = _unsaid
+    return MAGIC, pack(report), body
+
+
+def _run(buffer: bytes, launch: Launch, report: Report) -> bytes:
+    try:
+        function, args, kwargs = unpack_apply_message(buffer)
+    except Exception as error:  # noqa: BLE001 - unpickling the user's objects may raise anything
+        return _failed(error, "unpack", launch, report)
+    try:
+        outcome = function(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - the app's own failure, to be reported
+        return _failed(error, "run", launch, report)
+    if isinstance(outcome, RemoteExceptionWrapper):  # Parsl's apps return what they raise
+        return _failed(outcome.e_value, "run", launch, report, outcome)
+    try:
+        return serialize(outcome)
+    except Exception as error:  # noqa: BLE001 - pickling the user's result may raise anything
+        return _failed(error, "pack", launch, report)
+
+
+def _failed(
+    error: BaseException,
+    phase: str,
+    launch: Launch,
+    report: Report,
+    wrapper: RemoteExceptionWrapper | None = None,
+) -> bytes:
+    report.failure = _describe(error, phase, launch)
+    wrapper = wrapper or RemoteExceptionWrapper(type(error), error, error.__traceback__)
+    try:
+        return serialize(wrapper)
+    except Exception:  # noqa: BLE001 - it cannot travel; the description does
+        return b""
+
+
+def _describe(error: BaseException, phase: str, launch: Launch) -> Failure:
+    try:
+        redact = _redactor(launch.redact) if launch.redact else None
+        return describe(error, phase=phase, traceback_limit=launch.traceback_limit, redact=redact)
+    except Exception as fault:  # noqa: BLE001 - a redactor that fails must not let the text out, nor lose the failure
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        return Failure(chain=(kind, "builtins.Exception"), message=f"<not recorded: {fault!r}>", phase=phase)
+
+
+@lru_cache(maxsize=8)
+def _redactor(path: str) -> Callable[[str], str]:
+    module, _, name = path.partition(":")
+    function: Callable[[str], str] = getattr(import_module(module), name)
+    return function
+
+
+def _here() -> Report:
+    environ = os.environ
+    return Report(
+        block=environ.get("PARSL_WORKER_BLOCK_ID", ""),
+        manager=environ.get("PARSL_WORKER_POOL_ID", ""),
+        worker=int(environ.get("PARSL_WORKER_RANK", "-1")),
+        node=os.uname().nodename,
+        pid=os.getpid(),
+    )
+
+
+def _context(launch: Launch, report: Report) -> TaskContext:
+    return TaskContext(
+        run=launch.run,
+        task=launch.task,
+        attempt=launch.try_id,
+        executor=launch.executor,
+        block=report.block,
+        manager=report.manager,
+        node=report.node,
+    )
+
+
+def _say_started(launch: Launch, report: Report) -> None:
+    publisher = _publisher(launch.url)
+    if publisher is None:
+        return
+    publisher.publish(
+        TryStarted(
+            run=launch.run,
+            task=launch.task,
+            try_id=launch.try_id,
+            executor=launch.executor,
+            block=report.block,
+            manager=report.manager,
+            worker=report.worker,
+            node=report.node,
+            pid=report.pid,
+        )
+    )
+
+
+@lru_cache(maxsize=4)
+def _publisher(url: str) -> Publisher | None:
+    global _unsaid  # noqa: PLW0603 - told with each report of this worker
+    if not url:
+        _unsaid = "the run's fabric cannot be reached from workers"
+        return None
+    try:
+        return open_fabric(url).publisher(default_source("worker"), immediate=True)
+    except (DiasporaError, OSError) as error:
+        _unsaid = str(error)
+        return None

@@ -1,0 +1,276 @@
+"""One run: its state, its fabric, and what is planned for its tasks.
+
+Everything here is called from Parsl's own threads, so nothing waits and nothing does I/O.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import parsl
+from parsl.dataflow.errors import DependencyError
+
+from parsl_diaspora.clock import Clock, SystemClock
+from parsl_diaspora.errors import DiasporaError
+from parsl_diaspora.events import (
+    DecisionMade,
+    Diagnosis,
+    RunEnded,
+    RunStarted,
+    TaskEnded,
+    TaskSubmitted,
+    TryEnded,
+    TryLaunched,
+)
+from parsl_diaspora.executors.launch import Launch, Report, launching
+from parsl_diaspora.fabric import Fabric, open_fabric
+from parsl_diaspora.fabric.stamp import default_source
+from parsl_diaspora.monitoring.apps import INTERNAL, declared_executors, has_staged_files
+from parsl_diaspora.recovery import Budgets
+from parsl_diaspora.settings import Settings
+from parsl_diaspora.state import Live
+
+ERROR_LIMIT = 500
+
+#: A Parsl task record.
+Record = dict[str, Any]
+
+
+class Session:
+    """What the hooks of one program share.
+
+    Args:
+        settings: the program's settings.
+        retries: ``Config.retries``.
+        labels: the executors' labels.
+        clock: time.
+
+    Attributes:
+        live: the run's state, from its first executor or task on.
+        budgets: the program's retry budgets.
+    """
+
+    def __init__(
+        self, settings: Settings, retries: int, labels: tuple[str, ...], clock: Clock | None = None
+    ) -> None:
+        self.settings = settings
+        self.retries = retries
+        self.clock = clock or SystemClock()
+        self.budgets = Budgets(settings, retries)
+        self.chance = random.Random()  # for jitter
+        self.live: Live | None = None
+        self._labels = labels
+        self._run_dir = Path()
+        self._begin = threading.Lock()
+        self._watched: list[Any] = []
+        self._reports: dict[tuple[int, int], Report] = {}
+        self._avoid: dict[int, tuple[str, ...]] = {}
+        self._declared: dict[Any, frozenset[str] | None] = {}
+        self._placed: dict[str, set[str]] = {}
+
+    # --- the run ---
+
+    def open(self, run_dir: str) -> None:
+        """Take note of Parsl's run directory."""
+        self._run_dir = Path(run_dir).absolute()
+
+    def watch(self, executor: Any) -> None:
+        """Remember an executor whose watching ends with the run."""
+        self._watched.append(executor)
+
+    def begin(self, run_id: str) -> Live:
+        """The run's state; the first caller makes it and says that the run has started."""
+        with self._begin:
+            if self.live is None:
+                self.live = self._make_live(run_id)
+                self.live.start()
+                self.live.say(self._run_started())
+        return self.live
+
+    def end(self) -> None:
+        """Say how the run went and bring its events to safety."""
+        for executor in self._watched:
+            executor.stop_watching()
+        if self.live is None:
+            return
+        counts = self.live.picture.counts
+        done = counts.get("done", 0) + counts.get("memoized", 0)
+        failed = counts.get("failed", 0) + counts.get("dependency_failed", 0)
+        self.live.say(RunEnded(done=done, failed=failed, faults=dict(self.live.faults)))
+        self.live.stop()
+
+    def absorb(self, part: str, error: BaseException) -> None:
+        """Count a fault of our own and say it once."""
+        if self.live is not None:
+            self.live.absorb(part, error)
+
+    def _make_live(self, run_id: str) -> Live:
+        url = self.settings.fabric or f"file:{self._run_dir / 'events'}"
+        source, buffer = default_source("submit"), self.settings.events_buffer
+        try:
+            fabric = open_fabric(url)
+            return Live(fabric, run_id, source, buffer=buffer, node_fabric=self._node_fabric(fabric))
+        except (DiasporaError, OSError) as error:
+            live = Live(open_fabric("memory:"), run_id, source, buffer=buffer)
+            live.absorb(f"fabric {url}", error)
+            return live
+
+    def _node_fabric(self, fabric: Fabric) -> Fabric | None:
+        """Workers that cannot reach the fabric write into the run's directory, and we pass it on."""
+        return None if fabric.node_url else open_fabric(f"file:{self._run_dir / 'worker_events'}")
+
+    def _run_started(self) -> RunStarted:
+        return RunStarted(
+            program=Path(sys.argv[0]).name or "interactive",
+            pid=os.getpid(),
+            node=os.uname().nodename,
+            run_dir=str(self._run_dir),
+            executors=self._labels,
+            parsl_version=parsl.__version__,
+            python_version=platform.python_version(),
+            retries=self.retries,
+            settings=self.settings.to_dict(),
+        )
+
+    # --- launches and ends ---
+
+    def launch(self, task: Record) -> None:
+        """A try is about to be submitted by this thread: route it, say so, and let the executor know."""
+        live = self.begin(task["dfk"].run_id)
+        number, try_id = task["id"], task["try_id"]
+        if try_id == 0:
+            self._placed.setdefault(task["func_name"], set()).add(task["executor"])
+            self._route(live, task)
+            live.say(TaskSubmitted(task=number, try_id=0, executor=task["executor"], func=task["func_name"]))
+        avoid = self._avoid.pop(number, ())
+        if try_id > 0:
+            live.say(TryLaunched(task=number, try_id=try_id, executor=task["executor"], avoid=avoid))
+        launching.launch = Launch(
+            run=live.picture.run,
+            task=number,
+            try_id=try_id,
+            executor=task["executor"],
+            url=live.node_url or "",
+            avoid=avoid,
+            traceback_limit=self.settings.traceback_limit,
+            redact=self.settings.redact or "",
+        )
+
+    def succeeded(self, task: Record) -> None:
+        """A task ended with a result."""
+        live = self.begin(task["dfk"].run_id)
+        number, try_id = task["id"], task["try_id"]
+        if task["from_memo"]:
+            live.say(TaskEnded(task=number, outcome="memoized", tries=0))
+            return
+        report = self._reports.pop((number, try_id), None)
+        live.say(_try_ended(task, report))
+        live.say(TaskEnded(task=number, outcome="done", tries=try_id + 1))
+
+    def failed(self, task: Record, error: BaseException) -> None:
+        """A task ended with an exception."""
+        live = self.begin(task["dfk"].run_id)
+        self._avoid.pop(task["id"], None)
+        outcome = "dependency_failed" if isinstance(error, DependencyError) else "failed"
+        text = f"{type(error).__name__}: {error}"[:ERROR_LIMIT]
+        state = live.picture.tasks.get(task["id"])
+        tries = len(state.tries) if state is not None else 0
+        live.say(TaskEnded(task=task["id"], outcome=outcome, tries=tries, error=text))
+
+    def returned(self, launch: Launch, report: Report) -> None:
+        """Take note of what a worker told of a try, before its future ends."""
+        self._reports[launch.task, launch.try_id] = report
+
+    def take_report(self, task: Record) -> Report | None:
+        """What the worker told of a task's newest try, once."""
+        return self._reports.pop((task["id"], task["try_id"]), None)
+
+    def avoid(self, task: int, managers: tuple[str, ...]) -> None:
+        """Let a task's next try decline these managers."""
+        if managers:
+            self._avoid[task] = managers
+
+    # --- where a task may go ---
+
+    def allowed(self, task: Record) -> list[str]:
+        """Labels that the task may run at, its present one among them."""
+        here = task["executor"]
+        if self.settings.move == "none" or here == INTERNAL or has_staged_files(task):
+            return [here]
+        known = task["dfk"].executors
+        if self.settings.move == "any":
+            return [label for label in known if label != INTERNAL]
+        function = task["func"]
+        if function not in self._declared:
+            self._declared[function] = declared_executors(function, known)
+        declared = self._declared[function]
+        return sorted(declared if declared is not None else self._placed.get(task["func_name"], {here}))
+
+    def others(self, task: Record, live: Live) -> list[str]:
+        """Other executors that the task may move to, the best first: those with managers, least loaded."""
+        here, func, picture = task["executor"], task["func_name"], live.picture
+        candidates = [
+            label
+            for label in self.allowed(task)
+            if label != here and is_usable(task, label) and (func, label) not in picture.unfit
+        ]
+        return sorted(candidates, key=lambda label: (not has_managers(live, label), load(live, label), label))
+
+    def _route(self, live: Live, task: Record) -> None:
+        """Keep a first try from a place that is known to be no use to it."""
+        here, func = task["executor"], task["func_name"]
+        missing = live.picture.unfit.get((func, here), "")
+        if not missing and is_usable(task, here):
+            return
+        others = self.others(task, live)
+        if not others:
+            return
+        rule, why = ("known-lack", f"lacks {missing!r}") if missing else ("executor-gone", "takes no tasks")
+        reason = f"{here} {why}, as earlier tasks have shown; {others[0]} is used at once"
+        task["executor"] = others[0]
+        live.say(
+            DecisionMade(
+                task=task["id"],
+                try_id=0,
+                executor=here,
+                diagnosis=Diagnosis(
+                    failure_class="environment" if missing else "executor_lost", missing=missing
+                ),
+                rule=rule,
+                reason=reason,
+                action="move",
+                target=others[0],
+            )
+        )
+
+
+def is_usable(task: Record, label: str) -> bool:
+    """Whether an executor still takes tasks."""
+    executor = task["dfk"].executors.get(label)
+    return executor is not None and not getattr(executor, "bad_state_is_set", False)
+
+
+def has_managers(live: Live, label: str) -> bool:
+    """Whether an executor has managers, or is of a kind that has none."""
+    known = any(manager.executor == label for manager in live.picture.managers.values())
+    return bool(live.picture.live_managers(label)) or not known
+
+
+def load(live: Live, label: str) -> float:
+    """Tries outstanding at an executor, a worker."""
+    workers = sum(live.picture.managers[name].workers for name in live.picture.live_managers(label))
+    return live.picture.outstanding.get(label, 0) / max(1, workers)
+
+
+def _try_ended(task: Record, report: Report | None) -> TryEnded:
+    event = TryEnded(task=task["id"], try_id=task["try_id"], executor=task["executor"])
+    if report is not None:
+        event.block, event.manager, event.worker = report.block, report.manager, report.worker
+        event.node, event.seconds = report.node, report.seconds
+    return event

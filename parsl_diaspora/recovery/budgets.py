@@ -1,0 +1,51 @@
+"""Budgets: how many failures of each class a task may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.recovery.options import Options, check_budgets
+from parsl_diaspora.settings import Settings
+
+
+class Budgets:
+    """Each class has its own, so infrastructure loss never spends the application's.
+
+    Args:
+        settings: the program's settings.
+        retries: ``Config.retries``; the application's budget is that, but at least 1, because one more try
+            at another place is what tells a bad task from a bad place.
+
+    Raises:
+        SettingsError: the settings name a failure class that does not exist.
+
+    Example:
+        >>> Budgets(Settings(), retries=2).limit("application", Options())
+        2
+    """
+
+    def __init__(self, settings: Settings, retries: int) -> None:
+        check_budgets(settings.retries, "the settings")
+        self._limits: dict[str, int | None] = {name: each.budget for name, each in CLASSES.items()}
+        self._limits["application"] = max(1, retries)
+        self._limits.update(settings.retries)
+        self._max_tries = settings.max_tries
+
+    def name(self, failure_class: str) -> str:
+        """The budget that a class charges."""
+        return failure_class if self._limits[failure_class] is not None else "application"
+
+    def limit(self, failure_class: str, options: Options) -> int:
+        """Failures of this class that a task may have and still be tried again."""
+        name = self.name(failure_class)
+        return options.retries.get(name, self._limits[name] or 0)
+
+    def max_tries(self, options: Options) -> int:
+        """The hard total of tries."""
+        return options.max_tries or self._max_tries
+
+    @staticmethod
+    def infrastructure_failures(spent: Mapping[str, int]) -> int:
+        """Failures so far that the program had no part in."""
+        return sum(count for name, count in spent.items() if name in CLASSES and CLASSES[name].infrastructure)

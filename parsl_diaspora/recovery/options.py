@@ -1,0 +1,121 @@
+"""What the author of an app says about its failures: the ``@resilience`` decorator."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from parsl_diaspora.errors import SettingsError
+from parsl_diaspora.failures import CLASSES
+
+#: Plain data under a plain name, so that a decorated function can be pickled to workers without this package.
+ATTRIBUTE = "__parsl_diaspora__"
+
+F = TypeVar("F")
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of one app.
+
+    Attributes:
+        retries: budget per failure class, over those of the settings.
+        non_retryable: qualified names of exceptions that end the task at once, subclasses included.
+        max_tries: hard total of tries, over that of the settings.
+    """
+
+    retries: dict[str, int] = {}
+    non_retryable: tuple[str, ...] = ()
+    max_tries: int | None = None
+
+
+NO_OPTIONS = Options()
+
+
+def resilience(
+    *,
+    retries: Mapping[str, int] | int | None = None,
+    non_retryable: tuple[type[BaseException], ...] = (),
+    max_tries: int | None = None,
+) -> Callable[[F], F]:
+    """Say how an app's failures are to be met.
+
+    Args:
+        retries: budget per failure class, as ``{"memory": 3}``; a plain number is that of ``application``.
+        non_retryable: exceptions that end the task at once, subclasses included.
+        max_tries: hard total of tries.
+
+    Raises:
+        SettingsError: a failure class does not exist, or a number is negative.
+
+    Example:
+        >>> @resilience(retries={"memory": 3}, non_retryable=(ValueError,))
+        ... def simulate(seed):
+        ...     return seed
+    """
+    budgets = {"application": retries} if isinstance(retries, int) else dict(retries or {})
+    check_budgets(budgets, "@resilience")
+    if max_tries is not None and max_tries < 1:
+        raise SettingsError(f"max_tries in @resilience must be at least 1, not {max_tries}.")
+    options = Options(
+        retries=budgets,
+        non_retryable=tuple(f"{each.__module__}.{each.__qualname__}" for each in non_retryable),
+        max_tries=max_tries,
+    )
+    return lambda function: _mark(function, msgspec.to_builtins(options))
+
+
+def check_budgets(budgets: Mapping[str, int], where: str) -> None:
+    """Refuse budgets of classes that do not exist.
+
+    Raises:
+        SettingsError: a class does not exist, or a number is negative.
+    """
+    for name, budget in budgets.items():
+        if name not in CLASSES:
+            near = difflib.get_close_matches(name, CLASSES, n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]!r}?" if near else f"The classes are: {', '.join(CLASSES)}."
+            raise SettingsError(f"{name!r} in the retries of {where} is no failure class.", hint=hint)
+        if budget < 0:
+            raise SettingsError(f"The budget of {name!r} in {where} must be at least 0, not {budget}.")
+
+
+def options_of(function: Any) -> Options:
+    """The options of a task's function, however Parsl has wrapped it."""
+    for each in _layers(function):
+        if (marked := getattr(each, ATTRIBUTE, None)) is not None:
+            return msgspec.convert(marked, Options)
+    return NO_OPTIONS
+
+
+def original(function: Any) -> Any:
+    """The function that the author wrote, under Parsl's wrappers."""
+    *_, last = _layers(function)
+    return last
+
+
+def _mark(function: F, options: Any) -> F:
+    # an app that Parsl has already made: the mark belongs on the function that travels
+    for target in (
+        getattr(function, "func", None),
+        getattr(function, "wrapped_remote_function", None),
+        function,
+    ):
+        if target is not None:
+            setattr(target, ATTRIBUTE, options)
+    return function
+
+
+def _layers(function: Any) -> list[Any]:
+    layers = [function]
+    while (inner := getattr(layers[-1], "__wrapped__", None) or _bash_function(layers[-1])) is not None:
+        layers.append(inner)
+    return layers
+
+
+def _bash_function(function: Any) -> Any:
+    """Parsl's bash apps keep the author's function as the only argument of a partial."""
+    args = getattr(function, "args", None)
+    return args[0] if isinstance(args, tuple) and len(args) == 1 and callable(args[0]) else None

@@ -1,0 +1,58 @@
+"""Quarantine: a manager where different tasks keep failing gets no new work for a while."""
+
+from __future__ import annotations
+
+from parsl_diaspora.events import PlaceQuarantined, PlaceReleased
+from parsl_diaspora.settings import Settings
+from parsl_diaspora.state import ManagerState, Picture
+
+#: A missing module belongs to an app and an executor, a dead manager is no place any more.
+_NOT_THE_PLACE = frozenset({"environment", "manager_lost", "executor_lost", "dependency", "submission"})
+
+
+class Quarantine:
+    """Decides which managers rest, and for how long. It never takes an executor's last manager.
+
+    Args:
+        settings: thresholds.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._until: dict[str, float] = {}
+
+    def consider(self, picture: Picture, manager: str | None, now: float) -> PlaceQuarantined | None:
+        """The event that puts a manager in quarantine, if its newest failures ask for it.
+
+        Args:
+            picture: state of the run.
+            manager: where a try has just failed.
+            now: seconds UTC.
+        """
+        state = picture.managers.get(manager or "")
+        if manager is None or state is None or manager in self._until or not self._settings.quarantine_after:
+            return None
+        tasks = self._failed_tasks(state, now)
+        if len(tasks) < self._settings.quarantine_after or not self._has_company(picture, manager, state):
+            return None
+        seconds = self._settings.quarantine_for
+        self._until[manager] = now + seconds
+        window = self._settings.quarantine_window
+        reason = f"{len(tasks)} different tasks failed there within {window:.0f} s, and none succeeded"
+        return PlaceQuarantined(
+            manager=manager, executor=state.executor, node=state.node, reason=reason, seconds=seconds
+        )
+
+    def expire(self, now: float) -> list[PlaceReleased]:
+        """Events for the managers whose time is over."""
+        over = [manager for manager, until in self._until.items() if until <= now]
+        for manager in over:
+            del self._until[manager]
+        return [PlaceReleased(manager=manager, reason="its time is over") for manager in over]
+
+    def _failed_tasks(self, state: ManagerState, now: float) -> set[int]:
+        since = max(now - self._settings.quarantine_window, state.last_success)
+        return {task for when, task, kind in state.failures if when > since and kind not in _NOT_THE_PLACE}
+
+    def _has_company(self, picture: Picture, manager: str, state: ManagerState) -> bool:
+        return any(name != manager for name in picture.live_managers(state.executor))

@@ -1,0 +1,201 @@
+"""The one configuration object: from Python, from YAML, from the environment."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from parsl_diaspora.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "PARSL_DIASPORA_"
+FILE_VARIABLE = "PARSL_DIASPORA_SETTINGS"
+
+
+class _CheckedKeywords(type(msgspec.Struct)):  # type: ignore[misc]
+    """Makes ``Settings(max_tires=3)`` answer like the YAML file does, instead of a bare TypeError."""
+
+    def __call__(cls, **values: Any) -> Any:
+        _refuse_unknown(values, "the given keywords")
+        return _convert(values, cls, "the given keywords")
+
+
+class Settings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metaclass=_CheckedKeywords
+):
+    """How a program is made resilient. Every field has a default that suits most programs.
+
+    Attributes:
+        fabric: URL of the event fabric; None puts a ``file:`` fabric into the run's own directory.
+        retries: budget per failure class, as ``{"memory": 3}``; see `parsl_diaspora.failures` for the
+            classes. Classes that are not named keep their defaults. The class ``application`` defaults to
+            ``Config.retries``, but at least 1.
+        max_tries: hard total of tries a task, whatever the classes say.
+        retry_delay: seconds before the second infrastructure retry; doubles with each further one.
+        retry_delay_max: longest delay before a retry, seconds.
+        move: which executors a retry may go to: ``app`` (those the app itself allows), ``any``, ``none``.
+        quarantine_after: failures of different tasks at one manager within the window that put it in
+            quarantine, if none succeeded there meanwhile; 0 switches quarantine off.
+        quarantine_window: seconds over which those failures are counted.
+        quarantine_for: seconds that a quarantine lasts.
+        replace_blocks: start a new block when one is lost, instead of giving the executor up.
+        block_start_failures: blocks in a row that never connect before an executor is given up.
+        stall_after: seconds that a manager may hold tasks without starting any before it counts as stalled.
+        events_buffer: events kept in memory while the fabric is slow; beyond it they are counted as lost.
+        traceback_limit: bytes of a traceback that are recorded.
+        redact: ``package.module:function`` from text to text, applied to recorded messages and tracebacks
+            before they leave the worker.
+
+    Example:
+        >>> Settings(retries={"memory": 3}, max_tries=8).max_tries
+        8
+    """
+
+    fabric: str | None = None
+    retries: dict[str, int] = {}
+    max_tries: int = 12
+    retry_delay: float = 0.5
+    retry_delay_max: float = 30.0
+    move: str = "app"
+    quarantine_after: int = 3
+    quarantine_window: float = 60.0
+    quarantine_for: float = 300.0
+    replace_blocks: bool = True
+    block_start_failures: int = 3
+    stall_after: float = 5.0
+    events_buffer: int = 50_000
+    traceback_limit: int = 8_192
+    redact: str | None = None
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, where: str = "the given settings") -> Settings:
+        """Build settings from a mapping; unknown keys are errors that name the nearest valid key.
+
+        Raises:
+            SettingsError: a key is unknown or a value does not fit.
+        """
+        _refuse_unknown(values, where)
+        settings: Settings = _convert(values, cls, where)
+        return settings
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str]) -> Settings:
+        """Read settings from a YAML file.
+
+        Raises:
+            SettingsError: the file cannot be read, does not parse, or holds something else than settings.
+        """
+        return cls.from_dict(_read_yaml(Path(path)), where=str(path))
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Settings from ``PARSL_DIASPORA_<FIELD>`` variables, over the file that `FILE_VARIABLE` names.
+
+        Values are YAML scalars or mappings, as in ``PARSL_DIASPORA_RETRIES='{memory: 3}'``.
+
+        Raises:
+            SettingsError: a variable names no setting, or a value does not fit.
+        """
+        values: dict[str, Any] = {}
+        if path := environ.get(FILE_VARIABLE):
+            values.update(_read_yaml(Path(path)))
+            _refuse_unknown(values, path)
+        values.update(_environment_values(environ))
+        return cls.from_dict(values, where="the environment")
+
+    def replace(self, **overrides: Any) -> Settings:
+        """A copy with some fields changed.
+
+        Raises:
+            SettingsError: a name is no setting, or a value does not fit.
+        """
+        _refuse_unknown(overrides, "the given keywords")
+        return type(self).from_dict({**self.to_dict(), **overrides}, where="the given keywords")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain data; `from_dict` takes it back."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
+
+def _convert(values: Mapping[str, Any], cls: Any, where: str) -> Any:
+    try:
+        return msgspec.convert(dict(values), cls)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"A value in {where} does not fit: {error}.") from error
+
+
+def _refuse_unknown(values: Mapping[str, Any], where: str) -> None:
+    for key in values:
+        if key in Settings.__struct_fields__:
+            continue
+        near = difflib.get_close_matches(str(key), Settings.__struct_fields__, n=1, cutoff=0.5)
+        names = ", ".join(Settings.__struct_fields__)
+        hint = f"Did you mean {near[0]!r}?" if near else f"The settings are: {names}."
+        raise SettingsError(f"{key!r} in {where} is not a setting.", hint=hint)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        detail = " ".join(str(error).split())
+        raise SettingsError(f"The settings file {path} does not parse as YAML: {detail}.") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        kind = type(values).__name__
+        raise SettingsError(f"The settings file {path} must hold 'name: value' lines, not a {kind}.")
+    return values
+
+
+def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
+    import yaml
+
+    values: dict[str, Any] = {}
+    for name, text in environ.items():
+        if not name.startswith(ENVIRONMENT_PREFIX) or name == FILE_VARIABLE:
+            continue
+        key = name[len(ENVIRONMENT_PREFIX) :].lower()
+        _refuse_unknown({key: text}, f"the environment ({name})")
+        try:
+            values[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"The environment variable {name} does not parse as YAML.") from error
+    return values
+
+
+def _check(settings: Settings) -> None:
+    for name, low in _LOWER_BOUNDS.items():
+        value = getattr(settings, name)
+        if value < low:
+            raise SettingsError(f"The setting {name!r} must be at least {low}, not {value}.")
+    if settings.move not in ("app", "any", "none"):
+        raise SettingsError(f"The setting 'move' must be 'app', 'any' or 'none', not {settings.move!r}.")
+    for key, budget in settings.retries.items():
+        if budget < 0:
+            raise SettingsError(f"The retry budget of {key!r} must be at least 0, not {budget}.")
+
+
+_LOWER_BOUNDS: dict[str, float] = {
+    "max_tries": 1,
+    "retry_delay": 0,
+    "retry_delay_max": 0,
+    "quarantine_after": 0,
+    "quarantine_window": 0,
+    "quarantine_for": 0,
+    "block_start_failures": 1,
+    "stall_after": 0.1,
+    "events_buffer": 100,
+    "traceback_limit": 0,
+}

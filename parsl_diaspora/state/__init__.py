@@ -1,0 +1,23 @@
+"""What is true now: the picture of a run, folded from its events.
+
+The same fold serves the running program (`live`) and the reader of a log afterwards (`history`).
+"""
+
+from __future__ import annotations
+
+from parsl_diaspora.state.dedupe import Dedupe
+from parsl_diaspora.state.history import History, read_events, read_history
+from parsl_diaspora.state.live import Live
+from parsl_diaspora.state.picture import ManagerState, Picture, TaskState, TryState
+
+__all__ = [
+    "Dedupe",
+    "History",
+    "Live",
+    "ManagerState",
+    "Picture",
+    "TaskState",
+    "TryState",
+    "read_events",
+    "read_history",
+]

@@ -1,0 +1,136 @@
+"""The running program's picture: own events folded as they are said, others' as they arrive."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from parsl_diaspora.events import Event, ServiceDegraded
+from parsl_diaspora.fabric import Consumer, Fabric, Publisher
+from parsl_diaspora.state.dedupe import Dedupe
+from parsl_diaspora.state.picture import Picture
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+
+
+class Live:
+    """Speaks for a run and knows its state. Nothing here raises or waits in the caller's thread.
+
+    Args:
+        fabric: where this run's events go.
+        run: Parsl's run id.
+        source: who speaks.
+        buffer: events kept in memory while the fabric is slow.
+        node_fabric: where workers publish, when that is another place; its events are passed on.
+
+    Attributes:
+        picture: the state; read it from any thread, write it never.
+        faults: own faults that were absorbed, by part.
+        lock: held while the picture changes; take it to read several things that must fit together.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        run: str,
+        source: str,
+        *,
+        buffer: int = 50_000,
+        node_fabric: Fabric | None = None,
+    ) -> None:
+        self.fabric = fabric
+        self.picture = Picture(run)
+        self.faults: dict[str, int] = {}
+        self.lock = threading.Lock()
+        self._publisher: Publisher = fabric.publisher(source, buffer=buffer)
+        self._node_fabric = node_fabric
+        self._dedupe = Dedupe()
+        self._own_boot = ""
+        self._stop = threading.Event()
+        self._listeners: list[Callable[[Event], None]] = []
+        self._thread = threading.Thread(target=self._listen, name="diaspora-listener", daemon=True)
+
+    @property
+    def node_url(self) -> str | None:
+        """The URL that workers publish to; None if they cannot reach any fabric of this run."""
+        return (self._node_fabric or self.fabric).node_url
+
+    def start(self) -> None:
+        """Begin to listen to others' events."""
+        self._thread.start()
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Call ``listener`` with each event after it is folded, in the thread that met it: be quick."""
+        self._listeners.append(listener)
+
+    def say(self, event: Event) -> Event:
+        """Publish an event of this run and fold it into the picture. Returns the stamped event."""
+        try:
+            event.run = event.run or self.picture.run
+            self._publisher.publish(event)
+            self._own_boot = event.boot
+            self._take(event)
+        except Exception as error:  # noqa: BLE001 - promise 1: a fault of ours never reaches the workflow
+            self.absorb("events", error)
+        return event
+
+    def absorb(self, part: str, error: BaseException) -> None:
+        """Count a fault of our own, and say it once a part."""
+        count = self.faults[part] = self.faults.get(part, 0) + 1
+        if count > 1:
+            return
+        why = f"{type(error).__name__}: {error}"
+        logger.warning(
+            "parsl_diaspora: %s met a fault and falls back to stock behaviour: %s", part, why, exc_info=error
+        )
+        if part != "events":
+            self.say(ServiceDegraded(part=part, why=why))
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stop listening and bring the events to safety."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        report = self._publisher.close(timeout)
+        if report.lost or report.waiting:
+            logger.warning(
+                "parsl_diaspora: %d events of this run could not be kept in %s.",
+                report.lost + report.waiting,
+                self.fabric.url,
+            )
+
+    def _take(self, event: Event) -> None:
+        with self.lock:
+            self.picture.fold(event)
+        for listener in self._listeners:
+            listener(event)
+
+    def _listen(self) -> None:
+        name = f"live-{self.picture.run[:8]}"
+        sources = [(self.fabric.consumer(name, start="latest"), False)]
+        if self._node_fabric is not None:
+            sources.append((self._node_fabric.consumer(name, start="earliest"), True))
+        while not self._stop.is_set():
+            for consumer, pass_on in sources:
+                self._drain(consumer, pass_on, POLL_SECONDS / len(sources))
+        for consumer, pass_on in sources:
+            self._drain(consumer, pass_on, 0.0)
+            consumer.close()
+
+    def _drain(self, consumer: Consumer, pass_on: bool, timeout: float) -> None:
+        try:
+            for event in consumer.poll(timeout):
+                self._hear(event, pass_on)
+        except Exception as error:  # noqa: BLE001 - the listener must outlive a bad poll
+            self.absorb("listener", error)
+            self._stop.wait(1.0)
+
+    def _hear(self, event: Event, pass_on: bool) -> None:
+        if event.boot == self._own_boot or not self._dedupe.is_new(event):
+            return
+        if pass_on:
+            self._publisher.forward(event)
+        self._take(event)
