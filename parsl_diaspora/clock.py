@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 
 logger = logging.getLogger(__name__)
 
+_IDLE = 1.0  # seconds that the timers' thread waits for a further timer before it ends
+
 
 @runtime_checkable
 class Clock(Protocol):
@@ -35,7 +37,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The real clock. Its timers share one daemon thread, which starts with the first of them.
+    """The real clock. Its timers share one daemon thread, which lives while there are timers.
 
     Example:
         >>> SystemClock().monotonic() > 0
@@ -58,7 +60,7 @@ class SystemClock:
 
     def wait(self, event: threading.Event, timeout: float) -> bool:
         """Wait until ``event`` is set or ``timeout`` has passed; whether it was set."""
-        return event.wait(timeout)
+        return event.wait(min(timeout, threading.TIMEOUT_MAX))
 
     def call_later(self, delay: float, function: Callable[[], None]) -> None:
         """Call ``function`` after ``delay``."""
@@ -71,20 +73,18 @@ class SystemClock:
             self._changed.notify()
 
     def _run(self) -> None:
-        while True:
-            function = self._next_due()
+        while (function := self._next_due()) is not None:
             try:
                 function()
             except Exception:
                 logger.exception("A timer's function failed; the timers go on.")
 
-    def _next_due(self) -> Callable[[], None]:
+    def _next_due(self) -> Callable[[], None] | None:
         with self._changed:
-            while True:
-                if not self._timers:
-                    self._changed.wait()
-                    continue
+            while self._timers or self._changed.wait_for(lambda: self._timers, _IDLE):
                 remaining = self._timers[0][0] - time.monotonic()
                 if remaining <= 0:
                     return heapq.heappop(self._timers)[2]
-                self._changed.wait(remaining)
+                self._changed.wait(min(remaining, threading.TIMEOUT_MAX))
+            self._thread = None
+            return None

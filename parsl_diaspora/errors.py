@@ -10,9 +10,11 @@
     ├── NotFound                   a run or task that the log does not know; has .what and .where
     ├── NotInTask                  current_task() was called outside a task
     ├── NonRetryable               raised by an app: trying again cannot help; has .type
-    └── TaskFailure                a try that ended without a usable answer; has .place
-        ├── ResultUnreadable       the task's result cannot be rebuilt on the submit side
-        └── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
+    ├── TaskFailure                a try that ended without a usable answer; has .place
+    │   ├── ResultUnreadable       the task's result cannot be rebuilt on the submit side
+    │   └── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
+    └── InterchangeLost            an executor's interchange ended, in parsl_diaspora.executors.errors;
+                                   has .executor and .exit_code
 
 Messages are full sentences: what, where, why. The hint says what to do. All of them survive pickling.
 """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -14,6 +15,11 @@ from parsl_diaspora.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "PARSL_DIASPORA_"
 FILE_VARIABLE = "PARSL_DIASPORA_SETTINGS"
+#: Variables with the prefix that are no settings: `parsl_diaspora.testing.processes` marks processes by them.
+OTHER_VARIABLES = frozenset({FILE_VARIABLE, "PARSL_DIASPORA_MARK", "PARSL_DIASPORA_PLACE"})
+
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
+_SECRET_PART = re.compile(r"((?:password|passwd|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
 class _CheckedKeywords(type(msgspec.Struct)):  # type: ignore[misc]
@@ -98,7 +104,8 @@ class Settings(
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Settings from ``PARSL_DIASPORA_<FIELD>`` variables, over the file that `FILE_VARIABLE` names.
 
-        Values are YAML scalars or mappings, as in ``PARSL_DIASPORA_RETRIES='{memory: 3}'``.
+        Texts stand as they are, as in ``PARSL_DIASPORA_FABRIC=memory:``; other values are YAML, as in
+        ``PARSL_DIASPORA_RETRIES='{memory: 3}'``.
 
         Raises:
             SettingsError: a variable names no setting, or a value does not fit.
@@ -122,6 +129,26 @@ class Settings(
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data; `from_dict` takes it back."""
         return {name: getattr(self, name) for name in self.__struct_fields__}
+
+    def shown(self) -> dict[str, Any]:
+        """All fields as plain data without secrets: for logs, events and people."""
+        return {**self.to_dict(), "fabric": self.fabric and without_secrets(self.fabric)}
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        yield from self.shown().items()
+
+
+def without_secrets(url: str) -> str:
+    """A URL whose password, and whatever else is named like a secret, is masked.
+
+    Example:
+        >>> without_secrets("kafka://me:pw@host:9092?token=abc&acks=all")
+        'kafka://me:***@host:9092?token=***&acks=all'
+    """
+    return _SECRET_PART.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))
 
 
 def _convert(values: Mapping[str, Any], cls: Any, where: str) -> Any:
@@ -162,14 +189,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
     import yaml
 
+    texts = {
+        field.name for field in msgspec.structs.fields(Settings) if str in (field.type, *get_args(field.type))
+    }
     values: dict[str, Any] = {}
     for name, text in environ.items():
-        if not name.startswith(ENVIRONMENT_PREFIX) or name == FILE_VARIABLE:
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in OTHER_VARIABLES:
             continue
         key = name[len(ENVIRONMENT_PREFIX) :].lower()
         _refuse_unknown({key: text}, f"the environment ({name})")
         try:
-            values[key] = yaml.safe_load(text)
+            values[key] = (text or None) if key in texts else yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise SettingsError(f"The environment variable {name} does not parse as YAML.") from error
     return values
@@ -178,7 +208,7 @@ def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
 def _check(settings: Settings) -> None:
     for name, low in _LOWER_BOUNDS.items():
         value = getattr(settings, name)
-        if value < low:
+        if not value >= low:  # not a number is not, either
             raise SettingsError(f"The setting {name!r} must be at least {low}, not {value}.")
     if settings.move not in ("app", "any", "none"):
         raise SettingsError(f"The setting 'move' must be 'app', 'any' or 'none', not {settings.move!r}.")

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events.codec import decode, encode
-from parsl_diaspora.events.envelope import Event
+from parsl_diaspora.events.envelope import Event, Unknown
 
 TYPE_PREFIX = "org.parsl.diaspora."
 CONTENT_TYPE = "application/cloudevents+json"
+_IN_SOURCE = "/:@!$&'()*+,;="  # what a path of a URI reference may hold beside letters and digits
 
 
 def to_cloudevent(event: Event) -> dict[str, Any]:
@@ -30,8 +32,8 @@ def to_cloudevent(event: Event) -> dict[str, Any]:
     message: dict[str, Any] = {
         "specversion": "1.0",
         "id": event.id,
-        "source": f"/parsl-diaspora/{event.source or 'unknown'}",
-        "type": f"{TYPE_PREFIX}{event.kind}.v{event.version}",
+        "source": f"/parsl-diaspora/{_in_path(event.source) or 'unknown'}",
+        "type": f"{TYPE_PREFIX}{_type(event)}",
         "time": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "datacontenttype": "application/json",
         "data": msgspec.json.decode(encode(event, "json")),
@@ -51,6 +53,16 @@ def from_cloudevent(message: dict[str, Any]) -> Event:
     if message.get("specversion") != "1.0" or not str(kind).startswith(TYPE_PREFIX):
         raise EventError(f"A CloudEvent of type {kind!r} is not one of this project.")
     return decode(msgspec.json.encode(message.get("data")), "json")
+
+
+def _in_path(source: str) -> str:
+    return quote(source, safe=_IN_SOURCE, errors="backslashreplace")
+
+
+def _type(event: Event) -> str:
+    if isinstance(event, Unknown):
+        return f"{event.said_kind}.v{event.version}"
+    return f"{event.kind}.v{event.VERSION}"
 
 
 def _subject(event: Event) -> str:

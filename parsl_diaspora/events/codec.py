@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Union
@@ -11,6 +12,8 @@ import msgspec
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events.envelope import ENVELOPE_FIELDS, Event, Unknown
 from parsl_diaspora.events.kinds import KINDS
+
+logger = logging.getLogger(__name__)
 
 Format = Literal["msgpack", "json"]
 
@@ -26,11 +29,25 @@ _unpack_many = msgspec.msgpack.Decoder(list[AnyKind]).decode
 _unpack_raw = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(AnyKind).decode
+_UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+_BLANK = Event()
 
 
 def encode(event: Event, form: Format = "msgpack") -> bytes:
-    """One event as bytes."""
-    return _pack(event) if form == "msgpack" else _json(event)
+    """One event as bytes. An event that was not understood goes on as it came, for readers that understand it.
+
+    Characters that no encoding has, as in the name of a file that is no UTF-8, are spelled out.
+
+    Raises:
+        EventError: a field holds something that has no place in an event.
+    """
+    if isinstance(event, Unknown):
+        return _encode_plain(_said(event), form)
+    event.version = event.VERSION  # explicit in bytes unless 1: absence means 1 for ever
+    try:
+        return _pack(event) if form == "msgpack" else _json(event)
+    except _UNENCODABLE:
+        return _encode_plain({**msgspec.structs.asdict(event), "kind": event.kind}, form)
 
 
 def decode(data: bytes | memoryview, form: Format = "msgpack") -> Event:
@@ -73,18 +90,57 @@ def _split(data: bytes | memoryview) -> list[msgspec.Raw]:
         raise EventError(f"These {len(data)} bytes are no list of events: {error}.") from error
 
 
+def _said(event: Unknown) -> dict[str, Any]:
+    """The fields as they came, under what a stamp may have changed since."""
+    envelope = {name: getattr(event, name) for name in ENVELOPE_FIELDS}
+    stamped = {name: value for name, value in envelope.items() if value != getattr(_BLANK, name)}
+    return {**event.data, **stamped, "kind": event.said_kind}
+
+
+def _encode_plain(fields: dict[str, Any], form: Format) -> bytes:
+    try:
+        plain = _well_formed(fields)
+        return _pack(plain) if form == "msgpack" else _json(plain)
+    except _UNENCODABLE as error:
+        raise EventError(f"An event of kind {fields['kind']!r} cannot be encoded: {error}.") from error
+
+
+def _well_formed(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_well_formed(key): _well_formed(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_well_formed(item) for item in value]
+    if isinstance(value, msgspec.Struct):
+        return _well_formed(msgspec.structs.asdict(value))
+    return value
+
+
 def _decode_other(data: bytes | memoryview, form: Format) -> Event:
     fields = _decode_fields(data, form)
-    kind = str(fields.get("kind", ""))
-    while upgrade := UPGRADES.get((kind, int(fields.get("version", 1)))):
-        fields = upgrade(fields)
-    known = KINDS.get(kind)
-    if known is not None and fields.get("version", 1) == known.VERSION:
+    upgraded = _upgraded(fields)
+    known = KINDS.get(str(upgraded.get("kind")))
+    if known is not None and _version(upgraded) == known.VERSION:
         try:
-            return msgspec.convert(fields, AnyKind)  # type: ignore[no-any-return]
+            return msgspec.convert(upgraded, AnyKind)  # type: ignore[no-any-return]
         except msgspec.ValidationError:
             pass  # a field that does not fit: keep the event, as a kind that is not understood
-    return _unknown(kind, fields)
+    return _unknown(str(fields["kind"]), fields)
+
+
+def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
+    try:
+        while upgrade := UPGRADES.get((str(fields.get("kind")), _version(fields))):
+            fields = upgrade(dict(fields))
+    except Exception as error:  # noqa: BLE001 - one odd old event must not hide its neighbours
+        logger.warning("An old event of kind %r could not be upgraded: %r.", fields.get("kind"), error)
+    return fields
+
+
+def _version(fields: dict[str, Any]) -> int:
+    version = fields.get("version", 1)
+    return version if isinstance(version, int) else 0
 
 
 def _decode_fields(data: bytes | memoryview, form: Format) -> dict[str, Any]:

@@ -42,16 +42,17 @@ class BlockKeeper:
         """Note lost blocks, replace them as far as there is work for them, give up when none can start."""
         lost = {block: s for block, s in status.items() if s.state in _LOST and block not in self._counted}
         if lost:
-            self._note_losses(lost)
+            self._note_losses(executor, lost)
         if self._failed_starts >= self._start_failures and not _active(status):
             simple_error_handler(executor, {block: _as_failed(state) for block, state in status.items()})
             return
         self._replace(executor, status)
 
-    def _note_losses(self, lost: dict[str, JobStatus]) -> None:
+    def _note_losses(self, executor: Any, lost: dict[str, JobStatus]) -> None:
         self._counted.update(lost)
         self._owed += len(lost)
-        if any(state.state != JobState.MISSING for state in lost.values()):
+        submitted = executor.blocks_to_job_id  # a block that its provider refused is FAILED, and has no job
+        if any(s.state != JobState.MISSING and block in submitted for block, s in lost.items()):
             self._failed_starts = 0  # some block did connect, so blocks can start
             return
         self._failed_starts += 1

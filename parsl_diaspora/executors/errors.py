@@ -1,4 +1,4 @@
-"""What a task gets to see when its executor as a whole is lost."""
+"""What a task gets to see when its executor as a whole is lost, or cannot run our part on its workers."""
 
 from __future__ import annotations
 
@@ -17,3 +17,7 @@ class InterchangeLost(DiasporaError):
         super().__init__(message)
         self.executor = executor
         self.exit_code = exit_code
+
+
+class RunnerUnusable(DiasporaError):
+    """The workers' environment lacks this package, or has one that does not fit; the app never began."""

@@ -13,20 +13,26 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, Protocol
 
+import msgspec
 from parsl.app.errors import RemoteExceptionWrapper
 from parsl.serialize import deserialize
 
 from parsl_diaspora.errors import ExceptionUnreadable, ResultUnreadable
 from parsl_diaspora.events import Failure
+from parsl_diaspora.executors.errors import RunnerUnusable
 from parsl_diaspora.executors.launch import MAGIC, Report, read_report
+from parsl_diaspora.failures.evidence import clean_text
 
 logger = logging.getLogger(__name__)
 
 CONTROL = -1
 
+#: What unpickling may raise; a module that exits when it is imported must not end the thread of results.
+_WHATEVER = (Exception, SystemExit)
+
 
 class _Queue(Protocol):
-    def get(self, timeout_ms: int | None = None) -> bytes | None: ...
+    def get(self, timeout_ms: int | None = None) -> bytes | list[bytes] | None: ...
 
 
 class ResultGate:
@@ -52,19 +58,25 @@ class ResultGate:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)
 
-    def get(self, timeout_ms: int | None = None) -> bytes | None:
-        """One control message, or None when there was none: results are dealt with here."""
+    def get(self, timeout_ms: int | None = None) -> bytes | list[bytes] | None:
+        """The interchange's control messages, or None when there were none: results are dealt with here.
+
+        Parsl before 2026.10.05 hands over lists of messages, later releases one message at a time.
+        """
         raw = self._queue.get(timeout_ms=timeout_ms)
-        if raw is None:
-            return None
+        if isinstance(raw, list):
+            return [each for each in raw if self._is_control(each)] or None
+        return raw if raw is not None and self._is_control(raw) else None
+
+    def _is_control(self, raw: bytes) -> bool:
         try:
             message = pickle.loads(raw)  # noqa: S301 - from Parsl's own interchange, as in stock HTEX
             if message["task_id"] == CONTROL:
-                return raw
+                return True
             self._accept(message)
         except Exception as error:  # noqa: BLE001 - whatever arrives, the executor must go on
-            self._drop(f"{type(error).__name__}: {error}")
-        return None
+            self._drop(_words(error))
+        return False
 
     def _accept(self, message: dict[str, Any]) -> None:
         future = self._tasks.pop(message["task_id"], None)
@@ -72,19 +84,26 @@ class ResultGate:
             self._drop("it is late, or of another run")
             return
         if "result" in message:
-            self._accept_result(future, message["result"])
+            end = self._read_result(future, message["result"])
         else:
-            complete(future, *_exception(message["exception"]))
+            end = None, _exception(message.get("exception"), future)
+        if end is not None:
+            complete(future, *end)
 
-    def _accept_result(self, future: Future[Any], payload: bytes) -> None:
+    def _read_result(self, future: Future[Any], payload: bytes) -> tuple[Any, BaseException | None] | None:
+        """Result and error, of which one is None; None if the try was handed back and goes on."""
         outcome = _rebuild(payload)
         if not _is_envelope(outcome):
-            complete(future, *_outcome(outcome))
-            return
+            return _outcome(outcome)
         _, header, body = outcome
-        report = read_report(header)
-        if not self._on_report(future, report):
-            complete(future, *_open_body(body, report))
+        try:
+            report = read_report(header)
+            if self._on_report(future, report):
+                return None
+        except Exception as error:  # noqa: BLE001 - another release's report or our fault: the result still counts
+            logger.warning("A try's report was not understood (%s); its result is taken.", _words(error))
+            return _outcome(_rebuild(body))
+        return _open_body(body, report)
 
     def _drop(self, why: str) -> None:
         self.dropped += 1
@@ -110,7 +129,7 @@ def _is_envelope(outcome: Any) -> bool:
 def _rebuild(payload: bytes) -> Any:
     try:
         return deserialize(payload)
-    except Exception as error:  # noqa: BLE001 - the user's classes decide what can happen here
+    except _WHATEVER as error:
         return ResultUnreadable(f"The result cannot be rebuilt on the submit side: {_words(error)}.")
 
 
@@ -122,32 +141,47 @@ def _open_body(body: bytes, report: Report) -> tuple[Any, BaseException | None]:
         return _outcome(outcome)
     try:
         return None, deserialize(body).get_exception()
-    except Exception as error:  # noqa: BLE001 - an exception class that cannot be rebuilt is common
+    except _WHATEVER as error:  # an exception class that cannot be rebuilt is common
         return None, _unreadable(report.failure, report, error)
 
 
 def _outcome(outcome: Any) -> tuple[Any, BaseException | None]:
     if isinstance(outcome, ResultUnreadable):
         return None, outcome
-    if isinstance(outcome, RemoteExceptionWrapper):
+    if not isinstance(outcome, RemoteExceptionWrapper):
+        return outcome, None
+    try:
         return None, outcome.get_exception()
-    return outcome, None
+    except _WHATEVER as fault:
+        return None, ExceptionUnreadable(f"The exception cannot be rebuilt here: {_words(fault)}.")
 
 
-def _exception(payload: bytes) -> tuple[Any, BaseException | None]:
+def _exception(payload: bytes | None, future: Future[Any]) -> BaseException:
+    if payload is None:
+        return ResultUnreadable("A message came for this task with neither a result nor an exception.")
     try:
         found = deserialize(payload)
         error = found.get_exception() if isinstance(found, RemoteExceptionWrapper) else found
-    except Exception as fault:  # noqa: BLE001 - the user's classes decide what can happen here
-        return None, ExceptionUnreadable(
-            f"The exception cannot be rebuilt on the submit side: {_words(fault)}."
-        )
-    if isinstance(error, BaseException):
-        return None, error
-    return None, ExceptionUnreadable(f"In place of an exception came a {type(error).__name__}.")
+    except _WHATEVER as fault:
+        return ExceptionUnreadable(f"The exception cannot be rebuilt on the submit side: {_words(fault)}.")
+    if not isinstance(error, BaseException):
+        return ExceptionUnreadable(f"In place of an exception came a {type(error).__name__}.")
+    return _runner_unusable(error) if _is_of_our_runner(error, future) else error
 
 
-def _unreadable(failure: Failure, report: Report, error: Exception) -> ExceptionUnreadable:
+def _is_of_our_runner(error: BaseException, future: Future[Any]) -> bool:
+    """What an app raises comes in the runner's envelope, so this is about importing or calling the runner."""
+    sent_to_it = getattr(future, "launch", None) is not None
+    return sent_to_it and isinstance(error, ImportError | AttributeError | msgspec.MsgspecError)
+
+
+def _runner_unusable(error: BaseException) -> RunnerUnusable:
+    unusable = RunnerUnusable(f"The workers cannot run this package's part: {_words(error)}.")
+    unusable.__cause__ = error
+    return unusable
+
+
+def _unreadable(failure: Failure, report: Report, error: BaseException) -> ExceptionUnreadable:
     return ExceptionUnreadable(
         f"{failure.type}: {failure.message} (the exception itself cannot be rebuilt here: {_words(error)})",
         chain=failure.chain,
@@ -162,4 +196,4 @@ def _place(report: Report) -> str:
 
 
 def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {clean_text(lambda: str(error), None)}"

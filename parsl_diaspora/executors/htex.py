@@ -247,9 +247,9 @@ class _Checked:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)
 
-    def get(self, timeout_ms: int | None = None) -> bytes | None:
-        """The next message, or None after the time-out."""
-        raw: bytes | None = self._queue.get(timeout_ms=timeout_ms)
+    def get(self, timeout_ms: int | None = None) -> bytes | list[bytes] | None:
+        """The next message (or messages, in older releases of Parsl), or None after the time-out."""
+        raw: bytes | list[bytes] | None = self._queue.get(timeout_ms=timeout_ms)
         if raw is None:
             self._check()
         return raw

@@ -25,7 +25,7 @@ class QuarantineSelector(ManagerSelector):
     def __init__(self, path: str, inner: ManagerSelector) -> None:
         self.path = path
         self.inner = inner
-        self._seen: int | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._denied: frozenset[str] = frozenset()
 
     def sort_managers(self, ready_managers: dict[bytes, Any], manager_list: set[bytes]) -> list[bytes]:
@@ -37,13 +37,14 @@ class QuarantineSelector(ManagerSelector):
 
     def _refresh(self) -> None:
         try:
-            seen = os.stat(self.path).st_mtime_ns
+            found = os.stat(self.path)
+            seen = found.st_mtime_ns, found.st_ino, found.st_size
             if seen != self._seen:
                 with open(self.path, encoding="utf-8") as file:
                     self._denied = frozenset(json.load(file))
                 self._seen = seen
-        except (OSError, ValueError):
-            return  # no quarantine is better than no tasks
+        except (OSError, ValueError, TypeError):
+            self._seen, self._denied = None, frozenset()  # no quarantine is better than no tasks
 
 
 def write_denied(path: Path, managers: set[str]) -> None:

@@ -118,8 +118,8 @@ class Watch:
             self._say_seen(now[name])
         for name in self._managers.keys() - now.keys():
             held = int(self._managers[name]["tasks"])
-            self._say_lost(self._managers[name], "the interchange no longer lists it", held)
-            self._stalled.pop(name, None)
+            if self._stalled.pop(name, None) is None:  # else it has been said, and why
+                self._say_lost(self._managers[name], "the interchange no longer lists it", held)
         self._managers = now
         for manager in now.values():
             self._look_for_stall(manager)

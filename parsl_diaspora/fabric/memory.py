@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from itertools import islice
 
+from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, EventsLost, decode, encode
-from parsl_diaspora.fabric.protocols import FlushReport, Start
+from parsl_diaspora.fabric.protocols import FlushReport, Start, start_time
 from parsl_diaspora.fabric.stamp import Stamp
 
 DEFAULT_CAPACITY = 1_000_000
@@ -85,8 +87,8 @@ class MemoryFabric:
                 self._changed.wait(left)
             first = self._end - len(self._kept)
             begin = max(position, first) - first
-            stop = min(begin + limit, len(self._kept))
-            return max(0, first - position), [self._kept[i][1] for i in range(begin, stop)]
+            kept = [data for _, data in islice(self._kept, begin, begin + limit)]
+            return max(0, first - position), kept
 
     def commit(self, name: str, position: int) -> None:
         """Remember a consumer's position."""
@@ -98,22 +100,21 @@ class MemoryFabric:
         return self._end
 
     def _position(self, start: Start) -> int:
-        first = self._end - len(self._kept)
-        if start == "earliest":
-            return first
-        if start == "latest":
+        moment = start_time(start)
+        if moment == float("inf"):
             return self._end
-        moment = float(start)
+        first = self._end - len(self._kept)
         return next((first + i for i, (when, _) in enumerate(self._kept) if when >= moment), self._end)
 
 
 class MemoryPublisher:
-    """Speaks into a `MemoryFabric`."""
+    """Speaks into a `MemoryFabric`. Only what cannot be encoded is lost, and an event in its place says so."""
 
     def __init__(self, fabric: MemoryFabric, source: str) -> None:
         self._fabric = fabric
         self._stamp = Stamp(source)
         self._lock = threading.Lock()
+        self._safe = self._lost = 0
 
     @property
     def source(self) -> str:
@@ -123,17 +124,34 @@ class MemoryPublisher:
     def publish(self, event: Event) -> None:
         """Stamp and keep the event."""
         with self._lock:
-            self._stamp(event)
-            self._fabric.append(event.time, encode(event))
+            try:
+                data = encode(self._stamp(event))
+            except EventError as error:
+                self._stamp.take_back(event)
+                data = self._say_lost(event, error)
+            self._append(event.time, data)
 
     def forward(self, event: Event) -> None:
         """Keep an event that another source has stamped."""
-        self._fabric.append(event.time, encode(event))
+        with self._lock:
+            try:
+                data = encode(event)
+            except EventError as error:
+                data = self._say_lost(event, error)
+            self._append(event.time, data)
+
+    def _say_lost(self, event: Event, error: EventError) -> bytes:
+        self._lost += 1
+        return encode(self._stamp(EventsLost(run=event.run, count=1, why=error.message)))
+
+    def _append(self, when: float, data: bytes) -> None:
+        self._safe += 1
+        self._fabric.append(when, data)
 
     def flush(self, timeout: float = 5.0) -> FlushReport:
         """All is kept at once."""
         del timeout
-        return FlushReport(safe=self._stamp.seq, waiting=0, lost=0)
+        return FlushReport(safe=self._safe, waiting=0, lost=self._lost)
 
     def close(self, timeout: float = 2.0) -> FlushReport:
         """Nothing to stop."""
@@ -148,6 +166,8 @@ class MemoryConsumer:
         self._name = name
         self._position = position
         self._skipped = 0
+        self._stamp = Stamp(f"reader:{name}")
+        self._stamp = Stamp(f"reader:{name}")
 
     def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
         """Events not yet polled; first of all how many had gone, if any."""
@@ -158,7 +178,7 @@ class MemoryConsumer:
             return events
         self._skipped += 1
         why = f"consumer {self._name!r} fell behind the memory fabric's capacity"
-        return [EventsLost(count=missed, why=why, time=time.time()), *events]
+        return [self._stamp(EventsLost(count=missed, why=why)), *events]
 
     def commit(self) -> None:
         """Keep the position for the next consumer of this name."""

@@ -10,10 +10,26 @@ from typing import Protocol, Union, runtime_checkable
 
 import msgspec
 
+from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events.envelope import Event
 
 #: Where a consumer without a committed position begins: ``earliest``, ``latest``, or a time (seconds, UTC).
 Start = Union[str, float]  # noqa: UP007 - evaluated at run time on Python 3.10
+
+
+def start_time(start: Start) -> float:
+    """A start as a time: minus infinity for ``earliest``, infinity for ``latest``.
+
+    Raises:
+        FabricError: it is neither of the words nor a number.
+    """
+    if start in ("earliest", "latest"):
+        return float("-inf") if start == "earliest" else float("inf")
+    try:
+        return float(start)
+    except ValueError:
+        hint = "Use 'earliest', 'latest' or seconds since the epoch."
+        raise FabricError(f"A consumer cannot start at {start!r}.", hint=hint) from None
 
 
 class FlushReport(msgspec.Struct, frozen=True):
@@ -42,6 +58,7 @@ class Publisher(Protocol):
     def publish(self, event: Event) -> None:
         """Stamp the event (source, boot, seq, time) and hand it over. Returns at once; never raises.
 
+        An event that cannot be kept is counted as lost and gets no number; a later `EventsLost` says so.
         The event belongs to the publisher afterwards: do not change or publish it again.
         """
         ...
@@ -55,7 +72,7 @@ class Publisher(Protocol):
         ...
 
     def close(self, timeout: float = 2.0) -> FlushReport:
-        """Flush, then stop. Calling it again does nothing."""
+        """Flush, then stop. Calling it again does nothing; what is published afterwards may be lost."""
         ...
 
 
@@ -69,11 +86,18 @@ class Consumer(Protocol):
         Args:
             timeout: seconds.
             limit: about how many events to return at most; a backend may finish the batch it is in.
+
+        Raises:
+            FabricUnavailable: the fabric cannot be read now.
         """
         ...
 
     def commit(self) -> None:
-        """Make all that was polled so far count as read, durably: the same name resumes behind it."""
+        """Make all that was polled so far count as read, durably: the same name resumes behind it.
+
+        Raises:
+            FabricUnavailable: the position cannot be kept now.
+        """
         ...
 
     def lag(self) -> int:
@@ -115,7 +139,13 @@ class Fabric(Protocol):
         ...
 
     def consumer(self, name: str, *, start: Start = "earliest") -> Consumer:
-        """The named consumer; it resumes after its last commit, else begins at ``start``."""
+        """The named consumer; it resumes after its last commit, else begins at ``start``.
+
+        From a time on, events that were published shortly before it may be among the first.
+
+        Raises:
+            FabricError: the name or ``start`` is not one that a consumer can have.
+        """
         ...
 
     def close(self) -> None:

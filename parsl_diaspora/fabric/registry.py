@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
-from parsl_diaspora.errors import UnknownFabric
+from parsl_diaspora.errors import FabricUnavailable, UnknownFabric
 from parsl_diaspora.fabric.protocols import Fabric
+from parsl_diaspora.settings import without_secrets
 
 ENTRY_POINTS = "parsl_diaspora.fabrics"
 
@@ -27,7 +28,7 @@ def open_fabric(url: str) -> Fabric:
 
     Raises:
         UnknownFabric: no backend of this installation has that scheme.
-        FabricUnavailable: the backend cannot be opened now.
+        FabricUnavailable: the backend cannot be loaded or opened now.
 
     Example:
         >>> fabric = open_fabric("memory:")
@@ -37,9 +38,9 @@ def open_fabric(url: str) -> Fabric:
     scheme, colon, _ = url.partition(":")
     if not colon:
         raise UnknownFabric(
-            f"{url!r} is no fabric URL: it has no scheme.", url=url, hint=f"Try 'file:{url}'."
+            f"{url!r} is no fabric URL: it has no scheme.", url=url, hint=f"Try 'file:{url or './events'}'."
         )
-    return _backend(scheme, url)(url)
+    return _backend(scheme.lower(), url)(url)
 
 
 def _backend(scheme: str, url: str) -> Callable[[str], Fabric]:
@@ -48,8 +49,17 @@ def _backend(scheme: str, url: str) -> Callable[[str], Fabric]:
         return cast("Callable[[str], Fabric]", getattr(import_module(module), name))
     plugins = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if plugin := plugins.get(scheme):
-        return cast("Callable[[str], Fabric]", plugin.load())
+        return _load(plugin, url)
     known = sorted({*_BACKENDS, *plugins})
     near = difflib.get_close_matches(scheme, known, n=1)
     hint = f"Did you mean '{near[0]}:'?" if near else f"The schemes are: {', '.join(known)}."
-    raise UnknownFabric(f"No fabric backend is installed for {scheme!r}.", url=url, hint=hint)
+    message = f"No fabric backend is installed for {scheme!r}."
+    raise UnknownFabric(message, url=without_secrets(url), hint=hint)
+
+
+def _load(plugin: EntryPoint, url: str) -> Callable[[str], Fabric]:
+    try:
+        return cast("Callable[[str], Fabric]", plugin.load())
+    except Exception as error:  # another package's import may raise anything
+        message = f"The fabric backend for {plugin.name!r}, {plugin.value}, cannot be loaded: {error}."
+        raise FabricUnavailable(message, url=without_secrets(url)) from error

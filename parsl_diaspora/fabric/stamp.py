@@ -29,9 +29,18 @@ class Stamp:
     def __call__(self, event: Event) -> Event:
         """Stamp ``event`` in place and return it. A time that the speaker set is kept."""
         self.seq += 1
+        event.seq = self.seq
+        return self.sign(event)
+
+    def take_back(self, event: Event) -> None:
+        """Free the number of the event that was stamped last: it could not be kept."""
+        self.seq -= 1
+        event.seq = 0
+
+    def sign(self, event: Event) -> Event:
+        """Say who speaks and when, without a number: for an event that is refused, so that none is missing."""
         event.source = self.source
         event.boot = self.boot
-        event.seq = self.seq
         event.time = event.time or time.time()
         event.mono = time.monotonic()
         return event

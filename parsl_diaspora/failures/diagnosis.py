@@ -105,6 +105,12 @@ def _unreadable(failure: Failure) -> Finding | None:
     return None
 
 
+def _runner(failure: Failure) -> Finding | None:
+    if _is(failure, "parsl_diaspora.executors.errors.RunnerUnusable"):
+        return Finding("environment", 1.0, "the worker could not run our part of the try", missing=_OURS)
+    return None
+
+
 def _environment(failure: Failure) -> Finding | None:
     if not _is(failure, "builtins.ModuleNotFoundError"):
         return None
@@ -137,6 +143,7 @@ def _application(failure: Failure) -> Finding | None:
     return None
 
 
+_OURS = "parsl_diaspora"
 _TIMEOUT = "parsl.app.errors.AppTimeout"
 _UNKNOWN = Finding("unknown", 0.0, "no rule of this release explains it")
 _TESTS: tuple[Test, ...] = (
@@ -146,6 +153,7 @@ _TESTS: tuple[Test, ...] = (
     _executor_lost,
     _submission,
     _unreadable,
+    _runner,
     _environment,
     _memory,
     _walltime,

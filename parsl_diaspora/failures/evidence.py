@@ -5,15 +5,24 @@ Used on workers, so it must stay light: nothing of Parsl is imported here.
 
 from __future__ import annotations
 
+import sysconfig
 import traceback as tracebacks
 from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module
 from types import TracebackType
 from typing import Any
 
 from parsl_diaspora.events import Failure
 
 MESSAGE_LIMIT = 2_000
-_NOT_USER_CODE = ("/parsl/", "/parsl_diaspora/", "/importlib/", "<frozen ", "<string>")
+
+#: Packages that carry a task to its worker; what runs above them is the program's.
+_CARRIERS = frozenset({"parsl", "parsl_diaspora", "importlib", "dill"})
+_OUR_EXAMPLES = "parsl_diaspora.testing."
+_NO_FILES = ("<frozen ", "<string>")
+_LIBRARIES = ("/site-packages/", "/dist-packages/")
+_STANDARD_LIBRARY = sysconfig.get_path("stdlib") + "/"
 
 
 def describe(
@@ -23,64 +32,103 @@ def describe(
     traceback_limit: int = 8_192,
     redact: Callable[[str], str] | None = None,
 ) -> Failure:
-    """Turn an exception into evidence.
+    """Turn an exception into evidence. Never raises, whatever the exception or the redactor does.
 
     Args:
         error: the exception.
         phase: where in the try's life it happened, see `Failure`.
         traceback_limit: bytes of traceback kept; its end, where the cause stands, is what stays.
-        redact: applied to message and traceback.
+        redact: applied to message and traceback; where it fails, nothing of the text is kept.
 
     Example:
         >>> describe(KeyError("x")).type
         'builtins.KeyError'
     """
-    clean = redact or _unchanged
-    text = "".join(tracebacks.format_exception(type(error), error, error.__traceback__))
+    chain = _chain(type(error))
+    final = "parsl_diaspora.errors.NonRetryable" in chain
     return Failure(
-        chain=_chain(type(error)),
-        message=_safe_text(error, clean)[:MESSAGE_LIMIT],
-        traceback=clean(text)[-traceback_limit:] if traceback_limit else "",
+        chain=chain,
+        message=clean_text(lambda: str(error), redact)[:MESSAGE_LIMIT],
+        traceback=_end(clean_text(lambda: _format(error), redact), traceback_limit)
+        if traceback_limit
+        else "",
         frame=_innermost_user_frame(error.__traceback__),
         phase=phase,
-        name=str(getattr(error, "name", None) or "") if isinstance(error, ImportError) else "",
+        name=str(_attribute(error, "name") or "") if isinstance(error, ImportError) else "",
         errno=_number(error, "errno"),
         exit_code=_number(error, "exitcode"),
-        retryable=not _is_non_retryable(error),
-        declared=str(getattr(error, "type", "")) if _is_non_retryable(error) else "",
+        retryable=not final,
+        declared=str(_attribute(error, "type") or "") if final else "",
     )
+
+
+@lru_cache(maxsize=8)
+def named_redactor(path: str) -> Callable[[str], str]:
+    """The function that ``package.module:function`` names; one that cannot be had lets no text through."""
+    module, _, name = path.partition(":")
+    try:
+        function: Callable[[str], str] = getattr(import_module(module), name)
+    except Exception as fault:  # noqa: BLE001 - importing the user's module may raise anything
+        note = f"<not recorded: the redactor {path} cannot be had ({type(fault).__name__})>"
+        return lambda _: note
+    return function
+
+
+def clean_text(make: Callable[[], str], redact: Callable[[str], str] | None) -> str:
+    """A text of the user's objects, redacted; a note in its place if either step fails."""
+    try:
+        text = make()
+    except Exception as fault:  # noqa: BLE001 - a user's __str__ may do anything
+        return f"<its text cannot be had: {type(fault).__name__}>"
+    try:
+        return redact(text) if redact is not None else text
+    except Exception as fault:  # noqa: BLE001 - a redactor that fails must not let the text out
+        return f"<not recorded: the redactor failed with {type(fault).__name__}>"
 
 
 def _chain(cls: type[BaseException]) -> tuple[str, ...]:
     return tuple(f"{c.__module__}.{c.__qualname__}" for c in cls.__mro__ if issubclass(c, BaseException))
 
 
-def _is_non_retryable(error: BaseException) -> bool:
-    return "parsl_diaspora.errors.NonRetryable" in _chain(type(error))
+def _format(error: BaseException) -> str:
+    return "".join(tracebacks.format_exception(type(error), error, error.__traceback__))
 
 
-def _unchanged(text: str) -> str:
-    return text
+def _end(text: str, limit: int) -> str:
+    return text.encode(errors="replace")[-limit:].decode(errors="ignore")
 
 
-def _safe_text(error: BaseException, clean: Callable[[str], str]) -> str:
+def _attribute(error: BaseException, name: str) -> Any:
     try:
-        return clean(str(error))
-    except Exception as fault:  # noqa: BLE001 - a user's __str__ may do anything
-        return f"<its text cannot be had: {type(fault).__name__}>"
+        return getattr(error, name, None)
+    except Exception:  # noqa: BLE001 - a user's property may do anything; then this piece of evidence is missing
+        return None
 
 
 def _number(error: BaseException, name: str) -> int | None:
-    value: Any = getattr(error, name, None)
+    value = _attribute(error, name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _innermost_user_frame(trace: TracebackType | None) -> str:
-    found = ""
+    """In the program's own files if one of them is in the traceback, else in a library that it called."""
+    own = library = ""
     while trace is not None:
-        code = trace.tb_frame.f_code
-        if not any(mark in code.co_filename for mark in _NOT_USER_CODE):
-            file = code.co_filename.rpartition("/")[2]
-            found = f"{file}:{code.co_name}:{trace.tb_lineno}"
+        code, module = trace.tb_frame.f_code, str(trace.tb_frame.f_globals.get("__name__", ""))
+        if not _is_carrier(module, code.co_filename):
+            found = f"{code.co_filename.rpartition('/')[2]}:{code.co_name}:{trace.tb_lineno}"
+            if _is_library(code.co_filename):
+                library = found
+            else:
+                own = found
         trace = trace.tb_next
-    return found
+    return own or library
+
+
+def _is_carrier(module: str, file: str) -> bool:
+    package = module.partition(".")[0]
+    return (package in _CARRIERS and not module.startswith(_OUR_EXAMPLES)) or file.startswith(_NO_FILES)
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith(_STANDARD_LIBRARY) or any(mark in file for mark in _LIBRARIES)

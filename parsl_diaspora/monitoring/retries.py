@@ -12,6 +12,7 @@ from typing import Any
 
 from parsl.dataflow.errors import DependencyError
 from parsl.dataflow.states import States
+from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
 from parsl_diaspora.clock import Clock
@@ -20,12 +21,12 @@ from parsl_diaspora.executors.gate import complete
 from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.failures import CLASSES, describe, diagnose
-from parsl_diaspora.monitoring.session import Session, has_managers, is_usable
+from parsl_diaspora.monitoring.session import Session, is_usable
 from parsl_diaspora.recovery import Quarantine, Situation, decide, options_of
 from parsl_diaspora.state import Live, TaskState
+from parsl_diaspora.state.picture import OWN_PACKAGE
 
 OwnHandler = Callable[[Exception, Any], float]
-OWN_PACKAGE = "parsl_diaspora"
 
 
 class RetryHandler:
@@ -35,7 +36,8 @@ class RetryHandler:
         session: of the run.
         own: the program's own retry handler, asked as often as stock Parsl would ask it. Its costs count
             against ``Config.retries`` for failures that are the program's own; for infrastructure losses
-            only an infinite cost, which says "fail now", is obeyed.
+            only an infinite cost, which says "fail now", is obeyed. Where it sends the task is kept. When
+            it raises, or answers with no number, the failure costs 1, as without a handler.
     """
 
     def __init__(self, session: Session, own: OwnHandler | None = None) -> None:
@@ -45,12 +47,17 @@ class RetryHandler:
 
     def __call__(self, error: Exception, task: Any) -> float:
         """The cost of this failure: 0 or less for another try, more than is left for none."""
+        here = task["executor"]
         own_cost = self._ask_own(error, task)
+        chosen, task["executor"] = task["executor"], here
         try:
-            return self._answer(error, task, own_cost)
+            return self._answer(error, task, own_cost, chosen)
         except Exception as fault:  # noqa: BLE001 - promise 1: as stock would have answered
             self._session.absorb("retry handler", fault)
             return 1.0 if own_cost is None else own_cost
+        finally:
+            if chosen != here:
+                task["executor"] = chosen
 
     def _ask_own(self, error: Exception, task: Any) -> float | None:
         if self._own is None:
@@ -59,23 +66,31 @@ class RetryHandler:
             return float(self._own(error, task))
         except Exception as fault:  # noqa: BLE001 - stock would hang on nonsense, or lose the task's own error
             self._session.absorb("the program's own retry handler", fault)
-            return None
+            return 1.0
 
-    def _answer(self, error: Exception, task: Any, own_cost: float | None) -> float:
+    def _answer(self, error: Exception, task: Any, own_cost: float | None, chosen: str) -> float:
         if isinstance(error, DependencyError):
             return 0.0  # Parsl never retries these and ignores the answer
+        if task["from_memo"]:
+            return self._cost_of_failing(task)  # the memoizer would answer a further try with the same
         live = self._session.begin(task["dfk"].run_id)
         failed = self._say_failed(live, error, task)
         situation = self._situation(live, task, failed, own_cost)
         decision = decide(situation, self._session.settings, chance=self._session.chance)
+        if chosen != situation.executor and decision.action != "fail":
+            _obey(decision, chosen)
         self._say_decided(live, task, failed, decision)
-        left = float(self._session.retries - task["fail_cost"])
         if decision.action == "fail":
-            return max(1.0, left + 1.0)
+            return self._cost_of_failing(task)
         self._carry_out(live, task, decision)
         free = own_cost is None or is_infrastructure(decision.diagnosis.failure_class)
         charged = 0.0 if free else own_cost or 0.0
-        return min(charged, left)
+        return min(charged, float(self._session.retries - task["fail_cost"]))
+
+    def _cost_of_failing(self, task: Any) -> float:
+        left = float(self._session.retries - task["fail_cost"])
+        cost = max(1.0, left + 1.0)
+        return cost if task["fail_cost"] + cost > self._session.retries else float("inf")
 
     # --- evidence ---
 
@@ -86,7 +101,7 @@ class RetryHandler:
             task=task["id"],
             try_id=task["try_id"],
             executor=task["executor"],
-            failure=failure or _describe(error, task, self._session.settings.traceback_limit),
+            failure=failure or _describe(error, task, self._session),
         )
         _put_place(event, error, report, live)
         live.say(event)
@@ -99,13 +114,12 @@ class RetryHandler:
         state = live.picture.tasks[task["id"]]
         options = options_of(task["func"])
         diagnosis = diagnose(failure, state, refuted=self._is_refuted(live, state, failure))
-        budget = session.budgets.name(diagnosis.failure_class)
+        budget = session.budgets.name(diagnosis.failure_class, options)
         spent = {**state.spent, budget: state.spent.get(budget, 0) + 1}
         limit = session.budgets.limit(diagnosis.failure_class, options)
         if self._own is not None and budget == "application":
             limit = session.settings.max_tries  # the program's own handler keeps that account
         here, others = task["executor"], session.others(task, live)
-        managers = tuple(name for name in live.picture.live_managers(here) if name != failed.manager)
         return Situation(
             failure=failure,
             diagnosis=diagnosis,
@@ -113,8 +127,8 @@ class RetryHandler:
             executor=here,
             manager=failed.manager,
             other_executors=tuple(others),
-            others_have_managers=bool(others) and has_managers(live, others[0]),
-            other_managers=managers,
+            others_have_managers=bool(others) and live.picture.has_managers(others[0]),
+            other_manager=live.picture.has_other_manager(here, failed.manager),
             executor_usable=is_usable(task, here),
             unfit_everywhere=self._is_unfit_everywhere(live, task, here),
             tries=len(state.tries),
@@ -124,6 +138,7 @@ class RetryHandler:
             limit=limit,
             infrastructure_failures=session.budgets.infrastructure_failures(spent),
             own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
+            avoid=_failed_managers(live, state, here, failed.manager),
         )
 
     def _is_refuted(self, live: Live, state: TaskState, failure: Failure) -> bool:
@@ -139,7 +154,7 @@ class RetryHandler:
     def _own_stops(self, task: Any, own_cost: float | None, failure_class: str) -> bool:
         if own_cost is None:
             return False
-        if own_cost == float("inf"):
+        if own_cost == float("inf") or own_cost != own_cost:  # noqa: PLR0124 - not a number: stock ends the task
             return True
         return not is_infrastructure(failure_class) and task["fail_cost"] + own_cost > self._session.retries
 
@@ -152,16 +167,17 @@ class RetryHandler:
         if event is not None:
             event.cause = (failed.id,)
             live.say(event)
-            self._session.clock.call_later(event.seconds, lambda: self._release(live))
+            manager = event.manager or ""
+            self._session.clock.call_later(event.seconds, lambda: self._release(live, manager))
 
-    def _release(self, live: Live) -> None:
-        for event in self._quarantine.expire(self._session.clock.time()):
+    def _release(self, live: Live, manager: str) -> None:
+        if (event := self._quarantine.release(manager)) is not None:
             live.say(event)
 
     # --- carrying out ---
 
     def _carry_out(self, live: Live, task: Any, decision: DecisionMade) -> None:
-        if decision.diagnosis.missing.partition(".")[0] == OWN_PACKAGE:
+        if decision.diagnosis.missing == OWN_PACKAGE:
             self._use_plain_workers(live, task)
         if decision.target is not None:
             task["executor"] = decision.target
@@ -190,11 +206,30 @@ def is_infrastructure(failure_class: str) -> bool:
     return CLASSES[failure_class].infrastructure
 
 
-def _describe(error: Exception, task: Any, limit: int) -> Failure:
+def _obey(decision: DecisionMade, chosen: str) -> None:
+    """The program's own handler has sent the task to another executor: it knows best."""
+    decision.rule, decision.action, decision.target, decision.avoid = "own-handler-moves", "move", chosen, ()
+    decision.reason = f"the program's own retry handler sends it to {chosen}"
+
+
+def _failed_managers(live: Live, state: TaskState, here: str, manager: str | None) -> tuple[str, ...]:
+    """Managers of this executor where earlier tries of the task failed, unless no other would be left."""
+    present = set(live.picture.present.get(here, ())) - {manager}
+    failed = {each.manager for each in state.tries if each.status == "failed"} & present
+    return tuple(sorted(str(each) for each in failed)) if failed != present else ()
+
+
+def _describe(error: Exception, task: Any, session: Session) -> Failure:
     if isinstance(error, WorkerLost | ManagerLost):
         return describe(error, phase="lost", traceback_limit=0)
-    phase = "launch" if task["status"] == States.pending else "run"
-    return describe(error, phase=phase, traceback_limit=limit)
+    launching = task["status"] == States.pending
+    executor = task["dfk"].executors.get(task["executor"])
+    if launching and error is getattr(executor, "executor_exception", None):
+        error = BadStateException(executor, error)  # whatever ended the executor, it is not about this task
+    limit = session.settings.traceback_limit
+    return describe(
+        error, phase="launch" if launching else "run", traceback_limit=limit, redact=session.redact
+    )
 
 
 def _put_place(event: TryFailed, error: Exception, report: Report | None, live: Live) -> None:

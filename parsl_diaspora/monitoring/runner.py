@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from functools import lru_cache
-from importlib import import_module
 
 from parsl.app.errors import RemoteExceptionWrapper
 from parsl.serialize import serialize, unpack_apply_message
@@ -20,7 +18,7 @@ from parsl_diaspora.events import Failure, TryStarted
 from parsl_diaspora.executors.launch import MAGIC, MAX_DECLINES, Launch, Report, pack, read_launch
 from parsl_diaspora.fabric import Publisher, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
-from parsl_diaspora.failures.evidence import describe
+from parsl_diaspora.failures.evidence import describe, named_redactor
 from parsl_diaspora.monitoring.task import TaskContext, set_current
 
 _unsaid = ""
@@ -87,19 +85,8 @@ def _failed(
 
 
 def _describe(error: BaseException, phase: str, launch: Launch) -> Failure:
-    try:
-        redact = _redactor(launch.redact) if launch.redact else None
-        return describe(error, phase=phase, traceback_limit=launch.traceback_limit, redact=redact)
-    except Exception as fault:  # noqa: BLE001 - a redactor that fails must not let the text out, nor lose the failure
-        kind = f"{type(error).__module__}.{type(error).__qualname__}"
-        return Failure(chain=(kind, "builtins.Exception"), message=f"<not recorded: {fault!r}>", phase=phase)
-
-
-@lru_cache(maxsize=8)
-def _redactor(path: str) -> Callable[[str], str]:
-    module, _, name = path.partition(":")
-    function: Callable[[str], str] = getattr(import_module(module), name)
-    return function
+    redact = named_redactor(launch.redact) if launch.redact else None
+    return describe(error, phase=phase, traceback_limit=launch.traceback_limit, redact=redact)
 
 
 def _here() -> Report:

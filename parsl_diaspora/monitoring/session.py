@@ -5,6 +5,7 @@ Everything here is called from Parsl's own threads, so nothing waits and nothing
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import random
@@ -31,10 +32,13 @@ from parsl_diaspora.events import (
 from parsl_diaspora.executors.launch import Launch, Report, launching
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
+from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.monitoring.apps import INTERNAL, declared_executors, has_staged_files
 from parsl_diaspora.recovery import Budgets
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
+
+logger = logging.getLogger(__name__)
 
 ERROR_LIMIT = 500
 
@@ -64,10 +68,12 @@ class Session:
         self.clock = clock or SystemClock()
         self.budgets = Budgets(settings, retries)
         self.chance = random.Random()  # for jitter
+        self.redact = named_redactor(settings.redact) if settings.redact else None
         self.live: Live | None = None
         self._labels = labels
         self._run_dir = Path()
         self._begin = threading.Lock()
+        self._said: set[str] = set()
         self._watched: list[Any] = []
         self._reports: dict[tuple[int, int], Report] = {}
         self._avoid: dict[int, tuple[str, ...]] = {}
@@ -109,6 +115,11 @@ class Session:
         """Count a fault of our own and say it once."""
         if self.live is not None:
             self.live.absorb(part, error)
+        elif part not in self._said:
+            self._said.add(part)
+            logger.warning(
+                "parsl_diaspora: %s met a fault before the run began: %s", part, error, exc_info=error
+            )
 
     def _make_live(self, run_id: str) -> Live:
         url = self.settings.fabric or f"file:{self._run_dir / 'events'}"
@@ -178,7 +189,7 @@ class Session:
         live = self.begin(task["dfk"].run_id)
         self._avoid.pop(task["id"], None)
         outcome = "dependency_failed" if isinstance(error, DependencyError) else "failed"
-        text = f"{type(error).__name__}: {error}"[:ERROR_LIMIT]
+        text = clean_text(lambda: _words(error), self.redact)[:ERROR_LIMIT]
         state = live.picture.tasks.get(task["id"])
         tries = len(state.tries) if state is not None else 0
         live.say(TaskEnded(task=task["id"], outcome=outcome, tries=tries, error=text))
@@ -220,7 +231,9 @@ class Session:
             for label in self.allowed(task)
             if label != here and is_usable(task, label) and (func, label) not in picture.unfit
         ]
-        return sorted(candidates, key=lambda label: (not has_managers(live, label), load(live, label), label))
+        return sorted(
+            candidates, key=lambda label: (not picture.has_managers(label), picture.load(label), label)
+        )
 
     def _route(self, live: Live, task: Record) -> None:
         """Keep a first try from a place that is known to be no use to it."""
@@ -256,16 +269,13 @@ def is_usable(task: Record, label: str) -> bool:
     return executor is not None and not getattr(executor, "bad_state_is_set", False)
 
 
-def has_managers(live: Live, label: str) -> bool:
-    """Whether an executor has managers, or is of a kind that has none."""
-    known = any(manager.executor == label for manager in live.picture.managers.values())
-    return bool(live.picture.live_managers(label)) or not known
-
-
-def load(live: Live, label: str) -> float:
-    """Tries outstanding at an executor, a worker."""
-    workers = sum(live.picture.managers[name].workers for name in live.picture.live_managers(label))
-    return live.picture.outstanding.get(label, 0) / max(1, workers)
+def _words(error: BaseException) -> str:
+    """The exception's class and text; for a failed dependency also those of its root."""
+    text = f"{type(error).__name__}: {error}"
+    root = error
+    while isinstance(root, DependencyError) and root.__cause__ is not None:
+        root = root.__cause__
+    return text if root is error else f"{text}, which failed with {type(root).__name__}: {root}"
 
 
 def _try_ended(task: Record, report: Report | None) -> TryEnded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from parsl_diaspora.failures import CLASSES
-from parsl_diaspora.recovery.options import Options, check_budgets
+from parsl_diaspora.recovery.options import NO_OPTIONS, Options, check_budgets
 from parsl_diaspora.settings import Settings
 
 
@@ -32,13 +32,14 @@ class Budgets:
         self._limits.update(settings.retries)
         self._max_tries = settings.max_tries
 
-    def name(self, failure_class: str) -> str:
+    def name(self, failure_class: str, options: Options = NO_OPTIONS) -> str:
         """The budget that a class charges."""
-        return failure_class if self._limits[failure_class] is not None else "application"
+        own = self._limits[failure_class] is not None or failure_class in options.retries
+        return failure_class if own else "application"
 
     def limit(self, failure_class: str, options: Options) -> int:
         """Failures of this class that a task may have and still be tried again."""
-        name = self.name(failure_class)
+        name = self.name(failure_class, options)
         return options.retries.get(name, self._limits[name] or 0)
 
     def max_tries(self, options: Options) -> int:

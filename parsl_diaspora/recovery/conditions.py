@@ -8,6 +8,7 @@ import msgspec
 
 from parsl_diaspora.events import Diagnosis, Failure
 from parsl_diaspora.recovery.options import NO_OPTIONS, Options
+from parsl_diaspora.state.picture import OWN_PACKAGE
 
 REPEATED = 2
 
@@ -24,7 +25,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         other_executors: labels that the app may use, that are usable, and not known to be unfit for it,
             least loaded first.
         others_have_managers: the first of them has managers now.
-        other_managers: managers of the same executor that are there, without the one where it failed.
+        other_manager: the same executor has managers besides the one where it failed.
         executor_usable: the executor where it failed still takes tasks.
         unfit_everywhere: each executor that the app may use is known to lack what is missing.
         tries: tries so far.
@@ -44,7 +45,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     manager: str | None = None
     other_executors: tuple[str, ...] = ()
     others_have_managers: bool = False
-    other_managers: tuple[str, ...] = ()
+    other_manager: bool = False
     executor_usable: bool = True
     unfit_everywhere: bool = False
     tries: int = 1
@@ -66,15 +67,14 @@ CONDITIONS: dict[str, Condition] = {
     "destined": lambda s: s.diagnosis.destined,
     "tries_spent": lambda s: s.tries >= s.max_tries,
     "budget_spent": lambda s: s.used > s.limit,
+    "own_package_missing": lambda s: s.diagnosis.missing == OWN_PACKAGE and s.used == 1,
     "unfit_everywhere": lambda s: s.unfit_everywhere,
     "other_executor": lambda s: bool(s.other_executors),
-    "other_manager": lambda s: bool(s.other_managers) and s.manager is not None,
+    "other_manager": lambda s: s.other_manager and s.manager is not None,
     "executor_usable": lambda s: s.executor_usable,
-    "only_elsewhere": lambda s: not s.other_managers and s.others_have_managers,
+    "only_elsewhere": lambda s: not s.other_manager and s.others_have_managers and bool(s.other_executors),
     "first_of_its_class": lambda s: s.used == 1,
-    "repeated_and_other_manager": lambda s: (
-        s.used >= REPEATED and bool(s.other_managers) and s.manager is not None
-    ),
+    "repeated_and_other_manager": lambda s: s.used >= REPEATED and s.other_manager and s.manager is not None,
     "repeated_and_other_executor": lambda s: s.used >= REPEATED and bool(s.other_executors),
 }
 
@@ -87,5 +87,6 @@ WHY_NOT: dict[str, str] = {
     "first_of_its_class": "it is not the first failure of this class",
     "repeated_and_other_manager": "it is the first such loss, or there is no other manager",
     "repeated_and_other_executor": "it is the first such loss, or there is no other executor",
+    "own_package_missing": "it is not about this package's own part on the workers",
     "unfit_everywhere": "not every executor is known to lack it",
 }

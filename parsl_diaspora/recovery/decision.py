@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 from parsl_diaspora.events import DecisionMade
+from parsl_diaspora.failures import CLASSES
 from parsl_diaspora.recovery.conditions import CONDITIONS, WHY_NOT, Situation
 from parsl_diaspora.recovery.rules import RULES, Rule
 from parsl_diaspora.settings import Settings
@@ -13,6 +14,10 @@ from parsl_diaspora.settings import Settings
 __all__ = ["Situation", "decide"]
 
 JITTER = 0.25
+MOST_DOUBLINGS = 64
+
+#: Classes in which the place went away rather than turned out wrong: something else takes its part at once.
+_LOST = ("worker_lost", "manager_lost", "executor_lost")
 
 
 def decide(
@@ -87,9 +92,15 @@ def _reason(rule: Rule, situation: Situation, target: str | None) -> str:
 
 
 def _delay(rule: Rule, situation: Situation, settings: Settings, chance: random.Random | None) -> float:
-    """None before the first infrastructure retry, then doubling, with jitter so that a crowd spreads out."""
-    doublings = situation.infrastructure_failures - 2
-    if not rule.delay or (doublings < 0 and situation.executor_usable):
+    """Doubling, with jitter so that a crowd spreads out; none before the first retry after a mere loss."""
+    kind = situation.diagnosis.failure_class
+    lost = kind in _LOST and situation.executor_usable
+    known = CLASSES.get(kind)
+    infrastructure = known is not None and known.infrastructure
+    failures = situation.infrastructure_failures if infrastructure else situation.used
+    doublings = failures - (2 if lost else 1)
+    if not rule.delay or (doublings < 0 and lost):
         return 0.0
-    longest = min(settings.retry_delay * 2.0 ** max(0, doublings), settings.retry_delay_max)
+    grown = settings.retry_delay * 2.0 ** min(max(0, doublings), MOST_DOUBLINGS)
+    longest = min(grown, settings.retry_delay_max)
     return longest * (1 - JITTER * (chance or random).random())

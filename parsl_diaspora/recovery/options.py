@@ -14,6 +14,8 @@ from parsl_diaspora.failures import CLASSES
 #: Plain data under a plain name, so that a decorated function can be pickled to workers without this package.
 ATTRIBUTE = "__parsl_diaspora__"
 
+MOST_LAYERS = 16
+
 F = TypeVar("F")
 
 
@@ -110,7 +112,10 @@ def _mark(function: F, options: Any) -> F:
 
 def _layers(function: Any) -> list[Any]:
     layers = [function]
-    while (inner := getattr(layers[-1], "__wrapped__", None) or _bash_function(layers[-1])) is not None:
+    for _ in range(MOST_LAYERS):  # an object that answers to every name would go on for ever
+        inner = getattr(layers[-1], "__wrapped__", None) or _bash_function(layers[-1])
+        if inner is None:
+            break
         layers.append(inner)
     return layers
 

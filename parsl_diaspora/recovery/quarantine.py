@@ -43,16 +43,15 @@ class Quarantine:
             manager=manager, executor=state.executor, node=state.node, reason=reason, seconds=seconds
         )
 
-    def expire(self, now: float) -> list[PlaceReleased]:
-        """Events for the managers whose time is over."""
-        over = [manager for manager, until in self._until.items() if until <= now]
-        for manager in over:
-            del self._until[manager]
-        return [PlaceReleased(manager=manager, reason="its time is over") for manager in over]
+    def release(self, manager: str) -> PlaceReleased | None:
+        """The event that lets a manager have work again; None if it was not in quarantine."""
+        if self._until.pop(manager, None) is None:
+            return None
+        return PlaceReleased(manager=manager, reason="its time is over")
 
     def _failed_tasks(self, state: ManagerState, now: float) -> set[int]:
         since = max(now - self._settings.quarantine_window, state.last_success)
         return {task for when, task, kind in state.failures if when > since and kind not in _NOT_THE_PLACE}
 
     def _has_company(self, picture: Picture, manager: str, state: ManagerState) -> bool:
-        return any(name != manager for name in picture.live_managers(state.executor))
+        return picture.has_other_manager(state.executor, manager)

@@ -81,6 +81,13 @@ RULES: tuple[Rule, ...] = (
         reason="the task had all the tries that any task may have",
     ),
     Rule(
+        name="workers-as-stock",
+        classes=("environment",),
+        when="own_package_missing",
+        do="retry",
+        reason="{place} lacks this package on its workers; it runs tasks as stock Parsl does from now on",
+    ),
+    Rule(
         name="lacking-everywhere",
         classes=("environment",),
         when="unfit_everywhere",

@@ -38,6 +38,8 @@ class History:
         """
         if run == "last" and self.runs:
             return max(self.runs.values(), key=lambda picture: picture.first_time)
+        if run in self.runs:
+            return self.runs[run]
         matches = [picture for name, picture in self.runs.items() if name.startswith(run)]
         if len(matches) == 1:
             return matches[0]

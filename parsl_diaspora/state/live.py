@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from parsl_diaspora.events import Event, ServiceDegraded
@@ -68,13 +69,17 @@ class Live:
 
     def say(self, event: Event) -> Event:
         """Publish an event of this run and fold it into the picture. Returns the stamped event."""
+        event.run = event.run or self.picture.run
         try:
-            event.run = event.run or self.picture.run
             self._publisher.publish(event)
             self._own_boot = event.boot
-            self._take(event)
         except Exception as error:  # noqa: BLE001 - promise 1: a fault of ours never reaches the workflow
             self.absorb("events", error)
+        event.time = event.time or time.time()
+        try:
+            self._take(event)
+        except Exception as error:  # noqa: BLE001 - promise 1
+            self.absorb("picture", error)
         return event
 
     def absorb(self, part: str, error: BaseException) -> None:
@@ -86,7 +91,7 @@ class Live:
         logger.warning(
             "parsl_diaspora: %s met a fault and falls back to stock behaviour: %s", part, why, exc_info=error
         )
-        if part != "events":
+        if part not in ("events", "picture"):
             self.say(ServiceDegraded(part=part, why=why))
 
     def stop(self, timeout: float = 5.0) -> None:
@@ -109,6 +114,12 @@ class Live:
             listener(event)
 
     def _listen(self) -> None:
+        try:
+            self._listen_on()
+        except Exception as error:  # noqa: BLE001 - the thread's guard: without it nobody would know
+            self.absorb("listener", error)
+
+    def _listen_on(self) -> None:
         name = f"live-{self.picture.run[:8]}"
         sources = [(self.fabric.consumer(name, start="latest"), False)]
         if self._node_fabric is not None:
@@ -122,11 +133,16 @@ class Live:
 
     def _drain(self, consumer: Consumer, pass_on: bool, timeout: float) -> None:
         try:
-            for event in consumer.poll(timeout):
-                self._hear(event, pass_on)
+            events = consumer.poll(timeout)
         except Exception as error:  # noqa: BLE001 - the listener must outlive a bad poll
             self.absorb("listener", error)
             self._stop.wait(1.0)
+            return
+        for event in events:
+            try:
+                self._hear(event, pass_on)
+            except Exception as error:  # noqa: BLE001 - one bad event must not cost the others
+                self.absorb("picture", error)
 
     def _hear(self, event: Event, pass_on: bool) -> None:
         if event.boot == self._own_boot or not self._dedupe.is_new(event):

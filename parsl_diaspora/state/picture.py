@@ -31,6 +31,9 @@ from parsl_diaspora.events import (
 
 RECENT = 64
 
+#: Workers that lack this package run tasks as stock Parsl does, so they are not unfit for the app.
+OWN_PACKAGE = "parsl_diaspora"
+
 
 class TryState(msgspec.Struct, gc=False):
     """One try of a task: where it is or was, and how it went.
@@ -46,6 +49,8 @@ class TryState(msgspec.Struct, gc=False):
         seconds: wall time on the worker.
         fingerprint: of the failure.
         failure_class: as diagnosed.
+        decided: when that failure was decided upon, seconds UTC.
+        outstanding_at: label of the executor that owes an end of this try; None when none does.
     """
 
     executor: str | None = None
@@ -58,6 +63,8 @@ class TryState(msgspec.Struct, gc=False):
     seconds: float | None = None
     fingerprint: str = ""
     failure_class: str = ""
+    decided: float = 0.0
+    outstanding_at: str | None = None
 
     @property
     def place(self) -> str:
@@ -134,6 +141,8 @@ class Picture:
         managers: by manager id.
         nodes: by host name.
         outstanding: tries launched and not ended, by executor label.
+        present: managers that are there and not in quarantine, by executor label.
+        workers: how many workers those managers have, by executor label.
         blocks: state by (executor, block).
         quarantined: manager ids that get no new work, with the reason.
         unfit: (app, executor) to the module that is missing there.
@@ -151,6 +160,8 @@ class Picture:
         self.managers: dict[str, ManagerState] = {}
         self.nodes: dict[str, NodeState] = {}
         self.outstanding: dict[str, int] = {}
+        self.present: dict[str, set[str]] = {}
+        self.workers: dict[str, int] = {}
         self.blocks: dict[tuple[str, str], str] = {}
         self.quarantined: dict[str, str] = {}
         self.unfit: dict[tuple[str, str], str] = {}
@@ -170,13 +181,18 @@ class Picture:
 
     # --- questions ---
 
-    def live_managers(self, executor: str) -> list[str]:
-        """Managers of an executor that are there and not in quarantine."""
-        return [
-            name
-            for name, manager in self.managers.items()
-            if manager.executor == executor and not manager.lost and name not in self.quarantined
-        ]
+    def has_other_manager(self, executor: str, manager: str | None) -> bool:
+        """Whether an executor has managers to offer besides this one."""
+        present = self.present.get(executor, ())
+        return len(present) > (manager in present)
+
+    def has_managers(self, executor: str) -> bool:
+        """Whether an executor has managers to offer, or is of a kind of which none was ever seen."""
+        return bool(self.present.get(executor, True))
+
+    def load(self, executor: str) -> float:
+        """Tries outstanding at an executor, a worker."""
+        return self.outstanding.get(executor, 0) / max(1, self.workers.get(executor, 0))
 
     def last_try(self, task: int) -> TryState | None:
         """A task's newest try."""
@@ -212,7 +228,23 @@ class Picture:
         if event.node is not None:
             manager.node = self._word(event.node)
             self.nodes.setdefault(event.node, NodeState()).managers.add(name)
+        self._settle(name, manager)
         return manager
+
+    def _settle(self, name: str, manager: ManagerState, workers: int | None = None) -> None:
+        """Keep the sets by executor in step with one manager."""
+        if not manager.executor:  # told of by something that does not know; it will be, before it gets tasks
+            manager.workers = manager.workers if workers is None else workers
+            return
+        present = self.present.setdefault(manager.executor, set())
+        counted = self.workers.get(manager.executor, 0) - (manager.workers if name in present else 0)
+        manager.workers = manager.workers if workers is None else workers
+        if manager.lost or name in self.quarantined:
+            present.discard(name)
+        else:
+            present.add(name)
+            counted += manager.workers
+        self.workers[manager.executor] = counted
 
     def _count(self, what: str, by: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + by
@@ -239,8 +271,9 @@ class Picture:
         state = self._try(event)
         state.executor = self._word(event.executor)
         self._count("tries")
-        if state.status in ("launched", "running"):
-            self._outstanding(state, 1)
+        if state.status in ("launched", "running") and state.outstanding_at is None:
+            state.outstanding_at = state.executor or ""
+            self._outstanding(state.outstanding_at, 1)
 
     def _try_started(self, event: TryStarted) -> None:
         state = self._try(event)
@@ -254,6 +287,8 @@ class Picture:
             state.status = "running"
             if manager is not None:
                 manager.running.add((event.task or 0, event.try_id or 0))
+        elif state.decided:  # a killed worker's last words, heard after the decision
+            self._blame(event.task or 0, state)
 
     def _try_ended(self, event: TryEnded) -> None:
         state, manager = self._close_try(event, "ended")
@@ -271,15 +306,18 @@ class Picture:
         state = self._try(event)
         self._take_place(state, event)
         manager = self._manager(event) or self.managers.get(state.manager or "")
-        if state.status in ("launched", "running"):
-            self._outstanding(state, -1)
-        state.status = status
+        self._settle_try(state, status)
         if manager is not None:
             manager.running.discard((event.task or 0, event.try_id or 0))
         return state, manager
 
-    def _outstanding(self, state: TryState, by: int) -> None:
-        label = state.executor or ""
+    def _settle_try(self, state: TryState, status: str) -> None:
+        state.status = status
+        if state.outstanding_at is not None:
+            self._outstanding(state.outstanding_at, -1)
+            state.outstanding_at = None
+
+    def _outstanding(self, label: str, by: int) -> None:
         self.outstanding[label] = self.outstanding.get(label, 0) + by
 
     def _declined(self, event: TryDeclined) -> None:
@@ -293,13 +331,21 @@ class Picture:
         state.failure_class = self._word(event.diagnosis.failure_class) or ""
         if event.budget:
             task.spent = {**task.spent, event.budget: event.used}
-        record = (event.time, event.task or 0, state.failure_class)
-        if (manager := self.managers.get(state.manager or "")) is not None:
+        state.decided = event.time
+        self._blame(event.task or 0, state)
+        missing = event.diagnosis.missing
+        if state.failure_class == "environment" and missing not in ("", OWN_PACKAGE) and state.executor:
+            self.unfit[task.func, state.executor] = missing
+
+    def _blame(self, task: int, state: TryState) -> None:
+        """Put a failed try on the record of the places where it was, as far as they are known."""
+        record = (state.decided, task, state.failure_class)
+        if (manager := self.managers.get(state.manager or "")) is not None and record not in manager.failures:
             manager.failures.append(record)
         if state.node is not None:
-            self.nodes.setdefault(state.node, NodeState()).failures.append(record)
-        if event.diagnosis.failure_class == "environment" and event.diagnosis.missing and state.executor:
-            self.unfit[task.func, state.executor] = event.diagnosis.missing
+            failures = self.nodes.setdefault(state.node, NodeState()).failures
+            if record not in failures:
+                failures.append(record)
 
     def _task_ended(self, event: TaskEnded) -> None:
         state = self._task(event)
@@ -307,16 +353,21 @@ class Picture:
             self._count(event.outcome)
         state.outcome = self._word(event.outcome) or ""
         state.error = event.error
+        for each in state.tries:
+            if each.outstanding_at is not None:  # as of a join app that failed through an inner task
+                self._settle_try(each, "ended" if event.outcome == "done" else "failed")
         if event.outcome == "done":
             self.overcome.update((state.func, each.fingerprint) for each in state.tries if each.fingerprint)
 
     def _manager_seen(self, event: ManagerSeen) -> None:
         if (manager := self._manager(event)) is not None:
-            manager.workers, manager.lost = event.workers, ""
+            manager.lost = ""
+            self._settle(event.manager or "", manager, event.workers)
 
     def _manager_lost(self, event: ManagerLost) -> None:
         if (manager := self._manager(event)) is not None:
             manager.lost = event.reason or "lost"
+            self._settle(event.manager or "", manager)
 
     def _block(self, event: BlockSeen | BlockLost) -> None:
         self.blocks[event.executor or "", event.block or ""] = event.state
@@ -324,9 +375,11 @@ class Picture:
     def _quarantined(self, event: PlaceQuarantined) -> None:
         if event.manager is not None:
             self.quarantined[event.manager] = event.reason
+            self._manager(event)
 
     def _released(self, event: PlaceReleased) -> None:
         self.quarantined.pop(event.manager or "", None)
+        self._manager(event)
 
     def _fault(self, event: FaultInjected) -> None:
         self.faults.append(event)

@@ -169,7 +169,7 @@ class Chaos:
 
         Example:
             >>> [fault.kind for fault in Chaos.plan(3, busy_workers=1, managers=1, window=(1, 2))]
-            ['kill_busy_worker', 'kill_manager']
+            ['kill_manager', 'kill_busy_worker']
         """
         kinds: list[FaultKind] = ["kill_busy_worker"] * busy_workers
         kinds += ["kill_idle_worker"] * idle_workers

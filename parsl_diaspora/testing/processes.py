@@ -4,7 +4,7 @@ Pools of workers are started with two environment variables, for instance by a p
 (:func:`worker_init` writes it). Every process below inherits them: also the ones whose parent is dead, which
 no walk over parents and children would find.
 
-    PARSL_DIASPORA_MARK=<token of the run>  PARSL_DIASPORA_PLACE=<site>
+    _PARSL_DIASPORA_MARK=<token of the run>  _PARSL_DIASPORA_PLACE=<site>
 
 The interchange is a child of the submitting program and carries no mark.
 """
@@ -27,12 +27,14 @@ import msgspec
 import psutil
 
 if TYPE_CHECKING:
+    import subprocess
+
     from parsl.dataflow.dflow import DataFlowKernel
 
 logger = logging.getLogger(__name__)
 
-MARK_VARIABLE = "PARSL_DIASPORA_MARK"
-PLACE_VARIABLE = "PARSL_DIASPORA_PLACE"
+MARK_VARIABLE = "_PARSL_DIASPORA_MARK"
+PLACE_VARIABLE = "_PARSL_DIASPORA_PLACE"
 
 Role = Literal["manager", "worker", "other"]
 
@@ -51,7 +53,7 @@ class MarkedProcess(msgspec.Struct, frozen=True, kw_only=True):
         pid: its number.
         role: ``manager`` for a pool of HTEX, ``worker`` for a process that runs tasks, else ``other``: the
             manager's helpers, a worker that is still starting, and whatever a task has started.
-        site: the value of ``PARSL_DIASPORA_PLACE``, or an empty string.
+        site: the value of ``_PARSL_DIASPORA_PLACE``, or an empty string.
         parent: number of its parent now; that of an orphan is the process that took it in.
         create_time: start, seconds since the epoch. Guards against reuse of the number.
     """
@@ -104,8 +106,8 @@ def worker_init(mark: str, place: str, also: Mapping[str, str] | None = None) ->
 
     Example:
         >>> print(worker_init("run-7", "alder", {"OMP_NUM_THREADS": "1"}))
-        export PARSL_DIASPORA_MARK=run-7
-        export PARSL_DIASPORA_PLACE=alder
+        export _PARSL_DIASPORA_MARK=run-7
+        export _PARSL_DIASPORA_PLACE=alder
         export OMP_NUM_THREADS=1
     """
     variables = {MARK_VARIABLE: _checked(mark), PLACE_VARIABLE: place, **(also or {})}
@@ -222,7 +224,9 @@ def shut_down(kernel: DataFlowKernel, mark: str, timeout: float = 15.0) -> Shutd
     seconds = time.monotonic() - began
     if finished:
         _await_end(mark, _GRACE)
-    left = sweep(mark, extra=interchanges)
+    left = sweep(mark, extra=[process.pid for process in interchanges])
+    for process in interchanges:
+        process.poll()  # else it stays as a zombie for as long as this program runs
     if not finished:
         _forget(kernel)
     return Shutdown(finished=finished, seconds=seconds, left=left)
@@ -244,9 +248,9 @@ def _await_end(mark: str, timeout: float) -> None:
         time.sleep(_POLL)
 
 
-def _interchanges(kernel: DataFlowKernel) -> list[int]:
+def _interchanges(kernel: DataFlowKernel) -> list[subprocess.Popen[bytes]]:
     started = (getattr(executor, "interchange_proc", None) for executor in kernel.executors.values())
-    return [process.pid for process in started if process is not None]
+    return [process for process in started if process is not None]
 
 
 def _forget(kernel: DataFlowKernel) -> None:

@@ -17,7 +17,7 @@ import parsl
 import psutil
 import pytest
 from parsl import Config, HighThroughputExecutor, python_app
-from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+from parsl.executors.high_throughput.errors import WorkerLost
 from parsl.logconfigs.noop import NoopLogging
 from parsl.providers import LocalProvider
 
@@ -125,7 +125,7 @@ def mark():
     sweep(token)
 
 
-def until(true, timeout=15.0):
+def until(true, timeout=30.0):
     end = time.monotonic() + timeout
     while not (answer := true()):
         assert time.monotonic() < end, "it did not come about in time"
@@ -225,17 +225,13 @@ def test_without_an_idle_worker_a_busy_one_is_taken_and_the_record_says_so(tmp_p
 
 def test_a_killed_manager_leaves_orphans_that_are_still_known_and_swept(tmp_path):
     with pools(tmp_path, {"alder": 2, "birch": 1}) as mark:
-        before = {one.pid for one in ready(mark, 3) if one.site == "birch"}
-        future = spin(30, str(tmp_path / "started"))
-        until((tmp_path / "started").exists)
+        (worker,) = [one.pid for one in ready(mark, 3) if one.site == "birch"]
         with Chaos(seed=1, mark=mark, plan=[Fault(kind="kill_manager", at=0, site="birch")]) as chaos:
             assert chaos.wait(10)
         assert chaos.records[0].manager == chaos.records[0].pid
         assert of_role(mark, "manager", "birch") == []
-        assert {one.pid for one in of_role(mark, "worker", "birch")} == before
-        if future.task_record["executor"] == "birch":
-            assert isinstance(future.exception(timeout=20), ManagerLost)
-        assert sweep(mark) >= 6
+        assert [one.pid for one in of_role(mark, "worker", "birch")] == [worker]
+        assert sweep(mark) >= 5
         assert find(mark) == []
 
 
@@ -268,6 +264,7 @@ def test_a_run_whose_interchange_is_dead_is_ended_in_bounded_time_and_another_ca
     ended = shut_down(kernel, mark, timeout=3)
     assert not ended.finished
     assert find(mark) == []
+    assert psutil.Process().children() == []
     with pools(tmp_path, {"alder": 1}):
         assert where().result()
 

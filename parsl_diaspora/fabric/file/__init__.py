@@ -2,7 +2,9 @@
 
     frames.py     how events lie in a segment: framing, checksums, finding the way after damage
     segment.py    the one writer of a segment
-    publisher.py  publishing through a thread, and at once
+    publisher.py  publishing through a thread
+    immediate.py  publishing at once, for processes that may be killed
+    fork.py       a forked child gets a segment of its own
     consumer.py   reading all segments of a directory, positions of named consumers
     verify.py     is the log whole?
 

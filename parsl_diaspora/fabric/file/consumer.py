@@ -2,44 +2,56 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
-from parsl_diaspora.errors import EventError
+import msgspec
+
+from parsl_diaspora.errors import EventError, FabricUnavailable
 from parsl_diaspora.events import Event, decode_many
-from parsl_diaspora.fabric.file.frames import HEADER, Frame, Scan, scan_frames
-from parsl_diaspora.fabric.file.segment import SUFFIX
-from parsl_diaspora.fabric.protocols import Start
+from parsl_diaspora.fabric.file.frames import HEADER, MAX_FRAME, Frame, Scan, scan_frames
+from parsl_diaspora.fabric.file.segment import segment_names, writer_of
 
 logger = logging.getLogger(__name__)
 
-CHUNK = 1024 * 1024
+CHUNK = 2 * MAX_FRAME  # a full chunk without a whole frame is damaged, so reading always gets on
 POLL_FIRST, POLL_LONGEST = 0.002, 0.05
+
+_Positions = dict[str, Annotated[int, msgspec.Meta(ge=0)]]
 
 
 class FileConsumer:
     """Reads frames of all segments, each from its own position.
 
     Waiting is polling, 2 to 50 ms apart, so it works on network file systems as well.
+
+    Args:
+        directory: of the log.
+        positions: file that keeps the positions.
+        start: where to begin if it keeps none: a time, or minus or plus infinity.
     """
 
-    def __init__(self, directory: Path, positions: Path, start: Start) -> None:
+    def __init__(self, directory: Path, positions: Path, start: float) -> None:
         self._directory = directory
         self._committed = positions
-        self._positions: dict[str, int] = {}
-        self._stuck: dict[str, int] = {}
+        self._quiet: dict[str, tuple[int, int]] = {}
+        self._unreadable: set[str] = set()
+        self._turn = ""
         self._skipped = 0
-        if (kept := _read_positions(positions)) is not None:
-            self._positions = kept
-        elif start != "earliest":
-            self._positions = {name: self._first_after(name, start) for name in self._segments()}
+        kept = _read_positions(positions)
+        self._positions = self._begin_at(start) if kept is None else kept
 
     def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
-        """Events not yet polled, segment by segment."""
+        """Events not yet polled, segment by segment; a segment that cannot be read now is left for later.
+
+        Raises:
+            FabricUnavailable: the directory cannot be read.
+        """
         deadline = time.monotonic() + timeout
         pause = POLL_FIRST
         while not (events := self._read(limit)):
@@ -51,17 +63,25 @@ class FileConsumer:
         return events
 
     def commit(self) -> None:
-        """Keep the positions by atomic rename, so that a killed reader finds the old or the new ones."""
-        self._committed.parent.mkdir(parents=True, exist_ok=True)
+        """Keep the positions by atomic rename, so that a killed reader finds the old or the new ones.
+
+        Raises:
+            FabricUnavailable: they cannot be written.
+        """
         temporary = self._committed.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(self._positions), encoding="utf-8")
-        temporary.replace(self._committed)
+        try:
+            self._committed.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(msgspec.json.encode(self._positions))
+            temporary.replace(self._committed)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink()
+            message = f"The position of a consumer cannot be kept in {self._committed}: {error.strerror}."
+            raise FabricUnavailable(message, url=f"file:{self._directory}") from error
 
     def lag(self) -> int:
         """Events behind the positions, counted from the frames' headers."""
-        return sum(
-            frame.count for name in self._segments() for frame in self._frames(name, Scan(self._at(name)))
-        )
+        return sum(self._lag_in(name) for name in self._segments())
 
     def skipped(self) -> int:
         """Damaged stretches that were passed over."""
@@ -72,34 +92,43 @@ class FileConsumer:
 
     def _segments(self) -> list[str]:
         try:
-            names = os.listdir(self._directory)
-        except FileNotFoundError:
-            return []
-        return sorted(name for name in names if name.endswith(SUFFIX))
+            return segment_names(self._directory)
+        except OSError as error:
+            message = f"The events directory {self._directory} cannot be read: {error.strerror}."
+            raise FabricUnavailable(message, url=f"file:{self._directory}") from error
 
     def _at(self, name: str) -> int:
         return self._positions.get(name, 0)
 
     def _read(self, limit: int) -> list[Event]:
         events: list[Event] = []
-        for name in self._segments():
-            if len(events) >= limit:
-                break
+        names, self._turn = self._in_turn(), ""
+        for name in names:
             self._read_segment(name, limit, events)
+            if len(events) >= limit:
+                self._turn = writer_of(name)
+                break
         return events
 
+    def _in_turn(self) -> list[str]:
+        """Segments, those behind the one where the limit was met first, so that no busy writer hides others."""
+        names = self._segments()
+        behind = [name for name in names if writer_of(name) > self._turn]
+        return [*behind, *(name for name in names if writer_of(name) <= self._turn)]
+
     def _read_segment(self, name: str, limit: int, events: list[Event]) -> None:
-        size = _size(self._directory / name)
-        if size <= self._at(name) or self._stuck.get(name) == size:
+        state = _state(self._directory / name)
+        if state[0] <= self._at(name) or self._quiet.get(name) == state:
             return
         scan = Scan(self._at(name))
         for frame in self._frames(name, scan):
             events.extend(self._events(name, frame))
-            self._positions[name] = frame.end
             if len(events) >= limit:
                 break
         else:
-            self._stuck[name] = size  # nothing more to be had until the file grows
+            if name not in self._unreadable:
+                self._quiet[name] = state  # nothing more to be had until the file changes
+        self._positions[name] = scan.position
         self._skipped += scan.skipped
 
     def _events(self, name: str, frame: Frame) -> list[Event]:
@@ -118,42 +147,56 @@ class FileConsumer:
                 yield from read_frames(file.fileno(), scan)
         except FileNotFoundError:
             return
+        except OSError as error:
+            if name not in self._unreadable:
+                logger.warning("Segment %s cannot be read now: %s.", name, error.strerror)
+            self._unreadable.add(name)
+        else:
+            self._unreadable.discard(name)
 
-    def _first_after(self, name: str, start: Start) -> int:
+    def _lag_in(self, name: str) -> int:
+        at = self._at(name)
+        if _state(self._directory / name)[0] <= at:
+            return 0
+        return sum(frame.count for frame in self._frames(name, Scan(at)))
+
+    def _begin_at(self, start: float) -> dict[str, int]:
+        if start == float("-inf"):
+            return {}
+        return {name: self._first_after(name, start) for name in self._segments()}
+
+    def _first_after(self, name: str, moment: float) -> int:
         scan = Scan(0)
         for frame in self._frames(name, scan):
-            if start != "latest" and frame.time >= float(start):
+            if frame.time >= moment:
                 return frame.start
         return scan.position
 
 
 def read_frames(fd: int, scan: Scan) -> Iterator[Frame]:
     """Whole frames of an open segment from ``scan.position`` on, in bounded memory."""
-    chunk = CHUNK
-    while len(data := os.pread(fd, chunk, scan.position)) >= HEADER.size:
-        before, scan.wanted = scan.position, 0
-        yield from scan_frames(data, scan.position, scan)
-        if scan.position > before:
-            chunk = CHUNK
-        elif len(data) < chunk:
+    while len(data := os.pread(fd, CHUNK, scan.position)) >= HEADER.size:
+        before = scan.position
+        yield from scan_frames(data, before, scan)
+        if scan.position == before:
             return  # the end of the file as it is now
-        else:
-            chunk = max(scan.wanted, 2 * chunk)  # a frame larger than the chunk, or a long damaged stretch
 
 
-def _size(path: Path) -> int:
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of the last change; a file that is written back to an earlier size has changed, too."""
     try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def _read_positions(path: Path) -> dict[str, int] | None:
+    """Positions that were kept. Damaged ones count as the very beginning: nothing may be missed."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        return msgspec.json.decode(path.read_bytes(), type=_Positions)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         logger.warning("The positions in %s cannot be read (%s); reading starts over.", path, error)
-        return None
-    return {str(name): int(at) for name, at in kept.items()}
+        return {}

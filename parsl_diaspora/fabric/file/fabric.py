@@ -8,8 +8,9 @@ from pathlib import Path
 
 from parsl_diaspora.errors import FabricError, FabricUnavailable
 from parsl_diaspora.fabric.file.consumer import FileConsumer
-from parsl_diaspora.fabric.file.publisher import FilePublisher, ImmediatePublisher
-from parsl_diaspora.fabric.protocols import Publisher, Start
+from parsl_diaspora.fabric.file.immediate import ImmediatePublisher
+from parsl_diaspora.fabric.file.publisher import FilePublisher
+from parsl_diaspora.fabric.protocols import Publisher, Start, start_time
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -36,8 +37,8 @@ class FileFabric:
         path = url.partition(":")[2]
         if not path:
             raise FabricError("A file fabric needs a directory.", url=url, hint="Try 'file:./events'.")
-        self.directory = Path(path).expanduser().absolute()
-        if self.directory.exists() and not self.directory.is_dir():
+        self.directory = _absolute(path)
+        if os.path.exists(self.directory) and not os.path.isdir(self.directory):
             raise FabricUnavailable(f"{self.directory} is a file, not a directory for events.", url=self.url)
 
     @property
@@ -65,12 +66,14 @@ class FileFabric:
         """The named consumer; its positions lie in ``consumers/NAME.json``.
 
         Raises:
-            FabricError: the name has characters that a file name should not have.
+            FabricError: the name has characters that a file name should not have, or ``start`` is no start.
+            FabricUnavailable: the directory cannot be read.
         """
         if not _NAME.fullmatch(name):
             hint = "Use up to 64 letters, digits, '.', '_' and '-'."
             raise FabricError(f"{name!r} is no name for a consumer.", url=self.url, hint=hint)
-        return FileConsumer(self.directory, self.directory / "consumers" / f"{name}.json", start)
+        positions = self.directory / "consumers" / f"{name}.json"
+        return FileConsumer(self.directory, positions, start_time(start))
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -78,10 +81,21 @@ class FileFabric:
     def _make_directory(self) -> None:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            message = f"The events directory {self.directory} cannot be made: {error.strerror}."
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+            why = getattr(error, "strerror", None) or error
+            message = f"The events directory {self.directory} cannot be made: {why}."
             raise FabricUnavailable(message, url=self.url) from error
         if not os.access(self.directory, os.W_OK | os.X_OK):
             hint = "Give another one, as in resilient(config, fabric='file:/path')."
             message = f"The events directory {self.directory} cannot be written."
             raise FabricUnavailable(message, url=self.url, hint=hint)
+
+
+def _absolute(path: str) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        hint = "Give the path without '~'."
+        raise FabricError(
+            f"The home directory in {path!r} is not known.", url=f"file:{path}", hint=hint
+        ) from error

@@ -2,10 +2,11 @@
 
 A frame is a 32-byte header and a body:
 
-    magic 4 | CRC-32 4 | body length 4 | events 4 | first seq 8 | time 8 | body
+    magic 4 | CRC-32 4 | body length 4 | events 4 | first 8 | time 8 | body
 
 little-endian; the CRC covers all that follows it. The body is one joined message of events. A frame is
-written by one ``write`` call, so a killed writer can only leave its last frame incomplete.
+written by one ``write`` call, so a killed writer can only leave its last frame incomplete. No frame is longer
+than `MAX_FRAME`, so whatever is longer and no frame is damage, not a frame that is still being written.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ MAGIC = b"PDe1"
 HEADER = struct.Struct("<4sIIIQd")
 _CHECKED = struct.Struct("<IIQd")
 _CRC = struct.Struct("<4sI")
-MAX_BODY = 16 * 1024 * 1024
+MAX_BODY = 512 * 1024
+MAX_FRAME = HEADER.size + MAX_BODY
 TARGET_BODY = 64 * 1024
+MAX_EVENT = 256 * 1024  # with a batch that has just not reached its target it still fits into a frame
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -31,7 +34,7 @@ class Frame(msgspec.Struct, frozen=True):
         start: offset of its first byte in the segment.
         end: offset behind its last byte.
         count: events in it.
-        first_seq: number of the first event within its boot.
+        first: number of its first event among all that this publisher wrote, from 1.
         time: when it was written, seconds UTC.
         body: the joined events.
     """
@@ -39,7 +42,7 @@ class Frame(msgspec.Struct, frozen=True):
     start: int
     end: int
     count: int
-    first_seq: int
+    first: int
     time: float
     body: bytes
 
@@ -50,50 +53,62 @@ class Scan(msgspec.Struct):
     Attributes:
         position: offset up to which all is read or passed over.
         skipped: damaged stretches that were passed over.
-        wanted: bytes from ``position`` on that are needed to go on; 0 if unknown.
+        lost: it stopped inside a damaged stretch, which is counted already.
     """
 
     position: int
     skipped: int = 0
-    wanted: int = 0
+    lost: bool = False
+
+    def pass_over(self) -> None:
+        """Take note of damage, once a stretch."""
+        self.skipped += not self.lost
+        self.lost = True
 
 
-def pack_frame(body: bytes, count: int, first_seq: int, time: float) -> bytes:
-    """A frame as bytes."""
-    checked = _CHECKED.pack(len(body), count, first_seq, time)
+def pack_frame(body: bytes, count: int, first: int, time: float) -> bytes:
+    """A frame as bytes.
+
+    Raises:
+        ValueError: the body is longer than readers would look for.
+    """
+    if len(body) > MAX_BODY:
+        message = f"A frame's body may have {MAX_BODY} bytes, not {len(body)}."
+        raise ValueError(message)
+    checked = _CHECKED.pack(len(body), count, first, time)
     return _CRC.pack(MAGIC, crc32(body, crc32(checked))) + checked + body
 
 
 def scan_frames(data: bytes, base: int, scan: Scan) -> Iterator[Frame]:
     """Whole frames in ``data``, which lies at offset ``base``; ``scan`` says where it stopped.
 
-    Damage is passed over only if a whole frame follows it: until then it may be a frame that is still
-    being written.
+    Damage is passed over only if a whole frame follows it, or if it is longer than any frame: until then it
+    may be a frame that is still being written.
     """
     at = scan.position - base
     while len(data) - at >= HEADER.size:
         frame = _frame_at(data, at, base)
         if frame is None:
-            found = _next_frame(data, at + 1, base)
-            if found is None:
-                scan.wanted = _wanted(data, at)
+            frame = _next_frame(data, at + 1, base)
+            if frame is None and len(data) - at <= MAX_FRAME:
                 return
-            scan.skipped += 1
-            frame = found
+            scan.pass_over()
+        if frame is None:
+            scan.position = base + len(data) - MAX_FRAME  # no frame begins before that
+            return
         at = frame.end - base
-        scan.position = frame.end
+        scan.position, scan.lost = frame.end, False
         yield frame
-    scan.wanted = HEADER.size
 
 
 def _frame_at(data: bytes, at: int, base: int) -> Frame | None:
-    magic, crc, length, count, first_seq, time = HEADER.unpack_from(data, at)
+    magic, crc, length, count, first, time = HEADER.unpack_from(data, at)
     end = at + HEADER.size + length
     if magic != MAGIC or length > MAX_BODY or end > len(data):
         return None
     if crc32(memoryview(data)[at + _CRC.size : end]) != crc:
         return None
-    return Frame(base + at, base + end, count, first_seq, time, data[at + HEADER.size : end])
+    return Frame(base + at, base + end, count, first, time, data[at + HEADER.size : end])
 
 
 def _next_frame(data: bytes, at: int, base: int) -> Frame | None:
@@ -104,8 +119,3 @@ def _next_frame(data: bytes, at: int, base: int) -> Frame | None:
             return frame
         at += 1
     return None
-
-
-def _wanted(data: bytes, at: int) -> int:
-    magic, _, length, _, _, _ = HEADER.unpack_from(data, at)
-    return HEADER.size + length if magic == MAGIC and length <= MAX_BODY else 0

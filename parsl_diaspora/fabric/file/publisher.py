@@ -1,39 +1,31 @@
-"""Publishing into the embedded log: through a thread of the publisher's own, or at once."""
+"""Publishing into the embedded log through a thread of the publisher's own."""
 
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
-import weakref
+import time
 from pathlib import Path
 
-from parsl_diaspora.events import Event, EventsLost, encode
-from parsl_diaspora.fabric.file.frames import TARGET_BODY
+from parsl_diaspora.errors import EventError
+from parsl_diaspora.events import Event, encode
+from parsl_diaspora.fabric.file.fork import renew_after_fork
+from parsl_diaspora.fabric.file.frames import MAX_EVENT, TARGET_BODY
 from parsl_diaspora.fabric.file.segment import SegmentWriter
+from parsl_diaspora.fabric.losses import CLOSED, FULL, Losses, encode_within
 from parsl_diaspora.fabric.protocols import FlushReport
 from parsl_diaspora.fabric.stamp import Stamp
 
 logger = logging.getLogger(__name__)
 
-MAX_EVENT = 256 * 1024
+BUFFER_BYTES = 64 * 1024 * 1024
 RETRY_FIRST, RETRY_LONGEST = 0.05, 2.0
-
-
-def _renew_after_fork(publisher: FilePublisher | ImmediatePublisher) -> None:
-    """Give a forked child a life of its own: it must never write its parent's segment."""
-    reference = weakref.ref(publisher)
-
-    def renew() -> None:
-        if (alive := reference()) is not None:
-            alive._begin_life()
-
-    os.register_at_fork(after_in_child=renew)
+_GRACE = 0.5  # seconds beyond close's timeout for the thread to give up what waits
 
 
 class FilePublisher:
-    """Encodes in the caller, writes in a thread, keeps a bounded number of events in between.
+    """Encodes in the caller, writes in a thread, keeps a bounded number of events and bytes in between.
 
     While the directory cannot be written the events wait and the write is tried again. When more than
     ``buffer`` wait, the newest are counted as lost; the count is published as an event as soon as the log
@@ -44,19 +36,23 @@ class FilePublisher:
         self._directory = directory
         self._source = source
         self._buffer = buffer
-        self._begin_life()
-        _renew_after_fork(self)
+        self.begin_life()
+        renew_after_fork(self)
 
-    def _begin_life(self) -> None:
+    def begin_life(self, *, closed: bool = False) -> None:
+        """Start with a boot, a segment and counters of its own: at first, and in a forked child."""
         self._stamp = Stamp(self._source)
         self._writer = SegmentWriter(self._directory, self._stamp.boot)
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._written = threading.Condition()
-        self._accepted = self._safe = self._given_up = self._refused = self._reported = 0
-        self._first_seq = 1
+        self._losses = Losses()
+        self._accepted = self._accepted_bytes = 0  # changed by callers, who hold the lock
+        self._safe = self._given_up = self._settled_bytes = 0  # changed by the thread only
         self._said = False
         self._closing = threading.Event()
+        if closed:
+            self._closing.set()
         self._thread: threading.Thread | None = None
 
     @property
@@ -64,32 +60,56 @@ class FilePublisher:
         """Who speaks."""
         return self._source
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is taken any more."""
+        return self._closing.is_set()
+
     def publish(self, event: Event) -> None:
         """Stamp, encode and queue the event."""
         with self._lock:
-            if self._queue.qsize() >= self._buffer or self._closing.is_set():
-                self._refused += 1
+            if self._refuses(event):
+                self._stamp.sign(event)
                 return
-            self._enqueue(event)
+            self._stamp(event)
+            try:
+                data = encode_within(event, MAX_EVENT)
+            except EventError as error:
+                self._stamp.take_back(event)
+                self._lose(event, error.message)
+            else:
+                self._put(data)
 
     def forward(self, event: Event) -> None:
         """Queue an event that another source has stamped."""
         with self._lock:
-            if self._queue.qsize() >= self._buffer or self._closing.is_set():
-                self._refused += 1
-            else:
-                self._put(encode(event))
+            if self._refuses(event):
+                return
+            try:
+                self._put(encode_within(event, MAX_EVENT))
+            except EventError as error:
+                self._lose(event, error.message)
 
-    def _enqueue(self, event: Event) -> None:
-        data = encode(self._stamp(event))
-        if len(data) > MAX_EVENT:
-            self._stamp.seq -= 1
-            self._refused += 1
-            return
-        self._put(data)
+    def _refuses(self, event: Event) -> bool:
+        """Whether there is no room for a further event; counts it if so."""
+        closed = self._closing.is_set()
+        waiting = self._accepted - self._safe - self._given_up
+        full = waiting >= self._buffer or self._accepted_bytes - self._settled_bytes >= BUFFER_BYTES
+        if closed or full:
+            self._losses.add(event, CLOSED if closed else FULL)
+        return closed or full
+
+    def _lose(self, event: Event, why: str) -> None:
+        self._losses.add(event, why)
+        self._say_losses()
+
+    def _say_losses(self) -> None:
+        for said in self._losses.say():
+            self._put(encode(self._stamp(said)))
 
     def _put(self, data: bytes) -> None:
         self._accepted += 1
+        self._accepted_bytes += len(data)
         self._queue.put(data)
         if self._thread is None:
             name = f"diaspora-publisher-{self._stamp.boot[:4]}"
@@ -100,41 +120,42 @@ class FilePublisher:
         """Wait for the events published so far to be written: a kill of this process no longer loses them."""
         target = self._accepted
         with self._written:
-            self._written.wait_for(lambda: self._safe >= target, timeout)
+            self._written.wait_for(lambda: self._safe + self._given_up >= target, timeout)
         return self.report()
 
     def close(self, timeout: float = 2.0) -> FlushReport:
         """Flush and stop; what cannot be written in time is counted as lost."""
+        deadline = time.monotonic() + timeout
         if not self._closing.is_set():
             self.flush(timeout)
             with self._lock:
+                self._say_losses()
                 self._closing.set()
                 self._queue.put(None)
             if self._thread is not None:
-                self._thread.join(timeout)
+                self._thread.join(max(0.0, deadline - time.monotonic()) + _GRACE)
         return self.report()
 
     def report(self) -> FlushReport:
         """What became of the events so far."""
         waiting = self._accepted - self._safe - self._given_up
-        return FlushReport(safe=self._safe, waiting=waiting, lost=self._refused + self._given_up)
+        return FlushReport(safe=self._safe, waiting=waiting, lost=self._losses.total + self._given_up)
 
     def _run(self) -> None:
         try:
             while (batch := self._next_batch()) is not None:
-                self._write(batch)
-                self._say_losses()
+                self._settle(batch, written=self._write(batch))
         except Exception:
             logger.exception(
                 "The event publisher's thread ended; %d events are unwritten.", self._queue.qsize()
             )
         finally:
-            self._sync()
-            self._writer.close()
+            self._end()
 
-    def _sync(self) -> None:
+    def _end(self) -> None:
         try:
             self._writer.sync()
+            self._writer.close()
         except OSError as error:
             logger.warning("The event log %s could not be synced to disk (%s).", self._directory, error)
 
@@ -155,21 +176,17 @@ class FilePublisher:
             size += len(data)
         return batch
 
-    def _write(self, batch: list[bytes]) -> None:
+    def _write(self, batch: list[bytes]) -> bool:
         delay = RETRY_FIRST
         while not self._try_write(batch):
             if self._closing.wait(delay):
-                self._given_up += len(batch)
-                return
+                return False
             delay = min(2 * delay, RETRY_LONGEST)
-        with self._written:
-            self._first_seq += len(batch)
-            self._safe += len(batch)
-            self._written.notify_all()
+        return True
 
     def _try_write(self, batch: list[bytes]) -> bool:
         try:
-            self._writer.append(batch, self._first_seq)
+            self._writer.append(batch, self._safe + 1)
         except OSError as error:
             if not self._said:
                 self._said = True
@@ -181,64 +198,15 @@ class FilePublisher:
             return False
         return True
 
-    def _say_losses(self) -> None:
-        with self._lock:
-            count, self._reported = self._refused - self._reported, self._refused
-            if count:
-                self._enqueue(EventsLost(count=count, why="the publisher's buffer was full"))
-
-
-class ImmediatePublisher:
-    """Writes each event in the caller's thread, before `publish` returns: for workers, which may be killed.
-
-    An event that cannot be written is counted, said once, and forgotten.
-    """
-
-    def __init__(self, directory: Path, source: str) -> None:
-        self._directory = directory
-        self._source = source
-        self._begin_life()
-        _renew_after_fork(self)
-
-    def _begin_life(self) -> None:
-        self._stamp = Stamp(self._source)
-        self._writer = SegmentWriter(self._directory, self._stamp.boot)
-        self._lock = threading.Lock()
-        self._lost = 0
-
-    @property
-    def source(self) -> str:
-        """Who speaks."""
-        return self._source
-
-    def publish(self, event: Event) -> None:
-        """Stamp, encode and write the event."""
-        with self._lock:
-            self._write(encode(self._stamp(event)))
-
-    def forward(self, event: Event) -> None:
-        """Write an event that another source has stamped."""
-        with self._lock:
-            self._write(encode(event))
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._writer.append((data,), self._stamp.seq)
-        except OSError as error:
-            self._count_loss(error)
-
-    def _count_loss(self, error: OSError) -> None:
-        if not self._lost:
-            logger.warning("The event log %s cannot be written (%s).", self._directory, error)
-        self._lost += 1
-
-    def flush(self, timeout: float = 5.0) -> FlushReport:
-        """All that could be written is written."""
-        del timeout
-        return FlushReport(safe=self._stamp.seq - self._lost, waiting=0, lost=self._lost)
-
-    def close(self, timeout: float = 2.0) -> FlushReport:
-        """Close the segment."""
-        report = self.flush(timeout)
-        self._writer.close()
-        return report
+    def _settle(self, batch: list[bytes], *, written: bool) -> None:
+        with self._written:
+            self._settled_bytes += sum(map(len, batch))
+            if written:
+                self._safe += len(batch)
+            else:
+                self._given_up += len(batch)
+            self._written.notify_all()
+        if written and self._losses:
+            with self._lock:
+                if not self._closing.is_set():
+                    self._say_losses()

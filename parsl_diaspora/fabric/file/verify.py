@@ -10,7 +10,7 @@ from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, decode_many
 from parsl_diaspora.fabric.file.consumer import read_frames
 from parsl_diaspora.fabric.file.frames import Scan
-from parsl_diaspora.fabric.file.segment import SUFFIX
+from parsl_diaspora.fabric.file.segment import segment_names
 
 
 class Verdict(msgspec.Struct):
@@ -46,9 +46,9 @@ def verify(directory: Path) -> Verdict:
     """
     verdict = Verdict()
     last: dict[str, int] = {}
-    for path in sorted(directory.glob(f"*{SUFFIX}")):
+    for name in segment_names(directory):
         verdict.segments += 1
-        _verify_segment(path, verdict, last)
+        _verify_segment(directory / name, verdict, last)
     return verdict
 
 

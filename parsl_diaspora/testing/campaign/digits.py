@@ -10,6 +10,7 @@ Scores depend on the trial alone, not on where, when or how often it ran.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import random
@@ -57,7 +58,7 @@ class Trial(msgspec.Struct, frozen=True):
 
     @property
     def classifier(self) -> str:
-        """Family and settings as words, without the fold."""
+        """Family and settings as words; the trials of all folds share it."""
         return " ".join([self.family, *(f"{name}={value:g}" for name, value in self.settings)])
 
     @property
@@ -73,8 +74,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         trial: which one.
         score: its accuracy, 0 to 1; None if it failed.
         error: what it failed with; None if it did not.
-        done: how many have ended, this one included.
-        total: how many there are.
+        done: how many of ``total`` have ended, this one included.
         elapsed: seconds since the campaign began.
     """
 
@@ -212,7 +212,8 @@ def evaluate(trial: Trial) -> float:
     Raises:
         ModuleNotFoundError: the trial needs ``strokes``, and ``SITE_MODULES`` is not on the path.
     """
-    return float(APPS[trial.family].func(trial.fold, **dict(trial.settings)))
+    bare = inspect.unwrap(APPS[trial.family].func)  # Parsl's own wrapper returns what it should raise
+    return float(bare(trial.fold, **dict(trial.settings)))
 
 
 # ------------------------------------------------------------------ the sites
@@ -233,12 +234,17 @@ SITES = {
 
 
 def new_mark() -> str:
-    """A token for a run, told apart from all others."""
+    """A token that no other run has."""
     return f"digits-{uuid.uuid4().hex[:12]}"
 
 
 def site_config(
-    sites: Sequence[str] = ("alder", "birch"), *, mark: str, run_dir: str | Path = "runinfo", retries: int = 0
+    sites: Sequence[str] = ("alder", "birch"),
+    *,
+    mark: str,
+    run_dir: str | Path = "runinfo",
+    retries: int = 0,
+    healthy: bool = False,
 ) -> Config:
     """A stock Parsl configuration: one executor for each site, on this host's loopback interface.
 
@@ -247,6 +253,7 @@ def site_config(
         mark: token of the run, which all its workers carry; :func:`new_mark` makes one.
         run_dir: where Parsl writes its logs.
         retries: how often Parsl tries a failed trial again, at the site where it failed.
+        healthy: let every site have ``strokes``, for a run without faults.
 
     Returns:
         A configuration for one run: Parsl's executors cannot be used twice.
@@ -259,7 +266,9 @@ def site_config(
         ['alder', 'birch']
     """
     return Config(
-        executors=[_executor(name, SITES[name], mark, number) for number, name in enumerate(sites)],
+        executors=[
+            _executor(name, _site(name, healthy=healthy), mark, number) for number, name in enumerate(sites)
+        ],
         run_dir=str(run_dir),
         retries=retries,
         strategy="none",
@@ -267,8 +276,14 @@ def site_config(
     )
 
 
+def _site(name: str, *, healthy: bool) -> Site:
+    site = SITES[name]
+    return msgspec.structs.replace(site, modules=(SITE_MODULES,)) if healthy else site
+
+
 def _executor(name: str, site: Site, mark: str, number: int) -> HighThroughputExecutor:
-    port = _first_port(mark) + 60 * number
+    port, size = _first_port(mark) + 60 * number, site.blocks
+    marked = worker_init(mark, name, _environment(site))
     return HighThroughputExecutor(
         label=name,
         address="127.0.0.1",
@@ -280,12 +295,7 @@ def _executor(name: str, site: Site, mark: str, number: int) -> HighThroughputEx
         heartbeat_threshold=8,
         max_workers_per_node=site.workers,
         cores_per_worker=0.01,  # these small hosts are shared on purpose
-        provider=LocalProvider(
-            init_blocks=site.blocks,
-            min_blocks=site.blocks,
-            max_blocks=site.blocks,
-            worker_init=worker_init(mark, name, _environment(site)),
-        ),
+        provider=LocalProvider(init_blocks=size, min_blocks=size, max_blocks=size, worker_init=marked),
     )
 
 
@@ -306,15 +316,13 @@ def _path(variable: str) -> list[str]:
 
 def _package_root() -> list[str]:
     """Where workers find this package when it runs from a checkout; nothing when it is installed."""
-    root = str(Path(__file__).parents[3])
-    return [] if root == sysconfig.get_path("purelib") else [root]
+    return [root] if (root := str(Path(__file__).parents[3])) != sysconfig.get_path("purelib") else []
 
 
 def _interchange() -> list[str] | None:
-    """How to start the interchange when its script is not on PATH; Parsl's own way when it is."""
-    if shutil.which("interchange.py"):
-        return None
-    return [sys.executable, str(Path(sysconfig.get_path("scripts")) / "interchange.py")]
+    """How to start the interchange if its script is not on PATH; None if Parsl's own way will do."""
+    here = [sys.executable, str(Path(sysconfig.get_path("scripts"), "interchange.py"))]
+    return None if shutil.which("interchange.py") else here
 
 
 def _first_port(mark: str) -> int:

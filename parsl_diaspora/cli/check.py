@@ -1,0 +1,105 @@
+"""``parsl-diaspora events verify``: is the log whole?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from parsl_diaspora.cli.find import open_logs
+from parsl_diaspora.cli.output import console, pairs, write_json
+from parsl_diaspora.cli.reading import Reading
+from parsl_diaspora.cli.words import count
+from parsl_diaspora.fabric import Fabric
+from parsl_diaspora.fabric.file import FileFabric
+from parsl_diaspora.fabric.file.verify import verify
+
+DAMAGED = 1
+
+
+class LogCheck(msgspec.Struct, kw_only=True):
+    """What the check of one log found.
+
+    Attributes:
+        fabric: its URL.
+        whole: nothing that was once safe is missing.
+        events: whole events in it.
+        segments: files read; None where the log is no directory.
+        gaps: numbers missing, as ``source: first-last``.
+        damaged: damaged stretches, as ``file at offset``.
+        duplicates: events that were there twice: readers count them once.
+        torn: files whose last frame is incomplete, as a killed writer leaves it.
+    """
+
+    fabric: str
+    whole: bool
+    events: int
+    segments: int | None = None
+    gaps: list[str] = []
+    damaged: list[str] = []
+    duplicates: int = 0
+    torn: list[str] = []
+
+
+def check(args: argparse.Namespace) -> int:
+    """Check the logs and say what was found."""
+    checks = [check_log(log) for log in open_logs(args)]
+    if args.json:
+        write_json(checks)
+    else:
+        render(checks, console())
+    return 0 if all(each.whole for each in checks) else DAMAGED
+
+
+def check_log(log: Fabric) -> LogCheck:
+    """Check one log: file by file, or as a reader meets it."""
+    return _check_files(log) if isinstance(log, FileFabric) else _check_stream(log)
+
+
+def _check_files(log: FileFabric) -> LogCheck:
+    verdict = verify(log.directory)
+    return LogCheck(
+        fabric=log.url,
+        whole=verdict.whole,
+        events=verdict.events,
+        segments=verdict.segments,
+        gaps=verdict.gaps,
+        damaged=verdict.damaged,
+        duplicates=verdict.duplicates,
+        torn=verdict.torn,
+    )
+
+
+def _check_stream(log: Fabric) -> LogCheck:
+    reading = Reading(log)
+    for _ in reading:
+        pass
+    missing, skipped = reading.dedupe.missing, reading.skipped
+    return LogCheck(
+        fabric=log.url,
+        whole=not (missing or skipped),
+        events=reading.events,
+        gaps=[f"{count(missing, 'number')} of all sources together"] if missing else [],
+        damaged=[f"{count(skipped, 'stretch', 'stretches')} passed over"] if skipped else [],
+        duplicates=reading.dedupe.duplicates,
+    )
+
+
+def render(checks: list[LogCheck], out: Console) -> None:
+    """Print what was found."""
+    for each in checks:
+        out.print(Text(each.fabric, style="bold"))
+        out.print(pairs(_rows(each)))
+
+
+def _rows(each: LogCheck) -> Iterator[tuple[str, object]]:
+    segments = "" if each.segments is None else f" in {count(each.segments, 'segment')}"
+    words, style = ("whole", "green") if each.whole else ("NOT WHOLE", "red")
+    yield "log", Text(f"{words}: {count(each.events, 'event')}{segments}", style=style)
+    yield "gaps", "\n".join(each.gaps) or "none"
+    yield "damaged", "\n".join(each.damaged) or "none"
+    yield "duplicates", str(each.duplicates) if each.duplicates else "none"
+    yield "torn tails", "\n".join(each.torn) or "none"

@@ -1,0 +1,167 @@
+"""The three variants in turn, and what came of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from rich.console import Console
+
+from parsl_diaspora.cli.demo.messages import Finished, VariantName, decode
+from parsl_diaspora.cli.demo.screen import Screen
+from parsl_diaspora.cli.demo.verdict import TITLES, best_model, broken_promises, table
+from parsl_diaspora.errors import DiasporaError
+from parsl_diaspora.fabric import open_fabric
+from parsl_diaspora.testing.campaign.digits import new_mark
+from parsl_diaspora.testing.processes import MARK_VARIABLE, sweep
+
+WIDTH_WITHOUT_TERMINAL = 100
+LONGEST, LONGEST_STOCK = 150.0, 70.0
+STOCK_PATIENCE = 2.0
+INTRODUCTION = """\
+A search over three families of classifiers on handwritten digits: 144 trials on two sites. The site
+[bold]birch[/] lacks the module 'strokes'; meanwhile six workers and one manager are killed with SIGKILL.
+Stock Parsl may wait for ever for a task that a fault has swallowed, so its run is ended after twice the
+time of the undisturbed one."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``parsl-diaspora demo``."""
+    parser.add_argument("--fabric", metavar="URL", help="where events go; default: the demo's directory")
+    parser.add_argument("--seed", type=int, default=1, help="decides faults, order and sites (default: 1)")
+    parser.add_argument("--dir", metavar="DIR", help="keep logs and events there; default: a new directory")
+    parser.add_argument("--json", action="store_true", help="results as JSON instead of the table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo.
+
+    Returns:
+        0 if every trial of the resilient run succeeded, with the undisturbed run's scores; 1 otherwise.
+
+    Raises:
+        DiasporaError: the fabric cannot be used, or a variant ended without a result.
+    """
+    console = _console(to_stderr=args.json)
+    directory = Path(args.dir or tempfile.mkdtemp(prefix="parsl-diaspora-demo-")).absolute()
+    demo = Demo(console, args.seed, directory, args.fabric or f"file:{directory / 'events'}")
+    results = demo.run()
+    broken = broken_promises(results)
+    if args.json:
+        print(json.dumps({"results": msgspec.to_builtins(results), "broken": broken}, indent=2))  # noqa: T201
+    else:
+        demo.conclude(results, broken)
+    return 1 if broken else 0
+
+
+class Demo:
+    """Runs the variants, each in a process of its own.
+
+    Args:
+        console: where to show them.
+        seed: decides faults, order and sites.
+        directory: for logs.
+        fabric: URL for the events of the resilient run.
+    """
+
+    def __init__(self, console: Console, seed: int, directory: Path, fabric: str) -> None:
+        self._console = console
+        self._seed = seed
+        self._directory = directory
+        self._fabric = open_fabric(fabric).url
+
+    def run(self) -> dict[VariantName, Finished]:
+        """The results of all three."""
+        self._console.print(INTRODUCTION, highlight=False)
+        self._console.print(f"Seed {self._seed}. Logs and events: {self._directory}", highlight=False)
+        results: dict[VariantName, Finished] = {}
+        for name in TITLES:
+            results[name] = self._variant(name, _deadline(name, results))
+        return results
+
+    def conclude(self, results: dict[VariantName, Finished], broken: list[str]) -> None:
+        """The table, the verdict, and where to read on."""
+        ours, say = results["resilient"], self._console.print
+        say()
+        say(table(results))
+        say(best_model(results), highlight=False)
+        say()
+        if broken:
+            say("[bold red]The promise was not kept.[/]", *broken, highlight=False)
+        else:
+            say(
+                f"[bold green]Every trial of the resilient run succeeded[/] under {ours.faults} faults, and "
+                f"all {len(ours.scores)} scores equal those of the undisturbed run to the last digit.",
+                highlight=False,
+            )
+        say("\nWhy did what happen? The run's events tell:", highlight=False)
+        for words in (f"report {ours.run[:8]}", f"explain {ours.run[:8]} {ours.story}"):
+            say(f"  parsl-diaspora {words} --fabric {self._fabric}", highlight=False, soft_wrap=True)
+
+    def _variant(self, name: VariantName, deadline: float) -> Finished:
+        mark = new_mark()
+        log = self._directory / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        command = self._command(name, mark, deadline)
+        with (
+            log.open("w") as errors,
+            _process(command, errors, mark) as lines,
+            Screen(self._console, TITLES[name]) as screen,
+        ):
+            for message in map(decode, lines):
+                screen.show(message)
+                if isinstance(message, Finished):
+                    return message
+        text = f"The {name} run ended without a result; see {log}."
+        raise DiasporaError(text, hint=f"Its last words: {_last_words(log)}")
+
+    def _command(self, name: VariantName, mark: str, deadline: float) -> list[str]:
+        options = {
+            "--variant": name,
+            "--mark": mark,
+            "--seed": str(self._seed),
+            "--fabric": self._fabric,
+            "--run-dir": str(self._directory / name),
+            "--deadline": f"{deadline:.0f}",
+        }
+        words = [word for option in options.items() for word in option]
+        return [sys.executable, "-m", "parsl_diaspora.cli.demo.variant", *words]
+
+
+def _deadline(name: VariantName, results: dict[VariantName, Finished]) -> float:
+    """Seconds after which a variant's trials without an answer are given up."""
+    if name != "stock":
+        return LONGEST
+    return min(STOCK_PATIENCE * results["undisturbed"].seconds, LONGEST_STOCK)
+
+
+def _console(*, to_stderr: bool) -> Console:
+    console = Console(stderr=to_stderr)
+    return console if console.is_terminal else Console(stderr=to_stderr, width=WIDTH_WITHOUT_TERMINAL)
+
+
+@contextmanager
+def _process(command: list[str], errors: IO[str], mark: str) -> Iterator[Iterator[str]]:
+    """The variant's lines; however we leave, neither it nor anything that it started stays."""
+    environ = {**os.environ, MARK_VARIABLE: mark}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environ) as process:
+        try:
+            yield iter(process.stdout or ())
+            process.wait(timeout=30)
+        finally:
+            process.kill()
+            sweep(mark)
+
+
+def _last_words(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "none"

@@ -1,0 +1,132 @@
+"""One event in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from parsl_diaspora.cli.words import clock_time, duration, first_line, joined, plain
+from parsl_diaspora.events import (
+    BlockLost,
+    BlockSeen,
+    DecisionMade,
+    Event,
+    EventsLost,
+    FaultInjected,
+    ManagerLost,
+    ManagerSeen,
+    PlaceQuarantined,
+    PlaceReleased,
+    RunEnded,
+    RunStarted,
+    ServiceDegraded,
+    TaskEnded,
+    TaskSubmitted,
+    TryDeclined,
+    TryEnded,
+    TryFailed,
+    TryLaunched,
+    TryStarted,
+    Unknown,
+)
+
+_KIND_WIDTH = 17
+
+
+def event_line(event: Event) -> str:
+    """Time of day, kind, task and try, place, and what else it says.
+
+    Example:
+        >>> event_line(TryStarted(task=3, try_id=0, executor="cpu", pid=7))[13:]
+        'task.try_started   task 3 try 0  cpu  pid 7'
+    """
+    say = _DETAILS.get(type(event))
+    parts = (_task(event), _place(event), say(event) if say is not None else "")
+    text = "  ".join(part for part in parts if part)
+    return " ".join(
+        plain(f"{clock_time(event.time)} {_kind(event):{_KIND_WIDTH}}  {text}").split("\n")
+    ).rstrip()
+
+
+def _kind(event: Event) -> str:
+    return event.said_kind if isinstance(event, Unknown) else event.kind
+
+
+def _task(event: Event) -> str:
+    if event.task is None:
+        return ""
+    return f"task {event.task}" if event.try_id is None else f"task {event.task} try {event.try_id}"
+
+
+def _place(event: Event) -> str:
+    names = (event.site, event.executor, event.node, event.block, event.manager)
+    place = "/".join(name for name in names if name)
+    return place if event.worker is None else f"{place}/{event.worker}"
+
+
+def _run_started(event: RunStarted) -> str:
+    return joined((event.program, f"pid {event.pid}", f"Parsl {event.parsl_version}", f"run {event.run}"))
+
+
+def _run_ended(event: RunEnded) -> str:
+    return f"{event.done} done, {event.failed} failed"
+
+
+def _launched(event: TryLaunched) -> str:
+    return f"avoids {', '.join(event.avoid)}" if event.avoid else ""
+
+
+def _failed(event: TryFailed) -> str:
+    return f"{event.failure.type.rpartition('.')[2]}: {first_line(event.failure.message)}"
+
+
+def _decided(event: DecisionMade) -> str:
+    action = f"{event.action} to {event.target}" if event.target else event.action
+    return f"{event.diagnosis.failure_class}: {action} ({event.rule}: {event.reason})"
+
+
+def _task_ended(event: TaskEnded) -> str:
+    return joined((event.outcome, first_line(event.error)))
+
+
+def _block_lost(event: BlockLost) -> str:
+    return joined((event.state, "as asked" if event.expected else "", first_line(event.message)))
+
+
+def _manager_seen(event: ManagerSeen) -> str:
+    return f"{event.workers} workers"
+
+
+def _manager_lost(event: ManagerLost) -> str:
+    return joined((event.reason, f"held {event.held} tasks"))
+
+
+def _quarantined(event: PlaceQuarantined) -> str:
+    return f"for {duration(event.seconds)}: {event.reason}"
+
+
+def _fault(event: FaultInjected) -> str:
+    return joined((event.fault, f"pid {event.pid}", event.note))
+
+
+_DETAILS: dict[type[Event], Callable[[Any], str]] = {
+    RunStarted: _run_started,
+    RunEnded: _run_ended,
+    TaskSubmitted: lambda event: str(event.func),
+    TryLaunched: _launched,
+    TryStarted: lambda event: f"pid {event.pid}",
+    TryDeclined: lambda event: f"{event.count} times",
+    TryEnded: lambda event: duration(event.seconds),
+    TryFailed: _failed,
+    TaskEnded: _task_ended,
+    DecisionMade: _decided,
+    ManagerSeen: _manager_seen,
+    ManagerLost: _manager_lost,
+    BlockSeen: lambda event: str(event.state),
+    BlockLost: _block_lost,
+    FaultInjected: _fault,
+    PlaceQuarantined: _quarantined,
+    PlaceReleased: lambda event: str(event.reason),
+    EventsLost: lambda event: f"{event.count}: {event.why}",
+    ServiceDegraded: lambda event: f"{event.part}: {event.why}",
+}

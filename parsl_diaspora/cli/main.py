@@ -1,0 +1,123 @@
+"""The command line: which command is meant, and how errors are told.
+
+Exit status: 0 all is well; 1 the run or task is not there, or `events verify` found the log damaged; 2 the
+command was given something that it cannot work with; 130 interrupted from the keyboard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+
+from parsl_diaspora import __version__
+from parsl_diaspora.errors import DiasporaError, NotFound
+
+PROGRAM = "parsl-diaspora"
+NOT_FOUND, UNUSABLE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+
+#: Command to the module that does it, and what it does.
+COMMANDS = {
+    "demo": ("parsl_diaspora.cli.demo", "see a program survive, in a few minutes, on this machine"),
+    "runs": ("parsl_diaspora.cli.runs", "list the runs that left a log here"),
+    "report": ("parsl_diaspora.cli.report", "tell how one run went"),
+    "explain": ("parsl_diaspora.cli.explain", "tell the story of one task: each try, each decision, and why"),
+    "events": ("parsl_diaspora.cli.events", "look at the events themselves"),
+}
+EPILOG = """\
+RUN is Parsl's run id, its beginning, or 'last'. Logs are looked for in runinfo/*/events.
+
+  parsl-diaspora runs
+  parsl-diaspora report last
+  parsl-diaspora explain last 21
+  parsl-diaspora events tail --follow
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: arguments without the program's name; by default those of this process.
+
+    Returns:
+        The exit status.
+
+    Example:
+        >>> main(["events", "schema"])  # doctest: +ELLIPSIS
+        {
+        ...
+        0
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _show_any_text()
+    try:
+        return _run(arguments)
+    except NotFound as error:
+        return _say(str(error), NOT_FOUND)
+    except DiasporaError as error:
+        return _say(str(error), UNUSABLE)
+    except BrokenPipeError:
+        return _stop_writing()
+    except OSError as error:
+        return _say(_words(error), UNUSABLE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        args = _parser(arguments).parse_args(arguments)
+    except SystemExit as stop:  # argparse has said why
+        return int(stop.code or 0)
+    status: int = import_module(COMMANDS[args.command][0]).run(args)
+    sys.stdout.flush()
+    return status
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser, with the options of only the command that is called: no other one is imported."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="What happened to a Parsl program, told from its events.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    called = next((argument for argument in arguments if not argument.startswith("-")), "")
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        if name == called:
+            import_module(module).add_arguments(command)
+    return parser
+
+
+def _show_any_text() -> None:
+    """A terminal that cannot show a character of a task's message is no reason to stop."""
+    if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _say(message: str, status: int) -> int:
+    sys.stderr.write(f"{PROGRAM}: {' '.join(message.split())}\n")
+    return status
+
+
+def _words(error: OSError) -> str:
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {what}." if error.filename else f"{what}."
+
+
+def _stop_writing() -> int:
+    """The reader has gone, as ``head`` does: say no more, not even when the interpreter ends and flushes."""
+    with suppress(OSError, ValueError):  # standard output may be no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

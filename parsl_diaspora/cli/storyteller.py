@@ -1,0 +1,226 @@
+"""From events to the story of one task, in one pass over a log."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from parsl_diaspora.cli.nearby import Surroundings
+from parsl_diaspora.cli.story import Choice, Decline, TaskStory, TryStory
+from parsl_diaspora.cli.summary import run_state
+from parsl_diaspora.cli.words import count, duration
+from parsl_diaspora.errors import NotFound
+from parsl_diaspora.events import (
+    DecisionMade,
+    Event,
+    RunEnded,
+    RunStarted,
+    TaskEnded,
+    TaskSubmitted,
+    TryDeclined,
+    TryEnded,
+    TryFailed,
+    TryLaunched,
+    TryStarted,
+)
+from parsl_diaspora.events.envelope import place_of
+
+_CAUSE = re.compile(r"cause is via (.*)", re.DOTALL)
+_TASK = re.compile(r"task (\d+)")
+
+
+class Storyteller:
+    """Listens to the events of a run and tells the story of one of its tasks.
+
+    Args:
+        run: Parsl's run id.
+        task: Parsl's task id.
+    """
+
+    def __init__(self, run: str, task: int) -> None:
+        self._run, self._task = run, task
+        self._own: list[Event] = []
+        self._surroundings = Surroundings()
+        self._started: RunStarted | None = None
+        self._ended = False
+        self._last_time = 0.0
+        self._highest = -1
+        self._others = 0
+
+    def listen(self, event: Event) -> None:
+        """Take note of an event. Few are kept: those of the task, and those of places."""
+        if event.run != self._run:
+            return
+        self._last_time = max(self._last_time, event.time)
+        if event.task is None:
+            self._listen_to_run(event)
+        elif event.task == self._task:
+            self._own.append(event)
+        else:
+            self._others += 1
+            self._highest = max(self._highest, event.task)
+
+    def _listen_to_run(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._started = event
+        elif isinstance(event, RunEnded):
+            self._ended = True
+        else:
+            self._surroundings.listen(event)
+
+    def tell(self, now: float | None = None) -> TaskStory:
+        """The story.
+
+        Args:
+            now: seconds UTC, by which a run without an end is judged; by default the system's time.
+
+        Raises:
+            NotFound: the log has no event of that task.
+        """
+        if not self._own:
+            raise self._not_found()
+        moment = time.time() if now is None else now
+        state = run_state(self._started, self._ended, self._last_time, moment)
+        program = self._started.program if self._started is not None else ""
+        story = TaskStory(run=self._run, program=program, run_state=state, task=self._task)
+        story.submitted = _beginning(self._own)
+        tries: dict[int, TryStory] = {}
+        for event in sorted(self._own, key=lambda each: each.time):
+            _hear(event, story, tries)
+        story.tries = [tries[number] for number in sorted(tries)]
+        story.worker_seconds = sum(each.seconds or 0.0 for each in story.tries)
+        self._look_around(story)
+        return story
+
+    def _look_around(self, story: TaskStory) -> None:
+        for each in story.tries:
+            if each.failure is not None:
+                each.nearby = self._surroundings.of(each, story.submitted)
+
+    def _not_found(self) -> NotFound:
+        tasks = f"It tells of tasks up to {self._highest}." if self._others else "It tells of no task."
+        hint = f"{tasks} A task that still waits for others leaves no event."
+        message = f"The log of run {self._run} has no task {self._task}."
+        return NotFound(message, what=str(self._task), where=self._run, hint=hint)
+
+
+def _beginning(events: list[Event]) -> float:
+    submitted = (event.time for event in events if isinstance(event, TaskSubmitted))
+    return next(submitted, min(event.time for event in events))
+
+
+def _hear(event: Event, story: TaskStory, tries: dict[int, TryStory]) -> None:
+    at = event.time - story.submitted
+    if isinstance(event, TaskEnded):
+        _hear_end(event, story, at)
+    elif isinstance(event, DecisionMade) and not event.tries:
+        story.routing = _choice(event, at)
+    elif (tell := _OF_TRIES.get(type(event))) is not None:
+        number = event.try_id or 0
+        each = tries.setdefault(number, TryStory(number=number))
+        each.place = {**each.place, **place_of(event)} if not isinstance(event, TryDeclined) else each.place
+        tell(event, each, at)
+        if isinstance(event, TaskSubmitted):
+            story.func = event.func
+
+
+def _hear_end(event: TaskEnded, story: TaskStory, at: float) -> None:
+    story.outcome, story.error, story.ended = event.outcome, event.error, at
+    if event.outcome == "dependency_failed":
+        story.root = _root(event.error)
+
+
+def _root(error: str) -> int | None:
+    """The last task in Parsl's chain of causes."""
+    found = _CAUSE.search(error)
+    tasks = _TASK.findall(found.group(1).partition(", which failed")[0]) if found else []
+    return int(tasks[-1]) if tasks else None
+
+
+# --- what each kind adds to a try ---
+
+
+def _launched(event: TryLaunched | TaskSubmitted, each: TryStory, at: float) -> None:
+    each.launched = at
+    if isinstance(event, TryLaunched):
+        each.avoid = event.avoid
+
+
+def _started(event: TryStarted, each: TryStory, at: float) -> None:
+    each.started = at
+    each.place = {**each.place, "pid": event.pid}
+    if each.status == "launched":
+        each.status = "running"
+
+
+def _declined(event: TryDeclined, each: TryStory, at: float) -> None:
+    each.declined = [*each.declined, Decline(at=at, place=place_of(event), count=event.count)]
+
+
+def _ended(event: TryEnded, each: TryStory, at: float) -> None:
+    each.status, each.ended = "succeeded", at
+    each.seconds = event.seconds if event.node else None  # without a worker's word it is the default
+
+
+def _failed(event: TryFailed, each: TryStory, at: float) -> None:
+    each.status, each.ended = "failed", at
+    each.seconds, each.failure = event.seconds, event.failure
+
+
+def _decided(event: DecisionMade, each: TryStory, at: float) -> None:
+    each.decision, each.diagnosis = _choice(event, at), event.diagnosis
+
+
+_OF_TRIES: dict[type[Event], Callable[[Any, TryStory, float], None]] = {
+    TaskSubmitted: _launched,
+    TryLaunched: _launched,
+    TryStarted: _started,
+    TryDeclined: _declined,
+    TryEnded: _ended,
+    TryFailed: _failed,
+    DecisionMade: _decided,
+}
+
+
+def _choice(event: DecisionMade, at: float) -> Choice:
+    return Choice(
+        at=at,
+        words=action_words(event),
+        action=event.action,
+        target=event.target,
+        avoid=event.avoid,
+        delay=event.delay,
+        rule=event.rule,
+        reason=event.reason,
+        budget=event.budget,
+        used=event.used,
+        limit=event.limit,
+        tries=event.tries,
+        max_tries=event.max_tries,
+        alternatives=event.alternatives,
+        diagnosis=event.diagnosis,
+    )
+
+
+def action_words(event: DecisionMade) -> str:
+    """What was decided.
+
+    Example:
+        >>> action_words(DecisionMade(action="move", target="birch", delay=0.5))
+        'move to birch, after 0.5 s'
+    """
+    words = {
+        "retry": "retry here",
+        "avoid": f"avoid {_managers(event.avoid)}",
+        "move": f"move to {event.target}",
+        "fail": "fail now",
+    }.get(event.action, event.action)
+    return f"{words}, after {duration(event.delay)}" if event.delay else words
+
+
+def _managers(names: tuple[str, ...]) -> str:
+    if not names:
+        return "the manager where it failed"
+    return f"{'manager' if len(names) == 1 else count(len(names), 'manager')} {', '.join(names)}"
