@@ -1,4 +1,4 @@
-"""The measured program: no-op tasks through HTEX, stock or resilient. Run by overhead.py, one process a round."""
+"""The measured program: no-op tasks through HTEX, stock or resilient; overhead.py runs it once a round."""
 
 from __future__ import annotations
 
@@ -109,7 +109,8 @@ def check_events(run_dir: str, count: int) -> None:
     run = read_history(open_fabric(f"file:{run_dir}/events")).find("last")
     ended = sum(task.outcome == "done" and task.tries[0].pid > 0 for task in run.tasks.values())
     assert ended == count, f"{ended} of {count} tasks are known from start to end"
-    assert run.ended is not None and not run.ended.faults, run.ended
+    assert run.ended is not None
+    assert not run.ended.faults, run.ended.faults
 
 
 def main() -> None:

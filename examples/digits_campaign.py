@@ -4,7 +4,7 @@
     python examples/digits_campaign.py --stock      # the same program on stock Parsl
 
 One site lacks a module that a third of the trials need. The apps, the grid and the two sites are in
-``parsl_diaspora.testing.campaign.digits``; resilience is one line below, everything else is plain Parsl.
+``parsl_diaspora.testing.campaign``; resilience is one line below, everything else is plain Parsl.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import argparse
 import sys
 from collections import Counter
 
-from parsl_diaspora.testing.campaign.digits import Step, new_mark, run_campaign, site_config
+from parsl_diaspora.testing.campaign.run import Step, run_campaign
+from parsl_diaspora.testing.campaign.sites import new_mark, site_config
 
 
 def show(step: Step) -> None:

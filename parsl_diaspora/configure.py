@@ -13,9 +13,10 @@ from parsl.executors import HighThroughputExecutor
 from parsl.executors.base import ParslExecutor
 from parsl.jobs.error_handlers import noop_error_handler, simple_error_handler
 
-from parsl_diaspora.errors import ConfigurationError
+from parsl_diaspora.errors import ConfigurationError, SettingsError
 from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
 from parsl_diaspora.fabric import open_fabric
+from parsl_diaspora.failures.evidence import load_redactor
 from parsl_diaspora.monitoring.hub import ListeningHub
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
 from parsl_diaspora.monitoring.retries import RetryHandler
@@ -51,6 +52,7 @@ def resilient(
     _check_config(config)
     chosen = _settings(settings, overrides)
     chosen = _checked_fabric(chosen)
+    _check_redactor(chosen)
     session = Session(chosen, config.retries, tuple(executor.label for executor in config.executors))
     arguments = _arguments(Config, config)
     arguments.update(
@@ -94,14 +96,25 @@ def _checked_fabric(settings: Settings) -> Settings:
     return settings.replace(fabric=fabric.url)
 
 
+def _check_redactor(settings: Settings) -> None:
+    """Without it no text is recorded at all, so a wrong name is found now."""
+    if settings.redact is None:
+        return
+    try:
+        load_redactor(settings.redact)
+    except Exception as error:
+        message = f"The setting 'redact' names {settings.redact!r}, which cannot be had: {error}."
+        raise SettingsError(message, hint="It is written as package.module:function.") from error
+
+
 def _upgraded(executor: ParslExecutor, session: Session) -> ParslExecutor:
     if type(executor) is HighThroughputExecutor:
         arguments = _arguments(HighThroughputExecutor, executor)
         if arguments["max_workers_per_node"] == math.inf:
             arguments["max_workers_per_node"] = None  # what stock stores for "not given"
-        arguments["block_error_handler"] = _HANDLER_FLAGS.get(
-            executor.block_error_handler, executor.block_error_handler
-        )
+        for handler, flag in _HANDLER_FLAGS:
+            if executor.block_error_handler is handler:
+                arguments["block_error_handler"] = flag
         executor = ResilientHighThroughputExecutor(**arguments)
     if isinstance(executor, ResilientHighThroughputExecutor):
         executor.link = session
@@ -110,7 +123,7 @@ def _upgraded(executor: ParslExecutor, session: Session) -> ParslExecutor:
 
 
 #: Parsl turns the two flags into these functions, and its constructor takes flags or other functions.
-_HANDLER_FLAGS: dict[Any, bool] = {simple_error_handler: True, noop_error_handler: False}
+_HANDLER_FLAGS = ((simple_error_handler, True), (noop_error_handler, False))
 
 
 def _arguments(cls: type, instance: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -137,8 +137,8 @@ class Settings(
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
-        yield from self.shown().items()
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return list(self.shown().items())
 
 
 def without_secrets(url: str) -> str:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -96,7 +97,7 @@ def _export(args: argparse.Namespace) -> int:
         write_bytes(write(event) for event in events)
         return 0
     count = 0
-    with open(args.output, "wb") as file:  # noqa: PTH123 - a name such as /dev/fd/3 is no path to resolve
+    with Path(args.output).open("wb") as file:
         for event in events:
             file.write(write(event) + b"\n")
             count += 1

@@ -169,14 +169,14 @@ def _nothing(base: Path) -> NotFound:
 
 
 def _runs_of(log: Fabric) -> list[Found]:
-    first: dict[str, float] = {}
+    if _is_of_one_run(log):
+        first = next((event for event in Reading(log, limit=1) if event.run), None)
+        return [Found(first.run, log, first.time)] if first is not None else []
+    times: dict[str, float] = {}
     for event in Reading(log):
         if event.run:
-            first[event.run] = min(event.time, first.get(event.run, event.time))
-            if _is_of_one_run(log):
-                break
-    found = [Found(run, log, time) for run, time in first.items()]
-    return sorted(found, key=lambda each: each.time)
+            times[event.run] = min(event.time, times.get(event.run, event.time))
+    return [Found(run, log, time) for run, time in sorted(times.items(), key=lambda item: item[1])]
 
 
 def _is_of_one_run(log: Fabric) -> bool:

@@ -9,6 +9,7 @@ from parsl_diaspora.fabric import Consumer, Fabric
 from parsl_diaspora.state import Dedupe
 
 CONSUMER = "reading"
+BATCH = 10_000
 PATIENCE = 1.0
 
 
@@ -17,6 +18,7 @@ class Reading:
 
     Args:
         fabric: to be read.
+        limit: about how many events are read at a time.
 
     Attributes:
         events: how many there were.
@@ -32,8 +34,9 @@ class Reading:
         ['run.ended']
     """
 
-    def __init__(self, fabric: Fabric) -> None:
+    def __init__(self, fabric: Fabric, limit: int = BATCH) -> None:
         self._fabric = fabric
+        self._limit = limit
         self.events = 0
         self.dedupe = Dedupe()
         self.skipped = 0
@@ -41,7 +44,7 @@ class Reading:
     def __iter__(self) -> Iterator[Event]:
         consumer = self._fabric.consumer(CONSUMER, start="earliest")
         try:
-            for event in _all(consumer):
+            for event in drain(consumer, self._limit):
                 if self.dedupe.is_new(event):
                     self.events += 1
                     yield event
@@ -50,7 +53,10 @@ class Reading:
             consumer.close()
 
 
-def _all(consumer: Consumer) -> Iterator[Event]:
+def drain(consumer: Consumer, limit: int = BATCH) -> Iterator[Event]:
+    """All events that are there and not yet polled, ``limit`` or so at a time."""
     # a server may need a moment for the first batch: only without lag is an empty answer the end
-    while (events := consumer.poll()) or (consumer.lag() and (events := consumer.poll(PATIENCE))):
+    while (events := consumer.poll(0.0, limit)) or (
+        consumer.lag() and (events := consumer.poll(PATIENCE, limit))
+    ):
         yield from events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
@@ -47,18 +48,19 @@ def summaries_of(found: Sequence[Found]) -> list[RunSummary]:
 
 def render(summaries: Sequence[RunSummary], out: Console) -> None:
     """The runs as a table; a narrow terminal gets fewer columns."""
-    names = [name for name in _COLUMNS if out.width >= _ROOM or name not in _IF_ROOM]
+    wide = out.width >= _ROOM
+    names = [name for name in _COLUMNS if wide or name not in _IF_WIDE]
     rows = [[_COLUMNS[name](run) for name in names] for run in summaries]
     out.print(table(names, rows, numbers=_NUMBERS, wrapped=("program", "executors"), indent=0, gap=1))
 
 
 _ROOM = 100
-_IF_ROOM = ("decided", "executors")
+_IF_WIDE = ("decided", "executors")
 _NUMBERS = ("done", "failed", "open", "tries", "failed\ntries", "decided")
 _COLUMNS: dict[str, Callable[[RunSummary], object]] = {
     "run": lambda run: run.run[:SHORT],
     "program": lambda run: run.program,
-    "started": lambda run: short_moment(run.started),
+    "started": lambda run: short_moment(run.started, time.time()),
     "took": lambda run: duration(run.seconds),
     "state": lambda run: run.state,
     "done": lambda run: run.done,

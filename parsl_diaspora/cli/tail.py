@@ -13,9 +13,10 @@ from rich.text import Text
 from parsl_diaspora.cli.event_words import event_line
 from parsl_diaspora.cli.find import LAST, find_run, names_fabric, open_logs
 from parsl_diaspora.cli.output import console, write_bytes
+from parsl_diaspora.cli.reading import drain
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import KINDS, Event, RunEnded, encode
-from parsl_diaspora.fabric import Consumer, Fabric
+from parsl_diaspora.fabric import Fabric
 from parsl_diaspora.state import Dedupe
 
 CONSUMER = "tail"
@@ -27,28 +28,27 @@ Write = Callable[[Iterable[Event]], None]
 
 def tail(args: argparse.Namespace) -> int:
     """Print the newest events, then those that come if that is asked for."""
-    wanted = Wanted(args.kind or ())
+    wanted = Kinds(args.kind or ())
     fabric, run = _which(args)
-    write = _write_json if args.json else _writer(console())
+    ended = Ended(run)
     consumer, dedupe = fabric.consumer(CONSUMER, start="earliest"), Dedupe()
+
+    def new(events: Iterable[Event]) -> Iterator[Event]:
+        own = (event for event in events if dedupe.is_new(event) and run in ("", event.run))
+        return filter(wanted.has, ended.watch(own))
+
+    write = _write_json if args.json else _writer(console())
     try:
-        ended = Ended(run)
-        new = ended.watch(
-            event for event in _polled(consumer) if dedupe.is_new(event) and run in ("", event.run)
-        )
-        write(_newest(filter(wanted, new), args.newest))
+        write(_newest(new(drain(consumer)), args.newest))
         while args.follow and not ended:
-            batch = [
-                event for event in consumer.poll(WAIT) if dedupe.is_new(event) and run in ("", event.run)
-            ]
-            write(sorted(filter(wanted, ended.watch(batch)), key=_time))
+            write(sorted(new(consumer.poll(WAIT)), key=_time))
     finally:
         consumer.close()
     return 0
 
 
-class Wanted:
-    """Whether an event is of the kinds that are asked for.
+class Kinds:
+    """The kinds of events that are asked for.
 
     Args:
         kinds: whole kinds, or what stands before the dot; none for all.
@@ -64,7 +64,8 @@ class Wanted:
                 raise _no_kind(kind, sorted({*KINDS, *groups}))
         self._kinds = frozenset(kinds)
 
-    def __call__(self, event: Event) -> bool:
+    def has(self, event: Event) -> bool:
+        """Whether an event is of one of them."""
         return not self._kinds or not self._kinds.isdisjoint((event.kind, event.kind.partition(".")[0]))
 
 
@@ -98,11 +99,6 @@ def _which(args: argparse.Namespace) -> tuple[Fabric, str]:
     return found.fabric, found.run
 
 
-def _polled(consumer: Consumer) -> Iterator[Event]:
-    while events := consumer.poll():
-        yield from events
-
-
 def _newest(events: Iterable[Event], number: int) -> list[Event]:
     """The newest few, oldest first; the log itself is in order only per source."""
     return sorted(heapq.nlargest(number, events, key=_time), key=_time)
@@ -120,10 +116,10 @@ def _writer(out: Console) -> Write:
     def write(events: Iterable[Event]) -> None:
         for event in events:
             text = Text(event_line(event), style=_STYLES.get(event.kind, ""))
-            # a terminal gets one line an event; a file gets the whole of it, to be searched
-            out.print(
-                text, no_wrap=True, overflow="ellipsis", crop=out.is_terminal, soft_wrap=not out.is_terminal
-            )
+            if out.is_terminal:
+                out.print(text, no_wrap=True, overflow="ellipsis")
+            else:
+                out.print(text, soft_wrap=True)  # whole lines, to be searched
 
     return write
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
 _THOUSANDTH, _TENTH, _MINUTE, _HOUR, _DAY = 0.001, 0.1, 60, 3600, 86_400
+_HALF_A_YEAR = 182 * _DAY
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -45,9 +46,10 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, tz=timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def short_moment(seconds: float) -> str:
-    """Seconds since the epoch as local date and time, to the minute."""
-    return datetime.fromtimestamp(seconds, tz=timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M")
+def short_moment(seconds: float, now: float) -> str:
+    """Seconds since the epoch as local date and time, short: the year only if that is long ago, as in ls."""
+    when = datetime.fromtimestamp(seconds, tz=timezone.utc).astimezone()
+    return when.strftime("%d %b %H:%M" if abs(now - seconds) < _HALF_A_YEAR else "%d %b %Y")
 
 
 def clock_time(seconds: float) -> str:

@@ -34,7 +34,7 @@ _BLANK = Event()
 
 
 def encode(event: Event, form: Format = "msgpack") -> bytes:
-    """One event as bytes. An event that was not understood goes on as it came, for readers that understand it.
+    """One event as bytes. An event that was not understood goes on as it came, for others to read.
 
     Characters that no encoding has, as in the name of a file that is no UTF-8, are spelled out.
 

@@ -186,9 +186,10 @@ class Watch:
     # --- quarantine ---
 
     def _deny(self) -> None:
-        denied = {name for name in self._managers if name in self._live.picture.quarantined} | set(
-            self._stalled
-        )
+        denied = {name for name in self._managers if name in self._live.picture.quarantined}
+        if denied == self._managers.keys():
+            denied = set()  # the others have gone meanwhile: a doubtful manager is better than none
+        denied |= set(self._stalled)
         if denied != self._denied:
             write_denied(self._denied_path, denied)
             self._denied = denied

@@ -43,6 +43,8 @@ class Losses:
 
     def say(self) -> list[EventsLost]:
         """Events, not stamped yet, that say all that was not said; it counts as said from now on."""
+        if not self._unsaid:
+            return []
         said = [EventsLost(run=run, count=count, why=why) for (run, why), count in self._unsaid.items()]
         self._unsaid.clear()
         return said

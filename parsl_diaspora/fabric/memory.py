@@ -108,7 +108,7 @@ class MemoryFabric:
 
 
 class MemoryPublisher:
-    """Speaks into a `MemoryFabric`. Only what cannot be encoded is lost, and an event in its place says so."""
+    """Speaks into a `MemoryFabric`. Only what cannot be encoded is lost; an event in its place says so."""
 
     def __init__(self, fabric: MemoryFabric, source: str) -> None:
         self._fabric = fabric

@@ -38,7 +38,7 @@ class Stamp:
         event.seq = 0
 
     def sign(self, event: Event) -> Event:
-        """Say who speaks and when, without a number: for an event that is refused, so that none is missing."""
+        """Say who speaks and when, without a number: for an event that is refused, as none may be missing."""
         event.source = self.source
         event.boot = self.boot
         event.time = event.time or time.time()

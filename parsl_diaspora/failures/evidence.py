@@ -62,16 +62,21 @@ def describe(
     )
 
 
+def load_redactor(path: str) -> Callable[[str], str]:
+    """The function that ``package.module:function`` names; raises what importing it raises."""
+    module, _, name = path.partition(":")
+    function: Callable[[str], str] = getattr(import_module(module), name)
+    return function
+
+
 @lru_cache(maxsize=8)
 def named_redactor(path: str) -> Callable[[str], str]:
     """The function that ``package.module:function`` names; one that cannot be had lets no text through."""
-    module, _, name = path.partition(":")
     try:
-        function: Callable[[str], str] = getattr(import_module(module), name)
+        return load_redactor(path)
     except Exception as fault:  # noqa: BLE001 - importing the user's module may raise anything
         note = f"<not recorded: the redactor {path} cannot be had ({type(fault).__name__})>"
         return lambda _: note
-    return function
 
 
 def clean_text(make: Callable[[], str], redact: Callable[[str], str] | None) -> str:

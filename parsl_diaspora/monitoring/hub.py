@@ -12,6 +12,8 @@ from parsl.multiprocessing import SpawnQueue
 from parsl_diaspora.events import ManagerSeen
 from parsl_diaspora.monitoring.session import Session
 
+CLOSE_SECONDS = 10.0
+
 
 class ListeningHub(MonitoringHub):
     """Passes each message on to the program's hub, and what concerns managers to the session.
@@ -43,18 +45,27 @@ class ListeningHub(MonitoringHub):
     def close(self) -> None:
         """Pass on what is left, then close the program's hub."""
         self.resource_msgs.put(None)
-        self._thread.join(10)
+        self._thread.join(CLOSE_SECONDS)
         self.inner.close()
         self.resource_msgs.close()
+        if self._thread.is_alive():  # nobody would read what is left, so waiting for it would never end
+            self.resource_msgs.cancel_join_thread()
         self.resource_msgs.join_thread()
 
     def _pass_on(self) -> None:
-        while (message := self.resource_msgs.get()) is not None:
-            self._onwards.put(message)
-            try:
-                self._listen(message)
-            except Exception as error:  # noqa: BLE001 - promise 1: the program's monitoring goes on
-                self.session.absorb("monitoring hub", error)
+        try:
+            while (message := self.resource_msgs.get()) is not None:
+                self._onwards.put(message)
+                self._hear(message)
+        except Exception as error:  # noqa: BLE001 - the thread's guard: without it nobody would know
+            self.resource_msgs.cancel_join_thread()
+            self.session.absorb("monitoring hub", error)
+
+    def _hear(self, message: Any) -> None:
+        try:
+            self._listen(message)
+        except Exception as error:  # noqa: BLE001 - promise 1: the program's monitoring goes on
+            self.session.absorb("monitoring hub", error)
 
     def _listen(self, message: Any) -> None:
         kind, fields = message

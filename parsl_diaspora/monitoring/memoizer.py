@@ -68,8 +68,9 @@ class LifecycleMemoizer(Memoizer):
     def _is_lost_to_infrastructure(self, task: Any) -> bool:
         """Parsl's memoizer would answer the same call with the same loss, at once and for ever."""
         live = self._session.live
-        if live is None or not isinstance(self.inner, BasicMemoizer):
-            return False
+        method = getattr(type(self.inner), "update_memo_exception", None)
+        if live is None or method is not BasicMemoizer.update_memo_exception:
+            return False  # the program's own code decides for itself
         last = live.picture.last_try(task["id"])
         found = CLASSES.get(last.failure_class) if last is not None else None
         return found is not None and found.infrastructure

@@ -214,9 +214,11 @@ def _obey(decision: DecisionMade, chosen: str) -> None:
 
 def _failed_managers(live: Live, state: TaskState, here: str, manager: str | None) -> tuple[str, ...]:
     """Managers of this executor where earlier tries of the task failed, unless no other would be left."""
-    present = set(live.picture.present.get(here, ())) - {manager}
-    failed = {each.manager for each in state.tries if each.status == "failed"} & present
-    return tuple(sorted(str(each) for each in failed)) if failed != present else ()
+    present: set[str] = live.picture.present.get(here, set())
+    tried = {each.manager for each in state.tries if each.status == "failed" and each.manager in present}
+    failed = {name for name in tried if name != manager}
+    others = len(present) - (manager in present)
+    return tuple(sorted(failed)) if len(failed) < others else ()
 
 
 def _describe(error: Exception, task: Any, session: Session) -> Failure:

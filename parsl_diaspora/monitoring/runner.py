@@ -113,6 +113,7 @@ def _context(launch: Launch, report: Report) -> TaskContext:
 
 
 def _say_started(launch: Launch, report: Report) -> None:
+    global _unsaid  # noqa: PLW0603 - told with each report of this worker
     publisher = _publisher(launch.url)
     if publisher is None:
         return
@@ -129,6 +130,8 @@ def _say_started(launch: Launch, report: Report) -> None:
             pid=report.pid,
         )
     )
+    if publisher.flush(0.0).lost:
+        _unsaid = f"a worker on {report.node} could not write its events"
 
 
 @lru_cache(maxsize=4)

@@ -19,7 +19,7 @@ class Quarantine:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._until: dict[str, float] = {}
+        self._held: set[str] = set()
 
     def consider(self, picture: Picture, manager: str | None, now: float) -> PlaceQuarantined | None:
         """The event that puts a manager in quarantine, if its newest failures ask for it.
@@ -30,13 +30,13 @@ class Quarantine:
             now: seconds UTC.
         """
         state = picture.managers.get(manager or "")
-        if manager is None or state is None or manager in self._until or not self._settings.quarantine_after:
+        if manager is None or state is None or manager in self._held or not self._settings.quarantine_after:
             return None
         tasks = self._failed_tasks(state, now)
         if len(tasks) < self._settings.quarantine_after or not self._has_company(picture, manager, state):
             return None
         seconds = self._settings.quarantine_for
-        self._until[manager] = now + seconds
+        self._held.add(manager)
         window = self._settings.quarantine_window
         reason = f"{len(tasks)} different tasks failed there within {window:.0f} s, and none succeeded"
         return PlaceQuarantined(
@@ -45,13 +45,15 @@ class Quarantine:
 
     def release(self, manager: str) -> PlaceReleased | None:
         """The event that lets a manager have work again; None if it was not in quarantine."""
-        if self._until.pop(manager, None) is None:
+        if manager not in self._held:
             return None
+        self._held.discard(manager)
         return PlaceReleased(manager=manager, reason="its time is over")
 
     def _failed_tasks(self, state: ManagerState, now: float) -> set[int]:
         since = max(now - self._settings.quarantine_window, state.last_success)
-        return {task for when, task, kind in state.failures if when > since and kind not in _NOT_THE_PLACE}
+        newest = list(state.failures)  # other threads append
+        return {task for when, task, kind in newest if when > since and kind not in _NOT_THE_PLACE}
 
     def _has_company(self, picture: Picture, manager: str, state: ManagerState) -> bool:
         return picture.has_other_manager(state.executor, manager)

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from parsl_diaspora.testing.campaign import digits
-from parsl_diaspora.testing.campaign.digits import CampaignResult, evaluate, grid, site_config
-from parsl_diaspora.testing.processes import Shutdown
+from parsl_diaspora.testing.campaign import digits, sites
+from parsl_diaspora.testing.campaign.digits import evaluate, grid
+from parsl_diaspora.testing.campaign.run import CampaignResult
+from parsl_diaspora.testing.campaign.sites import site_config
+from parsl_diaspora.testing.shutdown import Shutdown
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits_campaign.py"
 
@@ -27,7 +29,7 @@ def one_thread():
 
 @pytest.fixture
 def strokes(monkeypatch):
-    monkeypatch.syspath_prepend(digits.SITE_MODULES)
+    monkeypatch.syspath_prepend(sites.SITE_MODULES)
     import strokes
 
     yield strokes

@@ -16,7 +16,8 @@ from parsl.providers import LocalProvider
 from parsl_diaspora import open_fabric, resilient
 from parsl_diaspora.events import DecisionMade, Event, TaskEnded, TryFailed
 from parsl_diaspora.state import History, read_events, read_history
-from parsl_diaspora.testing.processes import find, shut_down, worker_init
+from parsl_diaspora.testing.processes import find, worker_init
+from parsl_diaspora.testing.shutdown import shut_down
 
 ROOT = Path(__file__).parents[2]
 _ports = itertools.count(30_000 + os.getpid() % 40 * 100, 40)

@@ -21,7 +21,7 @@ from parsl_diaspora.cli.demo.screen import Screen
 from parsl_diaspora.cli.demo.verdict import TITLES, best_model, broken_promises, table
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.fabric import open_fabric
-from parsl_diaspora.testing.campaign.digits import new_mark
+from parsl_diaspora.testing.campaign.sites import new_mark
 from parsl_diaspora.testing.processes import MARK_VARIABLE, sweep
 
 WIDTH_WITHOUT_TERMINAL = 100

@@ -111,7 +111,7 @@ class FileConsumer:
         return events
 
     def _in_turn(self) -> list[str]:
-        """Segments, those behind the one where the limit was met first, so that no busy writer hides others."""
+        """Segments, first those behind the one where the limit was met: no busy writer hides the others."""
         names = self._segments()
         behind = [name for name in names if writer_of(name) > self._turn]
         return [*behind, *(name for name in names if writer_of(name) <= self._turn)]

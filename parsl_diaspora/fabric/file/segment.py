@@ -127,10 +127,10 @@ class SegmentWriter:
         self._end = 0
 
     def _write(self, frame: bytes) -> None:
-        rest = memoryview(frame)
         try:
-            while rest:  # once, unless the disk fills up or a limit is met: then the second call says which
-                rest = rest[os.write(self._fd, rest) :]
+            written = os.write(self._fd, frame)
+            while written < len(frame):  # the disk fills up or a limit is met: the next call says which
+                written += os.write(self._fd, frame[written:])
         except OSError as error:
             self._cut_back(error.errno)
             raise

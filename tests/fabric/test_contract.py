@@ -1,0 +1,48 @@
+"""The fabrics of this package keep the contract that is published for all."""
+
+from __future__ import annotations
+
+import resource
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from parsl_diaspora.fabric import Fabric
+from parsl_diaspora.testing.fabric_contract import FabricContract
+
+
+class TestUnnamedMemory(FabricContract):
+    reopens = False
+    reaches_processes = False
+
+    @pytest.fixture
+    def fabric_url(self):
+        return "memory:"
+
+
+class TestNamedMemory(FabricContract):
+    reaches_processes = False
+
+    @pytest.fixture
+    def fabric_url(self):
+        return f"memory:{uuid.uuid4().hex}"
+
+
+class TestFile(FabricContract):
+    can_break = True
+
+    @pytest.fixture
+    def fabric_url(self, tmp_path):
+        return f"file:{tmp_path / 'events'}"
+
+    @contextmanager
+    def outage(self, fabric: Fabric) -> Iterator[None]:
+        """No file of this process may grow: each write fails as on a disk that is full."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

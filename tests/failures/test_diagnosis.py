@@ -1,0 +1,187 @@
+"""What Parsl really raises is told apart; only what happened at two places condemns a task."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from parsl import HighThroughputExecutor
+from parsl.app.errors import AppTimeout, BashAppNoReturn, BashExitFailure, MissingOutputs
+from parsl.dataflow.errors import DependencyError, JoinError
+from parsl.executors.errors import BadStateException, InvalidResourceSpecification
+from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+from parsl.jobs.errors import TooManyJobFailuresError
+from parsl.serialize.errors import SerializationError
+
+from parsl_diaspora.errors import ExceptionUnreadable, NonRetryable, ResultUnreadable
+from parsl_diaspora.events import Failure
+from parsl_diaspora.executors.errors import InterchangeLost, RunnerUnusable
+from parsl_diaspora.failures import CLASSES, describe, diagnose
+from parsl_diaspora.state import TaskState, TryState
+
+
+def executor():
+    return HighThroughputExecutor(label="alder", address="127.0.0.1")
+
+
+def missing():
+    try:
+        import a_module_that_nobody_has  # noqa: F401
+    except ImportError as error:
+        return error
+
+
+class OwnMemoryError(MemoryError):
+    pass
+
+
+def cases():
+    gone = TooManyJobFailuresError("Error 1:\n\tEXIT CODE: 7")
+    return [
+        (WorkerLost(3, "nid0012"), "lost", "worker_lost"),
+        (ManagerLost(b"f00", "nid0012"), "lost", "manager_lost"),
+        (BadStateException(executor(), gone), "run", "executor_lost"),
+        (gone, "launch", "executor_lost"),
+        (InterchangeLost("It is gone.", executor="alder", exit_code=-9), "run", "executor_lost"),
+        (InterchangeLost("It is gone.", executor="alder", exit_code=-9), "launch", "executor_lost"),
+        (DependencyError([(ValueError("x"), "task 0")], 1), "launch", "dependency"),
+        (JoinError([(ValueError("x"), "task 0")], 1), "run", "dependency"),
+        (SerializationError("simulate"), "launch", "submission"),
+        (InvalidResourceSpecification({"cores"}, "no such key"), "launch", "submission"),
+        (ValueError("Task 3 requested invalid executor oak"), "launch", "submission"),
+        (AppTimeout(), "run", "walltime"),
+        (AppTimeout("App x exceeded walltime: 1 seconds"), "run", "walltime"),
+        (MemoryError(), "run", "memory"),
+        (MemoryError(), "unpack", "memory"),
+        (OwnMemoryError(), "run", "memory"),
+        (missing(), "run", "environment"),
+        (missing(), "unpack", "environment"),
+        (RunnerUnusable("No module named 'parsl_diaspora'"), "run", "environment"),
+        (TypeError("cannot pickle 'generator' object"), "pack", "unreadable"),
+        (ResultUnreadable("The result cannot be rebuilt."), "run", "unreadable"),
+        (ZeroDivisionError("division by zero"), "run", "application"),
+        (ImportError("cannot import name 'x'"), "run", "application"),
+        (ExceptionUnreadable("study.Odd: 1 and 2"), "run", "application"),
+        (NonRetryable("empty file"), "run", "application"),
+        (BashExitFailure("render", 3), "run", "application"),
+        (BashAppNoReturn("None"), "run", "application"),
+        (MissingOutputs("Missing outputs", []), "run", "application"),
+        (subprocess.CalledProcessError(2, "ls"), "run", "application"),
+        (OSError(28, "No space left on device"), "run", "application"),
+        (TypeError("a plain one"), "run", "application"),
+        (SystemExit(1), "run", "unknown"),
+        (KeyboardInterrupt(), "run", "unknown"),
+    ]
+
+
+@pytest.mark.parametrize(("error", "phase", "expected"), cases(), ids=lambda value: str(value)[:40])
+def test_what_parsl_raises_falls_into_its_class(error, phase, expected):
+    found = diagnose(describe(error, phase=phase))
+    assert found.failure_class == expected
+    assert found.layer == CLASSES[expected].layer
+    assert all(found.evidence)
+    assert not found.destined
+
+
+def test_each_class_is_what_some_real_exception_falls_into():
+    assert {expected for _, _, expected in cases()} == set(CLASSES)
+
+
+def test_losses_are_told_apart_after_they_have_travelled_from_the_interchange():
+    lost = pickle.loads(pickle.dumps(WorkerLost(3, "nid0012")))
+    assert diagnose(describe(lost, phase="lost")).failure_class == "worker_lost"
+
+
+def test_a_missing_module_is_named_so_that_a_place_that_has_it_can_be_found():
+    assert diagnose(describe(missing())).missing == "a_module_that_nobody_has"
+
+
+def test_a_runner_that_cannot_be_used_is_our_own_lack_not_the_apps():
+    assert diagnose(describe(RunnerUnusable("too old"))).missing == "parsl_diaspora"
+
+
+def test_a_try_that_was_lost_is_never_put_down_to_the_app():
+    assert diagnose(describe(RuntimeError("?"), phase="lost")).failure_class == "unknown"
+
+
+# --- destined to fail ---
+
+BUG = Failure(chain=("builtins.ValueError", "builtins.Exception"), frame="study.py:simulate:7")
+
+
+def tried(*places, failure=BUG, executor="alder"):
+    tries = [
+        TryState(executor=executor, manager=place, status="failed", fingerprint=failure.fingerprint)
+        for place in places
+    ]
+    return TaskState(func="simulate", tries=tries)
+
+
+@pytest.mark.parametrize(
+    ("places", "destined"),
+    [
+        (("one",), False),
+        (("one", "one", "one"), False),
+        (("one", "two"), True),
+        (("one", "two", "two"), True),
+    ],
+)
+def test_only_two_different_places_prove_that_a_task_is_hopeless(places, destined):
+    assert diagnose(BUG, tried(*places)).destined is destined
+
+
+def test_the_places_are_named_in_the_evidence():
+    assert "one, two" in diagnose(BUG, tried("two", "one")).evidence[-1]
+
+
+def test_two_executors_are_two_places_when_managers_are_not_known():
+    task = tried(None)
+    task.tries += tried(None, executor="birch").tries
+    assert diagnose(BUG, task).destined
+
+
+def test_another_failure_elsewhere_proves_nothing():
+    other = Failure(chain=BUG.chain, frame="study.py:simulate:8")
+    task = tried("one", failure=other)
+    task.tries += tried("two").tries
+    assert not diagnose(BUG, task).destined
+
+
+def test_without_a_frame_of_the_program_two_failures_are_not_taken_for_the_same():
+    nameless = Failure(chain=BUG.chain)
+    assert not diagnose(nameless, tried("one", "two", failure=nameless)).destined
+
+
+def test_a_failure_that_was_once_overcome_proves_nothing():
+    assert not diagnose(BUG, tried("one", "two"), refuted=True).destined
+
+
+@pytest.mark.parametrize("name", [name for name, each in CLASSES.items() if each.infrastructure])
+def test_infrastructure_never_condemns_a_task(name):
+    error = {
+        "worker_lost": WorkerLost(1, "n"),
+        "manager_lost": ManagerLost(b"m", "n"),
+        "executor_lost": InterchangeLost("gone"),
+        "environment": missing(),
+    }[name]
+    seen = describe(error, phase="run")
+    failure = Failure(chain=seen.chain, frame="study.py:simulate:7", name=seen.name)
+    found = diagnose(failure, tried("one", "two", "three", failure=failure))
+    assert found.failure_class == name
+    assert not found.destined
+
+
+names = st.sampled_from([name for error, _, _ in cases() for name in describe(error).chain])
+phases = st.sampled_from(["launch", "unpack", "run", "pack", "lost"])
+
+
+@given(st.lists(names, max_size=4).map(tuple), phases, st.text(max_size=5), st.booleans())
+def test_every_failure_gets_a_class_that_exists_and_type_alone_never_condemns(chain, phase, frame, alone):
+    failure = Failure(chain=chain, phase=phase, frame=frame)
+    found = diagnose(failure, None if alone else tried("one", "one", failure=failure))
+    assert found.failure_class in CLASSES
+    assert 0.0 <= found.confidence <= 1.0
+    assert not found.destined

@@ -1,0 +1,139 @@
+"""A manager where different tasks keep failing rests for a while, but never the last one."""
+
+from __future__ import annotations
+
+import pytest
+
+from parsl_diaspora.events import (
+    DecisionMade,
+    Diagnosis,
+    ManagerLost,
+    ManagerSeen,
+    PlaceQuarantined,
+    TaskSubmitted,
+    TryEnded,
+    TryFailed,
+)
+from parsl_diaspora.recovery import Quarantine
+from parsl_diaspora.settings import Settings
+from parsl_diaspora.state import Picture
+
+RUN = "run"
+
+
+class Site:
+    """A picture to which failures and successes happen."""
+
+    def __init__(self, *managers, **settings):
+        self.picture = Picture(RUN)
+        self.quarantine = Quarantine(Settings(**settings))
+        self.task = 0
+        for name in managers:
+            self.tell(ManagerSeen(executor="alder", manager=name, workers=2))
+
+    def tell(self, event, at=0.0):
+        event.run, event.time = RUN, at or 1.0
+        self.picture.fold(event)
+
+    def _launch(self, task):
+        if task is None:
+            self.task += 1
+            task = self.task
+        self.tell(TaskSubmitted(task=task, try_id=0, executor="alder", func="simulate"))
+        return task
+
+    def fail(self, manager, at, kind="application", task=None):
+        place = {"executor": "alder", "manager": manager, "task": self._launch(task), "try_id": 0}
+        self.tell(TryFailed(**place), at)
+        self.tell(DecisionMade(**place, diagnosis=Diagnosis(failure_class=kind), tries=1), at)
+        return self.quarantine.consider(self.picture, manager, at)
+
+    def succeed(self, manager, at):
+        self.tell(TryEnded(executor="alder", manager=manager, task=self._launch(None), try_id=0), at)
+
+
+def test_three_different_tasks_that_fail_in_a_row_put_a_manager_to_rest():
+    site = Site("m1", "m2")
+    assert [site.fail("m1", at) for at in (10, 11)] == [None, None]
+    event = site.fail("m1", 12)
+    assert isinstance(event, PlaceQuarantined)
+    assert (event.manager, event.executor, event.seconds) == ("m1", "alder", 300.0)
+    assert "3 different tasks" in event.reason
+
+
+def test_one_task_that_fails_again_and_again_says_nothing_about_the_place():
+    site = Site("m1", "m2")
+    assert [site.fail("m1", at, task=7) for at in range(10, 20)] == [None] * 10
+
+
+def test_a_success_in_between_clears_the_place():
+    site = Site("m1", "m2")
+    site.fail("m1", 10)
+    site.fail("m1", 11)
+    site.succeed("m1", 12)
+    assert site.fail("m1", 13) is None
+    assert site.fail("m1", 14) is None
+    assert site.fail("m1", 15) is not None
+
+
+def test_failures_that_lie_further_apart_than_the_window_do_not_add_up():
+    site = Site("m1", "m2", quarantine_window=60.0)
+    assert [site.fail("m1", at) for at in (10, 50, 100)] == [None, None, None]
+
+
+def test_the_threshold_can_be_set_and_switched_off():
+    assert Site("m1", "m2", quarantine_after=1).fail("m1", 10) is not None
+    off = Site("m1", "m2", quarantine_after=0)
+    assert [off.fail("m1", at) for at in range(10, 30)] == [None] * 20
+
+
+@pytest.mark.parametrize("kind", ["environment", "manager_lost", "executor_lost", "dependency", "submission"])
+def test_failures_that_are_not_the_places_do_not_count(kind):
+    site = Site("m1", "m2")
+    assert [site.fail("m1", at, kind) for at in range(10, 20)] == [None] * 10
+
+
+@pytest.mark.parametrize("kind", ["application", "worker_lost", "memory", "walltime", "unreadable"])
+def test_failures_that_may_be_the_places_count(kind):
+    site = Site("m1", "m2")
+    assert [site.fail("m1", at, kind) for at in (10, 11, 12)][2] is not None
+
+
+def test_the_last_manager_of_an_executor_never_rests():
+    site = Site("m1")
+    assert [site.fail("m1", at) for at in range(10, 20)] == [None] * 10
+
+
+def test_managers_that_are_lost_or_rest_already_are_no_company():
+    site = Site("m1", "m2", "m3")
+    site.tell(ManagerLost(executor="alder", manager="m2", reason="gone"))
+    for at in (10, 11):
+        site.fail("m3", at)
+    site.tell(site.fail("m3", 12), 12)
+    assert [site.fail("m1", at) for at in range(13, 20)] == [None] * 7
+
+
+def test_a_manager_of_another_executor_is_no_company():
+    site = Site("m1")
+    site.tell(ManagerSeen(executor="birch", manager="b1", workers=2))
+    assert [site.fail("m1", at) for at in range(10, 20)] == [None] * 10
+
+
+def test_a_manager_that_rests_is_not_put_to_rest_again():
+    site = Site("m1", "m2")
+    assert [site.fail("m1", at) is not None for at in range(10, 20)].count(True) == 1
+
+
+def test_after_its_time_it_is_released_once_and_may_rest_again():
+    site = Site("m1", "m2")
+    for at in (10, 11, 12):
+        site.fail("m1", at)
+    assert site.quarantine.release("m1").manager == "m1"
+    assert site.quarantine.release("m1") is None
+    assert site.fail("m1", 13) is not None
+
+
+def test_nobody_knows_where_it_failed_so_nobody_rests():
+    site = Site("m1", "m2")
+    assert site.quarantine.consider(site.picture, None, 10.0) is None
+    assert site.quarantine.consider(site.picture, "never seen", 10.0) is None
