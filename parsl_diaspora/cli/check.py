@@ -91,7 +91,7 @@ def _check_stream(log: Fabric) -> LogCheck:
 def render(checks: list[LogCheck], out: Console) -> None:
     """Print what was found."""
     for each in checks:
-        out.print(Text(each.fabric, style="bold"))
+        out.print(Text(each.fabric, style="bold"), soft_wrap=True)
         out.print(pairs(_rows(each)))
 
 

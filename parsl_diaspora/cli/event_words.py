@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from parsl_diaspora.cli.words import clock_time, duration, first_line, joined, plain
+from parsl_diaspora.cli.words import clock_time, duration, first_line, joined, plain, times
 from parsl_diaspora.events import (
     BlockLost,
     BlockSeen,
@@ -115,7 +115,7 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     TaskSubmitted: lambda event: str(event.func),
     TryLaunched: _launched,
     TryStarted: lambda event: f"pid {event.pid}",
-    TryDeclined: lambda event: f"{event.count} times",
+    TryDeclined: lambda event: times(event.count),
     TryEnded: lambda event: duration(event.seconds),
     TryFailed: _failed,
     TaskEnded: _task_ended,

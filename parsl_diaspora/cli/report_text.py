@@ -10,7 +10,17 @@ from rich.text import Text
 from parsl_diaspora.cli.find import SHORT
 from parsl_diaspora.cli.output import heading, pairs, table
 from parsl_diaspora.cli.report_model import ErrorRow, Incident, LogHealth, RunReport
-from parsl_diaspora.cli.words import count, duration, joined, listed, moment, offset, place_words, share
+from parsl_diaspora.cli.words import (
+    count,
+    duration,
+    joined,
+    listed,
+    moment,
+    offset,
+    place_words,
+    share,
+    times,
+)
 
 FEW, SOME = 3, 20
 _STATE_STYLE = {"ended": "green", "running": "cyan", "interrupted": "red"}
@@ -60,7 +70,7 @@ def _own_faults(report: RunReport) -> str:
     if not report.own_faults:
         return "none: this package met no fault of its own"
     return "; ".join(
-        f"{part} ({number} times) {report.degraded.get(part, '')}".rstrip()
+        f"{part} ({times(number)}) {report.degraded.get(part, '')}".rstrip()
         for part, number in report.own_faults.items()
     )
 
@@ -77,7 +87,7 @@ def _tasks(report: RunReport, out: Console) -> None:
     rows.append((str(run.failed_tries), _wasted(report)))
     if report.declined:
         rows.append(
-            (str(report.declined), "times a worker handed a try back, because it should avoid the place")
+            (str(report.declined), "handed back before they began, because they should avoid the place")
         )
     out.print(table(("", " "), rows, numbers=("",), wrapped=(" ",)), end="")
 

@@ -19,9 +19,9 @@ def duration(seconds: float) -> str:
         >>> [duration(s) for s in (0.012, 3.44, 125, 3900, 183_600)]
         ['12 ms', '3.4 s', '2 min 5 s', '1 h 5 min', '2 d 3 h']
     """
-    if seconds < _TENTH:
+    if seconds < _TENTH - 0.0005:
         return f"{1000 * seconds:.{1 if 0 < seconds < _THOUSANDTH else 0}f} ms"
-    if seconds < _MINUTE:
+    if seconds < _MINUTE - 0.05:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < _HOUR:
@@ -65,6 +65,11 @@ def count(number: int, one: str, many: str = "") -> str:
         ('1 task', '2 tries')
     """
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def times(number: int) -> str:
+    """How often."""
+    return "once" if number == 1 else f"{number} times"
 
 
 def share(part: int, whole: int) -> str:

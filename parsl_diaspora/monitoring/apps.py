@@ -22,10 +22,10 @@ def declared_executors(function: Any, known: Mapping[str, Any]) -> frozenset[str
     """Labels that the author of an app allows; None if the app object cannot be found.
 
     Args:
-        function: a task's function, as Parsl wrapped it.
+        function: what the author wrote, without Parsl's wrappers.
         known: the program's executors by label.
     """
-    app = _app_of(original(function))
+    app = _app_of(function)
     if app is None:
         return None
     if app.executors == "all":

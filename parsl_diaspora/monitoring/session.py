@@ -13,6 +13,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import parsl
 from parsl.dataflow.errors import DependencyError
@@ -35,6 +36,7 @@ from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.monitoring.apps import INTERNAL, declared_executors, has_staged_files
 from parsl_diaspora.recovery import Budgets
+from parsl_diaspora.recovery.options import original
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
 
@@ -77,7 +79,7 @@ class Session:
         self._watched: list[Any] = []
         self._reports: dict[tuple[int, int], Report] = {}
         self._avoid: dict[int, tuple[str, ...]] = {}
-        self._declared: dict[Any, frozenset[str] | None] = {}
+        self._declared: WeakKeyDictionary[Any, frozenset[str] | None] = WeakKeyDictionary()
         self._placed: dict[str, set[str]] = {}
 
     # --- the run ---
@@ -217,7 +219,7 @@ class Session:
         known = task["dfk"].executors
         if self.settings.move == "any":
             return [label for label in known if label != INTERNAL]
-        function = task["func"]
+        function = original(task["func"])
         if function not in self._declared:
             self._declared[function] = declared_executors(function, known)
         declared = self._declared[function]

@@ -15,6 +15,10 @@ from parsl_diaspora.state.picture import Picture
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
+KEEP_FINISHED = 100_000
+
+#: Between two looks: a look costs the same for one event as for fifty, and others wait for the interpreter.
+PAUSE_SECONDS = 0.05
 
 
 class Live:
@@ -43,7 +47,7 @@ class Live:
         node_fabric: Fabric | None = None,
     ) -> None:
         self.fabric = fabric
-        self.picture = Picture(run)
+        self.picture = Picture(run, keep=KEEP_FINISHED)
         self.faults: dict[str, int] = {}
         self.lock = threading.Lock()
         self._publisher: Publisher = fabric.publisher(source, buffer=buffer)
@@ -127,6 +131,7 @@ class Live:
         while not self._stop.is_set():
             for consumer, pass_on in sources:
                 self._drain(consumer, pass_on, POLL_SECONDS / len(sources))
+            self._stop.wait(PAUSE_SECONDS)
         for consumer, pass_on in sources:
             self._drain(consumer, pass_on, 0.0)
             consumer.close()

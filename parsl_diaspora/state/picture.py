@@ -133,6 +133,10 @@ class NodeState(msgspec.Struct):
 class Picture:
     """All that is known of a run.
 
+    Args:
+        run: Parsl's run id.
+        keep: finished tasks that are kept, the newest; all if None. Counts go on counting.
+
     Attributes:
         run: Parsl's run id.
         started: the run's first event, once seen.
@@ -151,8 +155,10 @@ class Picture:
         counts: finished tasks by outcome, and ``tries``, ``failed_tries``, ``decisions``.
     """
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, keep: int | None = None) -> None:
         self.run = run
+        self._keep = keep
+        self._finished: deque[int] = deque()
         self.started: RunStarted | None = None
         self.ended: RunEnded | None = None
         self.first_time = self.last_time = 0.0
@@ -358,6 +364,14 @@ class Picture:
                 self._settle_try(each, "ended" if event.outcome == "done" else "failed")
         if event.outcome == "done":
             self.overcome.update((state.func, each.fingerprint) for each in state.tries if each.fingerprint)
+        self._forget_oldest(event.task)
+
+    def _forget_oldest(self, newest: int | None) -> None:
+        if self._keep is None or newest is None:
+            return
+        self._finished.append(newest)
+        if len(self._finished) > self._keep:
+            self.tasks.pop(self._finished.popleft(), None)
 
     def _manager_seen(self, event: ManagerSeen) -> None:
         if (manager := self._manager(event)) is not None:

@@ -395,7 +395,7 @@ class FabricContract:
         self.say(publisher, range(3, 6))
         assert [event.task for event in self.read_all(fabric, 3, start=moment)] == [3, 4, 5]
         assert self.read_all(fabric, 0, name="tomorrow", start=time.time() + 86_400) == []
-        assert len(self.read_all(fabric, 6, name="long ago", start=0.0)) == 6
+        assert len(self.read_all(fabric, 6, name="long-ago", start=0.0)) == 6
 
     def test_committed_position_counts_more_than_the_start(self, fabric: Fabric) -> None:
         publisher = self.speaker(fabric)

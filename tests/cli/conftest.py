@@ -144,7 +144,14 @@ class Log:
         self.failed(task, 1, at + 0.9, label="birch")
         reason = "the same failure with the same inputs at two different places: it is the task's own"
         self.decided(
-            task, 1, at + 0.9, label="birch", rule="proven-hopeless", reason=reason, action="fail", target=None
+            task,
+            1,
+            at + 0.9,
+            label="birch",
+            rule="proven-hopeless",
+            reason=reason,
+            action="fail",
+            target=None,
         )
         error = "ZeroDivisionError: division by zero"
         self.say(at + 1.0, TaskEnded(task=task, outcome="failed", tries=2, error=error))
@@ -156,7 +163,9 @@ class Log:
         self.failed(task, 0, at + 1.0, LOST, label="birch", seconds=None)
         reason = "the worker was lost, not the task; its manager starts a new one"
         rule = {"rule": "worker-lost-retry", "reason": reason, "action": "retry", "target": None}
-        self.decided(task, 0, at + 1.0, label="birch", failure_class="worker_lost", delay=0.5, limit=4, **rule)
+        self.decided(
+            task, 0, at + 1.0, label="birch", failure_class="worker_lost", delay=0.5, limit=4, **rule
+        )
         self.launched(task, 1, at + 1.5)
         self.started(task, 1, at + 1.6, label="birch")
         self.succeeded(task, 1, at + 2.0, label="birch")

@@ -49,7 +49,11 @@ def test_a_fabric_directory_without_segments_is_an_error(call, tmp_path):
 
 @pytest.mark.parametrize(
     ("url", "says"),
-    [("fil:events", "Did you mean 'file:'?"), ("events", "Try 'file:events'."), ("file:", "needs a directory")],
+    [
+        ("fil:events", "Did you mean 'file:'?"),
+        ("events", "Try 'file:events'."),
+        ("file:", "needs a directory"),
+    ],
 )
 def test_a_wrong_fabric_url_is_one_clear_sentence(call, url, says):
     answer = call("runs", "--fabric", url)

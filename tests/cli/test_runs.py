@@ -111,4 +111,6 @@ def test_no_row_is_broken_by_a_narrow_terminal(width):
     render([run], console(out, width))
     lines = out.getvalue().splitlines()
     assert all(len(line) <= width for line in lines)
-    assert any(line.startswith("06845a1d") and "2 h 1 min" in line and "interrupted?" in line for line in lines)
+    assert any(
+        line.startswith("06845a1d") and "2 h 1 min" in line and "interrupted?" in line for line in lines
+    )

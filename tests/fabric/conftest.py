@@ -1,7 +1,81 @@
-"""Lets a failing assertion of the published suite show its values."""
+"""Help for the tests of fabrics: programs in processes of their own, and a disk that can be full."""
 
 from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
 pytest.register_assert_rewrite("parsl_diaspora.testing.fabric_contract")
+
+_PRELUDE = """
+import ctypes, json, os, random, resource, signal, sys, time
+from functools import partial
+from pathlib import Path
+from parsl_diaspora.events import EventsLost, TaskSubmitted
+from parsl_diaspora.fabric import open_fabric
+from parsl_diaspora.fabric.file import immediate, publisher, segment
+
+url, *arguments = sys.argv[1:]
+directory = Path(url.partition(":")[2])
+
+
+def counts(report):
+    return [report.safe, report.waiting, report.lost]
+
+
+def small_segments(size):
+    publisher.SegmentWriter = immediate.SegmentWriter = partial(segment.SegmentWriter, roll_bytes=size)
+
+
+def obey_permissions():
+    # Root passes all permission checks. Give that up (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH).
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None)
+        header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        assert libc.capget(header, sets) == 0
+        for effective_or_permitted in (0, 1):
+            sets[effective_or_permitted] &= ~0b110
+        assert libc.capset(header, sets) == 0
+"""
+
+
+@pytest.fixture
+def run_program(url):
+    """Run a program in a process of its own and return what it printed as JSON, if anything."""
+
+    def run(body: str, *arguments: object, expect: int = 0):
+        code = _PRELUDE + textwrap.dedent(body)
+        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, url, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == expect, done.stderr
+        return json.loads(done.stdout) if done.stdout else None
+
+    return run
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "events"
+
+
+@pytest.fixture
+def url(directory: Path) -> str:
+    return f"file:{directory}"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A file system of its own with 256 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a file system can be mounted by root only, and not everywhere")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)

@@ -151,6 +151,7 @@ def test_tasks_of_an_executor_whose_interchange_is_killed_move_to_the_other(prog
     events = program.events()
     check_story(events)
     assert "executor-lost-move" in rules(events)
+    assert program.shutdown.finished
 
 
 def test_a_lost_only_block_is_replaced_and_its_task_finishes(program, check_story):

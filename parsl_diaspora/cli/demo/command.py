@@ -77,7 +77,10 @@ class Demo:
         self._console = console
         self._seed = seed
         self._directory = directory
-        self._fabric = open_fabric(fabric).url
+        opened = open_fabric(fabric)
+        opened.publisher("demo", immediate=True).close()  # a fabric that cannot be used is found now
+        self._fabric = opened.url
+        self._readable = opened.node_url is not None
 
     def run(self) -> dict[VariantName, Finished]:
         """The results of all three."""
@@ -103,6 +106,8 @@ class Demo:
                 f"all {len(ours.scores)} scores equal those of the undisturbed run to the last digit.",
                 highlight=False,
             )
+        if not self._readable:
+            return
         say("\nWhy did what happen? The run's events tell:", highlight=False)
         for words in (f"report {ours.run[:8]}", f"explain {ours.run[:8]} {ours.story}"):
             say(f"  parsl-diaspora {words} --fabric {self._fabric}", highlight=False, soft_wrap=True)

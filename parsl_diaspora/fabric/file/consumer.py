@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 2 * MAX_FRAME  # a full chunk without a whole frame is damaged, so reading always gets on
 POLL_FIRST, POLL_LONGEST = 0.002, 0.05
+SETTLED = 2.0
 
 _Positions = dict[str, Annotated[int, msgspec.Meta(ge=0)]]
 
@@ -126,7 +127,7 @@ class FileConsumer:
             if len(events) >= limit:
                 break
         else:
-            if name not in self._unreadable:
+            if name not in self._unreadable and _is_settled(state):
                 self._quiet[name] = state  # nothing more to be had until the file changes
         self._positions[name] = scan.position
         self._skipped += scan.skipped
@@ -189,6 +190,11 @@ def _state(path: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return status.st_size, status.st_mtime_ns
+
+
+def _is_settled(state: tuple[int, int]) -> bool:
+    """Whether a further change would show in the time of the last one, which may be coarse."""
+    return time.time() - state[1] / 1e9 > SETTLED
 
 
 def _read_positions(path: Path) -> dict[str, int] | None:

@@ -1,0 +1,246 @@
+"""The running program's picture: nothing in it can hurt the program."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import pytest
+
+from parsl_diaspora import open_fabric
+from parsl_diaspora.events import RunStarted, ServiceDegraded, TaskSubmitted, TryStarted
+from parsl_diaspora.fabric import FlushReport
+from parsl_diaspora.fabric.memory import MemoryFabric
+from parsl_diaspora.state import Live
+
+RUN = "0123456789"
+
+
+class BrokenPublisher:
+    source = "submit"
+
+    def publish(self, event):
+        raise OSError("the fabric is in flames")
+
+    forward = publish
+
+    def flush(self, timeout=5.0):
+        return FlushReport(safe=0, waiting=0, lost=1)
+
+    close = flush
+
+
+class Listened(MemoryFabric):
+    """Tells when somebody has taken up a place at the end of the stream."""
+
+    def __init__(self):
+        super().__init__()
+        self.listened = threading.Event()
+
+    def consumer(self, name, *, start="earliest"):
+        consumer = super().consumer(name, start=start)
+        self.listened.set()
+        return consumer
+
+
+class BrokenFabric(MemoryFabric):
+    """Breaks where it is told to."""
+
+    def __init__(self, *, publisher=False, consumer=False, poll=False):
+        super().__init__()
+        self.broken = {"publisher": publisher, "consumer": consumer, "poll": poll}
+        self.polls = 0
+
+    def publisher(self, source, *, buffer=0, immediate=True):
+        return BrokenPublisher() if self.broken["publisher"] else super().publisher(source)
+
+    def consumer(self, name, *, start="earliest"):
+        if self.broken["consumer"]:
+            raise OSError("the fabric is in flames")
+        consumer = super().consumer(name, start=start)
+        if self.broken["poll"]:
+            good = consumer.poll
+
+            def poll(timeout=0.0, limit=10_000):
+                self.polls += 1
+                if self.polls == 1:
+                    raise OSError("the fabric is in flames")
+                return good(timeout, limit)
+
+            consumer.poll = poll
+        return consumer
+
+
+def submitted(task=0):
+    return TaskSubmitted(task=task, try_id=0, executor="alder", func="simulate")
+
+
+def started(task=0):
+    return TryStarted(run=RUN, task=task, try_id=0, executor="alder", manager="m1")
+
+
+def events_of(fabric):
+    return fabric.consumer("test", start="earliest").poll()
+
+
+def until(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def running():
+    made = []
+
+    def make(fabric, **more):
+        live = Live(fabric, RUN, "submit:host:1", **more)
+        live.start()
+        made.append(live)
+        if isinstance(fabric, Listened):
+            assert fabric.listened.wait(10)
+        return live
+
+    yield make
+    for live in made:
+        live.stop()
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "diaspora-listener"]
+
+
+def test_what_is_said_is_known_at_once_and_stands_in_the_fabric_with_the_run():
+    fabric = MemoryFabric()
+    live = Live(fabric, RUN, "submit:host:1")
+    said = live.say(submitted())
+    assert live.picture.tasks[0].func == "simulate"
+    assert (said.run, said.source, said.seq) == (RUN, "submit:host:1", 1)
+    assert events_of(fabric) == [said]
+
+
+def test_say_never_raises_and_still_knows_when_the_fabric_is_broken(caplog):
+    live = Live(BrokenFabric(publisher=True), RUN, "submit")
+    for task in range(3):
+        live.say(submitted(task))
+    assert live.picture.counts == {"tries": 3}
+    assert live.picture.first_time > 0
+    assert live.faults == {"events": 3}
+    assert len(caplog.records) == 1
+    assert "in flames" in caplog.text
+
+
+def test_a_fault_is_counted_each_time_and_said_once(caplog):
+    fabric = MemoryFabric()
+    live = Live(fabric, RUN, "submit")
+    for _ in range(5):
+        live.absorb("scaler", ValueError("odd"))
+    live.absorb("router", ValueError("odd"))
+    assert live.faults == {"scaler": 5, "router": 1}
+    said = [event for event in events_of(fabric) if isinstance(event, ServiceDegraded)]
+    assert [(event.part, event.why) for event in said] == [
+        ("scaler", "ValueError: odd"),
+        ("router", "ValueError: odd"),
+    ]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+    assert "stock behaviour" in caplog.text
+
+
+def test_others_are_heard_and_own_events_are_not_taken_twice(running):
+    fabric = Listened()
+    live = running(fabric)
+    live.say(submitted())
+    fabric.publisher("worker").publish(started())
+    until(lambda: live.picture.tasks[0].tries[0].status == "running")
+    assert live.picture.counts == {"tries": 1}
+    assert live.picture.outstanding == {"alder": 1}
+
+
+def test_events_that_workers_write_elsewhere_are_passed_on_to_the_fabric_once(running, tmp_path):
+    fabric, nodes = MemoryFabric(), open_fabric(f"file:{tmp_path / 'nodes'}")
+    worker = nodes.publisher("worker:n1:9", immediate=True)
+    worker.publish(started(0))
+    live = running(fabric, node_fabric=nodes)
+    assert live.node_url == nodes.node_url
+    worker.publish(started(1))
+    until(lambda: len(live.picture.tasks) == 2)
+    live.stop()
+    assert [(event.source, event.task) for event in events_of(fabric)] == [
+        ("worker:n1:9", 0),
+        ("worker:n1:9", 1),
+    ]
+    assert live.picture.managers["m1"].started == 2
+    worker.close()
+
+
+def test_what_workers_said_last_is_taken_in_before_the_end(running, tmp_path):
+    fabric, nodes = MemoryFabric(), open_fabric(f"file:{tmp_path / 'nodes'}")
+    live = running(fabric, node_fabric=nodes)
+    worker = nodes.publisher("worker", immediate=True)
+    worker.publish(started())
+    live.stop()
+    assert live.picture.managers["m1"].started == 1
+    worker.close()
+
+
+def test_events_of_other_runs_on_a_shared_fabric_are_left_alone(running):
+    fabric = Listened()
+    live = running(fabric)
+    heard = []
+    live.listen(heard.append)
+    fabric.publisher("other").publish(RunStarted(run="another"))
+    until(lambda: heard)
+    assert live.picture.started is None
+
+
+def test_a_listener_is_told_of_own_and_of_others_events(running):
+    fabric = Listened()
+    live = running(fabric)
+    heard = []
+    live.listen(heard.append)
+    live.say(submitted())
+    fabric.publisher("worker").publish(started())
+    until(lambda: len(heard) == 2)
+    assert [event.kind for event in heard] == ["task.submitted", "task.try_started"]
+
+
+def test_a_listener_that_raises_costs_nobody_an_event(running):
+    fabric = Listened()
+    live = running(fabric)
+    live.listen(lambda event: 1 / 0)
+    live.say(submitted())
+    worker = fabric.publisher("worker")
+    for task in range(3):
+        worker.publish(started(task))
+    until(lambda: live.picture.managers and live.picture.managers["m1"].started == 3)
+    assert live.picture.counts["tries"] == 1
+    assert live.faults["picture"] == 4
+
+
+def test_a_poll_that_fails_is_said_and_listening_goes_on(running):
+    fabric = BrokenFabric(poll=True)
+    live = running(fabric)
+    until(lambda: fabric.polls > 1)
+    fabric.publisher("worker").publish(started())
+    until(lambda: "m1" in live.picture.managers)
+    assert live.faults["listener"] >= 1
+
+
+def test_a_fabric_that_cannot_be_listened_to_is_said_and_the_program_goes_on(running, caplog):
+    live = running(BrokenFabric(consumer=True))
+    until(lambda: live.faults)
+    assert set(live.faults) == {"listener"}
+    live.say(submitted())
+    assert live.picture.tasks
+
+
+def test_it_ends_quietly_even_if_it_was_never_started():
+    live = Live(MemoryFabric(), RUN, "submit")
+    live.stop()
+    live.stop()
+
+
+def test_events_that_could_not_be_kept_are_counted_at_the_end(caplog):
+    live = Live(BrokenFabric(publisher=True), RUN, "submit")
+    live.say(submitted())
+    live.stop()
+    assert "1 events of this run could not be kept" in caplog.text
