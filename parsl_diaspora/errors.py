@@ -6,16 +6,17 @@
     ├── FabricError                an event fabric cannot do what was asked; has .url
     │   ├── UnknownFabric          the URL names no fabric that is installed
     │   └── FabricUnavailable      the fabric is there in principle, but cannot be opened or written now
-    ├── EventError                 bytes that are no event of ours
+    ├── EventError                 bytes that are no event of ours, or an event that cannot become bytes
     ├── NotFound                   a run or task that the log does not know; has .what and .where
     ├── NotInTask                  current_task() was called outside a task
     ├── NonRetryable               raised by an app: trying again cannot help; has .type
     ├── TaskFailure                a try that ended without a usable answer; has .place
     │   ├── ResultUnreadable       the task's result cannot be rebuilt on the submit side
     │   └── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
-    └── InterchangeLost            an executor's interchange ended, in parsl_diaspora.executors.errors;
-                                   has .executor and .exit_code
+    ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
+    └── RunnerUnusable             the workers' environment lacks this package, or has one that does not fit
 
+The last two live in `parsl_diaspora.executors.errors`.
 Messages are full sentences: what, where, why. The hint says what to do. All of them survive pickling.
 """
 
@@ -80,7 +81,7 @@ class FabricUnavailable(FabricError):
 
 
 class EventError(DiasporaError):
-    """Bytes that are no event of ours."""
+    """Bytes that are no event of ours, or an event that cannot become bytes."""
 
 
 class NotFound(DiasporaError):
@@ -115,7 +116,13 @@ class NonRetryable(DiasporaError):
         parsl_diaspora.errors.NonRetryable: missing calibration file
     """
 
-    def __init__(self, message: str, *, type: str = "", hint: str = "") -> None:  # noqa: A002 - DESIGN's name
+    def __init__(
+        self,
+        message: str = "The app says that trying again cannot help.",
+        *,
+        type: str = "",  # noqa: A002 - the name that users read in reports
+        hint: str = "",
+    ) -> None:
         super().__init__(message, hint=hint)
         self.type = type
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
@@ -189,9 +189,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
     import yaml
 
-    texts = {
-        field.name for field in msgspec.structs.fields(Settings) if str in (field.type, *get_args(field.type))
-    }
+    texts = {field.name for field in msgspec.structs.fields(Settings) if field.type in (str, str | None)}
     values: dict[str, Any] = {}
     for name, text in environ.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or name in OTHER_VARIABLES:

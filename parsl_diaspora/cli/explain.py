@@ -14,10 +14,17 @@ from parsl_diaspora.cli.storyteller import Storyteller
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("run_id", metavar="RUN", nargs="?", default=LAST, help="which run (default: last)")
-    parser.add_argument("task", metavar="TASK", type=int, help="which task: the number in Parsl's log")
+    parser.add_argument("task", metavar="TASK", type=_task, help="which task: the number in Parsl's log")
     parser.add_argument("--traceback", action="store_true", help="show tracebacks whole")
     parser.add_argument("--json", action="store_true", help="as JSON")
     add_where(parser)
+
+
+def _task(text: str) -> int:
+    if text.isdecimal():
+        return int(text)
+    message = f"{text!r} is no task: give RUN and the task's number side by side, options before or after"
+    raise argparse.ArgumentTypeError(message)
 
 
 def run(args: argparse.Namespace) -> int:

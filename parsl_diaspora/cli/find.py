@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from parsl_diaspora.cli.reading import Reading
+from parsl_diaspora.cli.words import listed
 from parsl_diaspora.errors import FabricUnavailable, NotFound
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.file import FileFabric
@@ -23,6 +24,7 @@ FABRIC_VARIABLE = "PARSL_DIASPORA_FABRIC"
 RUN_DIR = "runinfo"
 LAST = "last"
 SHORT = 8
+FEW = 5
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -105,19 +107,19 @@ def find_run(logs: Sequence[Fabric], name: str) -> Found:
 def _not_one(matches: Sequence[Found], runs: Sequence[Found], name: str, where: str) -> NotFound:
     if not matches:
         message = f"No run in {where} begins with {name!r}."
-        return NotFound(message, what=name, where=where, hint=f"The newest runs are {_names(runs)}.")
+        return NotFound(message, what=name, where=where, hint=f"The newest are {_names(runs)}.")
     if len({found.run for found in matches}) == 1:
         message = f"Run {matches[0].run} is in {len(matches)} logs."
-        urls = ", ".join(found.fabric.url for found in matches)
+        urls = listed([found.fabric.url for found in reversed(matches)], FEW)
         return NotFound(message, what=name, where=where, hint=f"Choose one with --fabric: {urls}.")
     message = f"{len(matches)} runs in {where} begin with {name!r}."
     return NotFound(message, what=name, where=where, hint=f"They are {_names(matches)}.")
 
 
 def _names(runs: Sequence[Found]) -> str:
-    """The newest few ids, short unless that would not tell them apart."""
+    """The ids, the newest first, short unless that would not tell them apart."""
     short = len({found.run[:SHORT] for found in runs}) == len(runs)
-    return ", ".join(found.run[:SHORT] if short else found.run for found in runs[-5:])
+    return listed([found.run[:SHORT] if short else found.run for found in reversed(runs)], FEW)
 
 
 def _where(logs: Sequence[Fabric]) -> str:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from parsl_diaspora.cli.story import Nearby, TryStory
-from parsl_diaspora.cli.words import duration, joined
+from parsl_diaspora.cli.words import clip, duration, joined
 from parsl_diaspora.events import BlockLost, Event, FaultInjected, ManagerLost, PlaceQuarantined
 
-#: Seconds around a try: places are looked at once a second, batch systems much more rarely.
+#: Seconds around a try: managers are looked at once a second, batch systems much more rarely, but the end of
+#: a block explains only the loss of all that it held.
 BEFORE, AFTER = 2.0, 10.0
 AFTER_FOR_BLOCKS = 90.0
+_LOST_WITH_BLOCK = ("manager_lost", "executor_lost")
+_CLIP = 160
 
 
 class Surroundings:
@@ -41,10 +44,14 @@ class Surroundings:
 
 def _was_there(event: Event, each: TryStory, at: float) -> bool:
     begin = each.started if each.started is not None else each.launched
-    after = AFTER_FOR_BLOCKS if isinstance(event, BlockLost) else AFTER
-    if begin is None or each.ended is None or not begin - BEFORE <= at <= each.ended + after:
+    if begin is None or each.ended is None or not begin - BEFORE <= at <= each.ended + _after(event, each):
         return False
     return _is_same_place(event, each.place)
+
+
+def _after(event: Event, each: TryStory) -> float:
+    lost = each.diagnosis is not None and each.diagnosis.failure_class in _LOST_WITH_BLOCK
+    return AFTER_FOR_BLOCKS if lost and isinstance(event, BlockLost) else AFTER
 
 
 def _is_same_place(event: Event, place: dict[str, Any]) -> bool:
@@ -65,7 +72,7 @@ def _manager_lost(event: ManagerLost) -> str:
 
 def _block_lost(event: BlockLost) -> str:
     code = "" if event.exit_code is None else f"exit code {event.exit_code}"
-    return f"the block ended: {joined((event.state, code, event.message.strip()))}"
+    return f"the block ended: {joined((event.state, code, clip(event.message, _CLIP)))}"
 
 
 def _quarantined(event: PlaceQuarantined) -> str:

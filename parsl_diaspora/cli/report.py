@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Iterable
 
 from parsl_diaspora.cli.find import LAST, Found, add_where, find_run, open_logs
 from parsl_diaspora.cli.output import console, write_json
@@ -60,25 +61,19 @@ def report_of(found: Found) -> RunReport:
         outcomes={name: picture.counts[name] for name in _ENDS if name in picture.counts},
         recovered=_recovered(tally),
         declined=tally.declined,
-        wasted=sum(each.seconds or 0.0 for each in tally.tries_failed.values()),
+        wasted=sum(tally.wasted(key) for key in tally.tries_failed),
         failures=_failures(tally),
         decisions=[RuleRow(*key, count) for key, count in sorted(tally.rules.items(), key=_often_first)],
         managers=_managers(tally),
-        blocks_lost=[_incident(tally, each, each.state, end_of_block(each)) for each in tally.blocks_lost],
-        faults=[_incident(tally, each, each.fault, each.note, each.pid) for each in tally.faults],
-        quarantines=[_quarantine(tally, each) for each in tally.quarantined],
+        blocks_lost=_sorted(_block_lost(tally, each) for each in tally.blocks_lost),
+        faults=_sorted(_incident(tally, each, each.fault, each.note, each.pid) for each in tally.faults),
+        quarantines=_sorted(_quarantine(tally, each) for each in tally.quarantined),
         errors=_errors(tally),
         own_faults={each.part: 1 for each in tally.degraded}
         | (picture.ended.faults if picture.ended else {}),
         degraded={each.part: each.why for each in tally.degraded},
         health=_health(reading, tally, found, running=summary.state.startswith("running")),
     )
-
-
-def end_of_block(event: BlockLost) -> str:
-    """How a block ended, in words."""
-    code = "" if event.exit_code is None else f"exit code {event.exit_code}"
-    return joined((event.message.strip(), code, f"job {event.job}" if event.job else ""))
 
 
 def _often_first(item: tuple[tuple[str, str, str], int]) -> tuple[int, tuple[str, str, str]]:
@@ -124,6 +119,16 @@ def _managers(tally: Tally) -> list[ManagerRow]:
 def _incident(tally: Tally, event: Event, what: str, note: str, pid: int = 0) -> Incident:
     place = place_of(event) | ({"pid": pid} if pid else {})
     return Incident(at=event.time - tally.picture.first_time, what=what, place=place, note=note)
+
+
+def _sorted(incidents: Iterable[Incident]) -> list[Incident]:
+    return sorted(incidents, key=lambda each: each.at)
+
+
+def _block_lost(tally: Tally, event: BlockLost) -> Incident:
+    code = "" if event.exit_code is None else f"exit code {event.exit_code}"
+    note = joined((code, f"job {event.job}" if event.job else "", event.message.strip()))
+    return _incident(tally, event, event.state, note)
 
 
 def _quarantine(tally: Tally, event: PlaceQuarantined) -> Incident:

@@ -116,7 +116,8 @@ class RunReport(msgspec.Struct, kw_only=True):
         outcomes: finished tasks by outcome.
         recovered: tasks that succeeded after a failed try.
         declined: times that a worker handed a try back, because the try should avoid that place.
-        wasted: seconds on workers of tries that failed, as far as the workers lived to tell.
+        wasted: seconds of workers' time that failed tries took; for a try that was lost, from its start to
+            when the loss was known.
         failures: failed tries by class.
         decisions: by rule.
         managers: all that were seen.

@@ -11,6 +11,7 @@ from parsl_diaspora.cli.find import SHORT
 from parsl_diaspora.cli.output import heading, pairs, table
 from parsl_diaspora.cli.report_model import ErrorRow, Incident, LogHealth, RunReport
 from parsl_diaspora.cli.words import (
+    clip,
     count,
     duration,
     joined,
@@ -23,6 +24,7 @@ from parsl_diaspora.cli.words import (
 )
 
 FEW, SOME = 3, 20
+_CLIP = 160
 _STATE_STYLE = {"ended": "green", "running": "cyan", "interrupted": "red"}
 _OUTCOMES = {
     "done": "succeeded",
@@ -101,7 +103,7 @@ def _outstanding(state: str) -> str:
 def _wasted(report: RunReport) -> str:
     run = report.summary
     text = f"of them failed ({share(run.failed_tries, run.tries)})"
-    return f"{text}, after {duration(report.wasted)} on workers" if report.wasted else text
+    return f"{text}, which took {duration(report.wasted)} of workers' time" if report.wasted else text
 
 
 def _failures(report: RunReport, out: Console) -> None:
@@ -160,7 +162,10 @@ def _incidents(
         if not incidents:
             return
         heading(out, title)
-        rows = [(offset(each.at), each.what, place_words(each.place), each.note) for each in incidents[:SOME]]
+        rows = [
+            (offset(each.at), each.what, place_words(each.place), clip(each.note, _CLIP))
+            for each in incidents[:SOME]
+        ]
         out.print(table(("when", "what", "where", "how"), rows, numbers=("when",), wrapped=("where", "how")))
         _more(out, len(incidents), "incident")
 

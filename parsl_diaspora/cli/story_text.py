@@ -117,8 +117,10 @@ def _times(each: TryStory) -> str:
 def _failure_rows(failure: Failure, traceback: bool) -> Rows:
     message = plain(failure.message).strip()
     yield "failure", f"{_class_name(failure)}: {message}" if message else _class_name(failure)
-    if where := joined(("" if failure.phase == "lost" else failure.frame, _PHASES.get(failure.phase, ""))):
-        yield "in", where
+    if failure.frame and failure.phase != "lost":  # then the frame is Parsl's, which only missed the worker
+        yield "in", failure.frame
+    if failure.phase in _PHASES:
+        yield "phase", _PHASES[failure.phase]
     if not failure.retryable:
         yield "declared", joined((failure.declared, "the app says that trying again cannot help"))
     if failure.traceback:
@@ -126,10 +128,10 @@ def _failure_rows(failure: Failure, traceback: bool) -> Rows:
 
 
 _PHASES = {
-    "launch": "before it left the submit side",
-    "unpack": "while function and arguments were rebuilt on the worker",
-    "pack": "while the result was serialized",
-    "lost": "nothing came back from the worker",
+    "launch": "launch: before it left the submit side",
+    "unpack": "unpack: while function and arguments were rebuilt on the worker",
+    "pack": "pack: while the result was serialized",
+    "lost": "lost: nothing came back from the worker",
 }
 
 

@@ -25,6 +25,7 @@ from parsl_diaspora.events import (
     TaskEnded,
     TryDeclined,
     TryFailed,
+    TryStarted,
 )
 from parsl_diaspora.state import Picture
 
@@ -42,10 +43,12 @@ class FailedTry(msgspec.Struct, frozen=True, gc=False):
     """What is kept of a failed try.
 
     Attributes:
+        time: when that was known, seconds UTC.
         place: executor and node.
         seconds: on the worker, if the worker lived to tell.
     """
 
+    time: float
     place: str
     seconds: float | None
 
@@ -83,6 +86,7 @@ class Tally:
         self.released: list[PlaceReleased] = []
         self.degraded: list[ServiceDegraded] = []
         self.lost: Counter[str] = Counter()
+        self._starts: dict[Key, float] = {}
 
     def add(self, event: Event) -> None:
         """Count one event. Those of other runs are passed over."""
@@ -101,9 +105,19 @@ class Tally:
         """Class and layer of a failed try."""
         return self.classes.get(key, (UNDIAGNOSED, ""))
 
+    def wasted(self, key: Key) -> float:
+        """Seconds of a worker's time that a failed try took, up to when its loss was known if it was lost."""
+        failed = self.tries_failed[key]
+        if failed.seconds is not None:
+            return failed.seconds
+        return max(0.0, failed.time - self._starts.get(key, failed.time))
+
+    def _try_started(self, event: TryStarted) -> None:
+        self._starts[_key(event)] = event.time
+
     def _try_failed(self, event: TryFailed) -> None:
         place = "/".join(part for part in (event.executor, event.node) if part)
-        self.tries_failed[_key(event)] = FailedTry(place, event.seconds)
+        self.tries_failed[_key(event)] = FailedTry(event.time, place, event.seconds)
         if event.manager:
             self.manager_failures[event.manager] += 1
 
@@ -142,6 +156,7 @@ def _key(event: Event) -> Key:
 
 
 _COUNTS: dict[type[Event], Callable[[Any, Any], None]] = {
+    TryStarted: Tally._try_started,
     TryFailed: Tally._try_failed,
     DecisionMade: Tally._decided,
     TaskEnded: Tally._task_ended,

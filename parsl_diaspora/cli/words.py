@@ -108,6 +108,17 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in plain(text).splitlines() if line.strip()), "")
 
 
+def clip(text: str, limit: int) -> str:
+    """The text as one line, cut where it gets too long.
+
+    Example:
+        >>> clip("one  two three", 10)
+        'one two t…'
+    """
+    line = " ".join(plain(text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
+
+
 def last_line(text: str) -> str:
     """The last line that says something."""
     return next((line.strip() for line in reversed(plain(text).splitlines()) if line.strip()), "")

@@ -29,6 +29,7 @@ _unpack_many = msgspec.msgpack.Decoder(list[AnyKind]).decode
 _unpack_raw = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(AnyKind).decode
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # ValueError: text that is no UTF-8
 _UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 _BLANK = Event()
 
@@ -58,7 +59,7 @@ def decode(data: bytes | memoryview, form: Format = "msgpack") -> Event:
     """
     try:
         event: Event = _unpack_one(data) if form == "msgpack" else _from_json(data)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return _decode_other(data, form)
     return event if event.version == type(event).VERSION else _decode_other(data, form)
 
@@ -76,7 +77,7 @@ def decode_many(data: bytes | memoryview) -> list[Event]:
     """
     try:
         events: list[Event] = _unpack_many(data)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return [decode(bytes(raw)) for raw in _split(data)]
     if all(event.version == type(event).VERSION for event in events):
         return events
@@ -86,7 +87,7 @@ def decode_many(data: bytes | memoryview) -> list[Event]:
 def _split(data: bytes | memoryview) -> list[msgspec.Raw]:
     try:
         return _unpack_raw(data)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise EventError(f"These {len(data)} bytes are no list of events: {error}.") from error
 
 
@@ -120,22 +121,24 @@ def _well_formed(value: Any) -> Any:
 def _decode_other(data: bytes | memoryview, form: Format) -> Event:
     fields = _decode_fields(data, form)
     upgraded = _upgraded(fields)
-    known = KINDS.get(str(upgraded.get("kind")))
+    known = KINDS.get(upgraded["kind"])
     if known is not None and _version(upgraded) == known.VERSION:
         try:
             return msgspec.convert(upgraded, AnyKind)  # type: ignore[no-any-return]
         except msgspec.ValidationError:
             pass  # a field that does not fit: keep the event, as a kind that is not understood
-    return _unknown(str(fields["kind"]), fields)
+    return _unknown(fields["kind"], fields)
 
 
 def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
+    new = fields
     try:
-        while upgrade := UPGRADES.get((str(fields.get("kind")), _version(fields))):
-            fields = upgrade(dict(fields))
+        while upgrade := UPGRADES.get((new["kind"], _version(new))):
+            new = upgrade(dict(new))
     except Exception as error:  # noqa: BLE001 - one odd old event must not hide its neighbours
-        logger.warning("An old event of kind %r could not be upgraded: %r.", fields.get("kind"), error)
-    return fields
+        logger.warning("An old event of kind %r could not be upgraded: %r.", fields["kind"], error)
+        return fields
+    return new
 
 
 def _version(fields: dict[str, Any]) -> int:
@@ -146,10 +149,13 @@ def _version(fields: dict[str, Any]) -> int:
 def _decode_fields(data: bytes | memoryview, form: Format) -> dict[str, Any]:
     try:
         fields = (msgspec.msgpack if form == "msgpack" else msgspec.json).decode(data)
-    except msgspec.MsgspecError as error:
+    except (
+        TypeError,
+        *_UNREADABLE,
+    ) as error:  # TypeError: a key of a kind that Python's mappings do not take
         raise EventError(f"These {len(data)} bytes are no event: {error}.") from error
-    if not isinstance(fields, dict) or "kind" not in fields:
-        raise EventError("The message has no field 'kind', so it is no event of ours.")
+    if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
+        raise EventError("The message has no field 'kind' with a name, so it is no event of ours.")
     return fields
 
 

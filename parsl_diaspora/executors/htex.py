@@ -156,6 +156,8 @@ class ResilientHighThroughputExecutor(HighThroughputExecutor):
             number = future.parsl_executor_task_id = self._task_counter
             self.tasks[number] = future
             self.outgoing_q.put({"task_id": number, "context": context, "buffer": buffer})
+        if self.bad_state_is_set:  # it came about meanwhile, and has failed all tasks but this one
+            complete(future, None, BadStateException(self, self.executor_exception))
 
     def _on_report(self, future: Any, report: Report) -> bool:
         if not isinstance(future, TryFuture) or future.launch is None or self.link is None:
@@ -190,7 +192,7 @@ class ResilientHighThroughputExecutor(HighThroughputExecutor):
 
     def set_bad_state_and_fail_all(self, exception: Exception) -> None:
         """As stock, but a future that has ended already does not keep the others from ending."""
-        waiting: list[Future[Any]] = [each for each in self.tasks.values() if not each.done()]
+        waiting: list[Future[Any]] = list(self.tasks.values())  # other threads add and remove
         self.tasks.clear()
         super().set_bad_state_and_fail_all(exception)
         lost = self.executor_exception

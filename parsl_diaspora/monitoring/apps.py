@@ -8,7 +8,8 @@ go where Parsl itself has placed it before.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from parsl.app.app import AppBase
 from parsl.data_provider.files import File
@@ -31,6 +32,45 @@ def declared_executors(function: Any, known: Mapping[str, Any]) -> frozenset[str
     if app.executors == "all":
         return frozenset(known) - {INTERNAL}
     return frozenset(app.executors) & frozenset(known)
+
+
+class AppNotes:
+    """What is known of one app.
+
+    Attributes:
+        placed: labels of the executors that Parsl itself has sent its tasks to.
+        declared: what `declared_executors` found; not looked up yet if False.
+    """
+
+    __slots__ = ("declared", "placed")
+
+    def __init__(self) -> None:
+        self.placed: set[str] = set()
+        self.declared: frozenset[str] | Literal[False] | None = False
+
+
+class Apps:
+    """Notes on each app, kept as long as its function lives. Apps of the same name are told apart."""
+
+    def __init__(self) -> None:
+        self._notes: WeakKeyDictionary[Any, AppNotes] = WeakKeyDictionary()
+
+    def of(self, function: Any) -> AppNotes:
+        """The notes on the app of a task's function, however Parsl has wrapped it."""
+        function = original(function)
+        try:
+            if (notes := self._notes.get(function)) is None:
+                notes = self._notes[function] = AppNotes()
+        except TypeError:  # a callable of a kind that cannot be a key: nothing is remembered of it
+            return AppNotes()
+        return notes
+
+    def declared(self, function: Any, known: Mapping[str, Any]) -> frozenset[str] | None:
+        """`declared_executors` of a task's function, looked up once."""
+        notes = self.of(function)
+        if notes.declared is False:
+            notes.declared = declared_executors(original(function), known)
+        return notes.declared
 
 
 def has_staged_files(task: Mapping[str, Any]) -> bool:

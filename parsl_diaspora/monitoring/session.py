@@ -13,7 +13,6 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import parsl
 from parsl.dataflow.errors import DependencyError
@@ -34,10 +33,9 @@ from parsl_diaspora.executors.launch import Launch, Report, launching
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
-from parsl_diaspora.monitoring.apps import INTERNAL, declared_executors, has_staged_files
+from parsl_diaspora.monitoring.apps import INTERNAL, Apps, has_staged_files
 from parsl_diaspora.recovery import Budgets
-from parsl_diaspora.recovery.options import original
-from parsl_diaspora.settings import Settings
+from parsl_diaspora.settings import Settings, without_secrets
 from parsl_diaspora.state import Live
 
 logger = logging.getLogger(__name__)
@@ -79,8 +77,7 @@ class Session:
         self._watched: list[Any] = []
         self._reports: dict[tuple[int, int], Report] = {}
         self._avoid: dict[int, tuple[str, ...]] = {}
-        self._declared: WeakKeyDictionary[Any, frozenset[str] | None] = WeakKeyDictionary()
-        self._placed: dict[str, set[str]] = {}
+        self._apps = Apps()
 
     # --- the run ---
 
@@ -131,7 +128,7 @@ class Session:
             return Live(fabric, run_id, source, buffer=buffer, node_fabric=self._node_fabric(fabric))
         except (DiasporaError, OSError) as error:
             live = Live(open_fabric("memory:"), run_id, source, buffer=buffer)
-            live.absorb(f"fabric {url}", error)
+            live.absorb(f"fabric {without_secrets(url)}", error)
             return live
 
     def _node_fabric(self, fabric: Fabric) -> Fabric | None:
@@ -148,7 +145,7 @@ class Session:
             parsl_version=parsl.__version__,
             python_version=platform.python_version(),
             retries=self.retries,
-            settings=self.settings.to_dict(),
+            settings=self.settings.shown(),
         )
 
     # --- launches and ends ---
@@ -158,7 +155,7 @@ class Session:
         live = self.begin(task["dfk"].run_id)
         number, try_id = task["id"], task["try_id"]
         if try_id == 0:
-            self._placed.setdefault(task["func_name"], set()).add(task["executor"])
+            self._apps.of(task["func"]).placed.add(task["executor"])
             self._route(live, task)
             live.say(TaskSubmitted(task=number, try_id=0, executor=task["executor"], func=task["func_name"]))
         avoid = self._avoid.pop(number, ())
@@ -219,11 +216,8 @@ class Session:
         known = task["dfk"].executors
         if self.settings.move == "any":
             return [label for label in known if label != INTERNAL]
-        function = original(task["func"])
-        if function not in self._declared:
-            self._declared[function] = declared_executors(function, known)
-        declared = self._declared[function]
-        return sorted(declared if declared is not None else self._placed.get(task["func_name"], {here}))
+        declared = self._apps.declared(task["func"], known)
+        return sorted(declared if declared is not None else {here, *self._apps.of(task["func"]).placed})
 
     def others(self, task: Record, live: Live) -> list[str]:
         """Other executors that the task may move to, the best first: those with managers, least loaded."""

@@ -30,6 +30,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -118,10 +119,9 @@ class FabricContract:
         self._publishers.append(publisher)
         return publisher
 
-    def say(self, publisher: Publisher, numbers: range, worker: int = 0) -> None:
-        """Publish events that are told apart by ``task`` and ``worker``, and bring them to safety."""
-        for number in numbers:
-            publisher.publish(TaskSubmitted(task=number, worker=worker))
+    def say(self, publisher: Publisher, numbers: range) -> None:
+        """Publish events that are told apart by ``task``, and bring them to safety."""
+        _speak(publisher, numbers)
         assert publisher.flush(self.patience).waiting == 0
 
     def read(self, consumer: Consumer, count: int, limit: int = 10_000) -> list[Event]:
@@ -239,8 +239,8 @@ class FabricContract:
         self, fabric: Fabric, immediate: bool
     ) -> None:
         publisher = self.speaker(fabric, immediate=immediate)
-        _in_threads(4, lambda worker: self.say(publisher, range(250), worker))
-        publisher.flush(self.patience)
+        _in_threads(4, lambda worker: _speak(publisher, range(250), worker))
+        assert publisher.flush(self.patience).safe == 1000
         events = self.read_all(fabric, 1000)
         assert [event.seq for event in events] == list(range(1, 1001))
         for worker in range(4):
@@ -456,12 +456,10 @@ class FabricContract:
     def test_reader_meets_everything_while_writers_write(self, fabric: Fabric) -> None:
         publishers = [self.speaker(fabric, f"writer-{number}") for number in range(3)]
         consumer = fabric.consumer("reader")
-        writers = threading.Thread(
-            target=_in_threads, args=(3, lambda number: self.say(publishers[number], range(400)))
-        )
-        writers.start()
-        events = self.read(consumer, 1200, limit=50)
-        writers.join()
+        with ThreadPoolExecutor(3) as writers:
+            for publisher in publishers:
+                writers.submit(self.say, publisher, range(400))
+            events = self.read(consumer, 1200, limit=50)
         for publisher in publishers:
             assert [event.task for event in events if event.source == publisher.source] == list(range(400))
 
@@ -629,12 +627,15 @@ class FabricContract:
         return look() == expected
 
 
-def _in_threads(count: int, work: Callable[[int], object]) -> None:
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def _speak(publisher: Publisher, numbers: range, worker: int = 0) -> None:
+    for number in numbers:
+        publisher.publish(TaskSubmitted(task=number, worker=worker))
+
+
+def _in_threads(count: int, work: Callable[[int], None]) -> None:
+    with ThreadPoolExecutor(count) as threads:
+        for done in [threads.submit(work, number) for number in range(count)]:
+            done.result()
 
 
 def _counts(publisher: Publisher) -> tuple[int, int, int]:

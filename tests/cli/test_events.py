@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -104,6 +107,21 @@ def test_a_named_fabric_shows_all_its_runs(call, log):
     out = call("events", "tail", "--fabric", log.fabric.url, "-n", 2).out
     assert "7 done, 0 failed" in out
     assert "2 done, 1 failed" in out
+
+
+def test_following_is_ended_from_the_keyboard(make_log):
+    make_log().start()
+    code = (  # a shell in the background lets its children ignore the signal
+        "import signal, sys; from parsl_diaspora.cli.main import main; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "sys.exit(main(['events', 'tail', '--follow']))"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as follower:
+        assert b"run.started" in follower.stdout.readline()
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(10) == 130
+        assert follower.stderr.read() == b""
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -27,7 +27,7 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.state import read_events
 
-from .conftest import BUG, T0
+from .conftest import BUG, LOST, T0
 
 
 def told(log, task, *, width=100, traceback=False):
@@ -75,7 +75,7 @@ def test_a_saved_task_tells_the_loss_the_delay_and_the_success(call, log):
     words = call("explain", "last", 2).words
     assert "Try 0 failed at +1.0 s where" in words  # the worker did not live to tell how long
     assert "failure WorkerLost: Task failure due to loss of worker 1 on host n2" in words
-    assert "in nothing came back from the worker" in words
+    assert "phase lost: nothing came back from the worker" in words
     assert "decision retry here, after 0.5 s" in words
     assert "Try 1 succeeded at +2.0 s, after 0.4 s on the worker" in words
     assert "It succeeded 2.0 s after it was submitted, in 2 tries with 0.4 s on workers." in words
@@ -191,7 +191,9 @@ def test_what_befell_the_place_meanwhile_is_told(call, log):
     log.say(3.9, FaultInjected(fault="kill_busy_worker", pid=99, note="signal 9"))
     log.say(4.5, ManagerLost(executor="birch", block="0", manager="m1", reason="no heartbeat"))
     log.say(5.0, PlaceQuarantined(executor="birch", manager="m1", seconds=300, reason="3 tasks failed there"))
-    log.say(30.0, BlockLost(executor="birch", block="0", state="FAILED", exit_code=1, message="node failure"))
+    log.say(
+        8.0, BlockLost(executor="birch", block="0", state="FAILED", exit_code=1, message="node\n failure")
+    )
     log.say(3.9, FaultInjected(fault="kill_busy_worker", pid=12345))  # somewhere else
     log.say(50.0, ManagerLost(executor="birch", block="0", manager="m1", reason="much later"))
     log.say(4.0, BlockLost(executor="birch", block="0", state="SCALED_IN", expected=True))
@@ -204,6 +206,17 @@ def test_what_befell_the_place_meanwhile_is_told(call, log):
     ]
     assert found["tries"][1]["nearby"] == []
     assert "meanwhile +0.9 s on purpose: kill_busy_worker, pid 99, signal 9" in call("explain", 2).words
+
+
+@pytest.mark.parametrize(("failure_class", "told"), [("manager_lost", 1), ("worker_lost", 0)])
+def test_a_late_end_of_the_block_explains_only_the_loss_of_all_that_it_held(call, log, failure_class, told):
+    log.submitted(9, 10)
+    log.failed(9, 0, 12, LOST, seconds=None)
+    log.decided(9, 0, 12, failure_class=failure_class)
+    log.say(60, BlockLost(executor="alder", block="0", state="TIMEOUT", message="x" * 999))
+    found = json.loads(call("explain", 9, "--json").out)
+    assert len(found["tries"][0]["nearby"]) == told
+    assert all(len(each["words"]) < 200 for each in found["tries"][0]["nearby"])
 
 
 def test_a_task_that_never_ran_names_the_one_where_the_trouble_began(call, log):
@@ -308,11 +321,13 @@ def test_a_run_without_tasks_says_so(call, make_log):
     assert "It tells of no task." in call("explain", 0).err
 
 
-@pytest.mark.parametrize("task", ["one", "1.5", ""])
-def test_a_task_that_is_no_number_is_refused(call, log, task):
-    answer = call("explain", "last", task)
+@pytest.mark.parametrize(
+    "arguments", [("last", "one"), ("last", "1.5"), ("last", ""), ("last", "--json", "one")]
+)
+def test_a_task_that_is_no_number_is_refused(call, log, arguments):
+    answer = call("explain", *arguments)
     assert answer.status == 2
-    assert "argument TASK: invalid int value" in answer.err
+    assert "is no task: give RUN and the task's number side by side" in answer.err
 
 
 @pytest.mark.parametrize(

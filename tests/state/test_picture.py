@@ -194,6 +194,20 @@ def test_a_routing_decision_before_the_first_try_charges_nothing():
     assert made.unfit == {}
 
 
+def test_of_many_finished_tasks_the_newest_are_kept_and_all_are_counted():
+    made = Picture(RUN, keep=2)
+    for task in range(5):
+        for event in (submitted(task), TaskEnded(task=task)):
+            event.run = RUN
+            made.fold(event)
+    unfinished = submitted(9)
+    unfinished.run = RUN
+    made.fold(unfinished)
+    assert sorted(made.tasks) == [3, 4, 9]
+    assert made.counts == {"tries": 6, "done": 5}
+    assert made.outstanding == {"alder": 1}
+
+
 # --- managers, blocks, places ---
 
 

@@ -92,7 +92,8 @@ class ImmediatePublisher:
     def _warn(self, error: OSError) -> None:
         if not self._said:
             self._said = True
-            logger.warning("The event log %s cannot be written (%s).", self._directory, error)
+            why = error.strerror or error
+            logger.warning("The event log %s cannot be written (%s).", self._directory, why)
 
     def flush(self, timeout: float = 5.0) -> FlushReport:
         """All that could be written is written."""

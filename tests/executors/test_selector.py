@@ -1,0 +1,113 @@
+"""Managers in quarantine get no tasks; a file that says nothing sensible denies nobody."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+from parsl.executors.high_throughput.manager_selector import (
+    BlockIdManagerSelector,
+    ManagerSelector,
+    RandomManagerSelector,
+)
+
+from parsl_diaspora.executors.selector import QuarantineSelector, write_denied
+
+READY = {name: {"block_id": str(number)} for number, name in enumerate([b"m0", b"m1", b"m2"])}
+
+
+class Reversed(ManagerSelector):
+    """A selector of the program's own."""
+
+    def sort_managers(self, ready_managers, manager_list):
+        return sorted(manager_list, reverse=True)
+
+
+def offered(selector):
+    return selector.sort_managers(READY, set(READY))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "quarantine.json"
+
+
+@pytest.fixture
+def selector(path):
+    return QuarantineSelector(str(path), Reversed())
+
+
+def test_without_a_file_all_managers_are_offered_in_the_programs_own_order(selector):
+    assert offered(selector) == [b"m2", b"m1", b"m0"]
+
+
+def test_managers_in_the_file_are_left_out_and_come_back_when_they_are_taken_out(selector, path):
+    write_denied(path, {"m1", "gone"})
+    assert offered(selector) == [b"m2", b"m0"]
+    write_denied(path, {"m0"})
+    assert offered(selector) == [b"m2", b"m1"]
+    write_denied(path, set())
+    assert offered(selector) == [b"m2", b"m1", b"m0"]
+
+
+def test_all_can_be_left_out_which_parks_the_tasks(selector, path):
+    write_denied(path, {"m0", "m1", "m2"})
+    assert offered(selector) == []
+
+
+def test_a_change_within_one_tick_of_the_file_systems_clock_is_seen(selector, path):
+    write_denied(path, {"m1"})
+    os.utime(path, ns=(1, 1))
+    assert offered(selector) == [b"m2", b"m0"]
+    write_denied(path, {"m2"})
+    os.utime(path, ns=(1, 1))
+    assert offered(selector) == [b"m1", b"m0"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "5", "null", '[["m1"]]', "[1, 2", "\ud800"])
+def test_a_file_that_makes_no_sense_denies_nobody(selector, path, content):
+    write_denied(path, {"m1"})
+    assert len(offered(selector)) == 2
+    path.write_bytes(content.encode("utf-8", errors="surrogatepass"))
+    assert len(offered(selector)) == 3
+
+
+@pytest.mark.parametrize("how", ["removed", "directory"])
+def test_a_file_that_cannot_be_read_any_more_denies_nobody(selector, path, how):
+    write_denied(path, {"m1"})
+    assert len(offered(selector)) == 2
+    path.unlink()
+    if how == "directory":
+        path.mkdir()
+    assert len(offered(selector)) == 3
+
+
+def test_a_file_that_came_to_its_senses_is_obeyed_again(selector, path):
+    path.write_text("{")
+    assert len(offered(selector)) == 3
+    write_denied(path, {"m1"})
+    assert len(offered(selector)) == 2
+
+
+def test_the_file_is_not_read_again_while_it_stays_the_same(selector, path, monkeypatch):
+    write_denied(path, {"m1"})
+    offered(selector)
+    monkeypatch.setattr("builtins.open", None)
+    assert offered(selector) == [b"m2", b"m0"]
+
+
+@pytest.mark.parametrize("inner", [RandomManagerSelector(), BlockIdManagerSelector(), Reversed()])
+def test_it_travels_into_the_interchange_with_the_programs_own_selector(path, inner):
+    write_denied(path, {"m1"})
+    arrived = pickle.loads(pickle.dumps(QuarantineSelector(str(path), inner)))
+    assert sorted(offered(arrived)) == [b"m0", b"m2"]
+    assert type(arrived.inner) is type(inner)
+
+
+def test_a_reader_never_sees_half_a_file(path):
+    write_denied(path, {"m1"})
+    with path.open() as reader:
+        write_denied(path, {f"m{n}" for n in range(1000)})
+        assert reader.read() == '["m1"]'
+    assert sorted(each.name for each in path.parent.iterdir()) == ["quarantine.json"]

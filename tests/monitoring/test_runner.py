@@ -1,0 +1,219 @@
+"""On the worker: the start is told before anything is touched, the end travels back in plain data."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+
+import pytest
+from parsl.app.errors import RemoteExceptionWrapper
+from parsl.app.python import PythonApp
+from parsl.serialize import deserialize, pack_apply_message
+
+from parsl_diaspora import NonRetryable, current_task, open_fabric
+from parsl_diaspora.errors import NotInTask
+from parsl_diaspora.executors.launch import MAGIC, MAX_DECLINES, Launch, pack, read_report
+from parsl_diaspora.monitoring import runner
+
+
+def double(number):
+    return 2 * number
+
+
+def divide():
+    return 1 / 0
+
+
+def context():
+    return current_task()
+
+
+def refuse():
+    raise NonRetryable("empty file", type="BadInput")
+
+
+def secret():
+    raise ValueError("the password is hunter2")
+
+
+def generator():
+    return (number for number in range(3))
+
+
+class Stubborn(Exception):
+    def __reduce__(self):
+        raise TypeError("I do not travel")
+
+
+def raise_stubborn():
+    raise Stubborn("stuck")
+
+
+def exit_now():
+    sys.exit(3)
+
+
+def clean(text):
+    return text.replace("hunter2", "***")
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """This process as one of Parsl's workers."""
+    for name, value in (("POOL_ID", "m1"), ("BLOCK_ID", "2"), ("RANK", "3")):
+        monkeypatch.setenv(f"PARSL_WORKER_{name}", value)
+    monkeypatch.setattr(runner, "_unsaid", "")
+    runner._publisher.cache_clear()
+    yield
+    runner._publisher.cache_clear()
+
+
+def run(function, *arguments, **told):
+    launch = Launch(**{"run": "r", "task": 7, "try_id": 1, "executor": "alder", **told})
+    magic, header, body = runner.run(pack_apply_message(function, arguments, {}), pack(launch))
+    assert magic == MAGIC
+    return read_report(header), body
+
+
+@pytest.mark.usefixtures("worker")
+class TestOnAWorker:
+    def test_a_result_comes_back_with_where_it_was_made(self):
+        report, body = run(double, 21)
+        assert deserialize(body) == 42
+        assert (report.manager, report.block, report.worker) == ("m1", "2", 3)
+        assert (report.node, report.pid, report.failure) == (os.uname().nodename, os.getpid(), None)
+        assert report.seconds >= 0
+
+    def test_the_start_is_told_to_the_fabric(self, tmp_path):
+        url = f"file:{tmp_path / 'log'}"
+        report, _ = run(double, 1, url=url)
+        (event,) = open_fabric(url).consumer("test").poll()
+        assert event.kind == "task.try_started"
+        assert (event.run, event.task, event.try_id, event.executor) == ("r", 7, 1, "alder")
+        assert (event.manager, event.block, event.worker, event.pid) == ("m1", "2", 3, os.getpid())
+        assert report.unsaid == ""
+
+    def test_the_start_is_told_before_function_and_arguments_are_touched(self, tmp_path):
+        url = f"file:{tmp_path / 'log'}"
+        launch = pack(Launch(run="r", task=7, try_id=1, executor="alder", url=url))
+        _, header, _ = runner.run(b"not even a packed function", launch)
+        assert read_report(header).failure.phase == "unpack"
+        assert len(open_fabric(url).consumer("test").poll()) == 1
+
+    @pytest.mark.parametrize(
+        "function", [divide, PythonApp(divide).func], ids=["raised", "returned by Parsl"]
+    )
+    def test_an_exception_comes_back_as_it_is_and_as_evidence(self, function):
+        report, body = run(function)
+        assert type(deserialize(body).get_exception()) is ZeroDivisionError
+        assert report.failure.phase == "run"
+        assert report.failure.frame.startswith("test_runner.py:divide:")
+        assert "ZeroDivisionError" in report.failure.traceback
+
+    def test_the_raisers_verdict_is_part_of_the_evidence(self):
+        report, _ = run(refuse)
+        assert (report.failure.retryable, report.failure.declared) == (False, "BadInput")
+
+    def test_a_result_that_cannot_travel_is_a_failure_of_its_own_kind(self):
+        report, body = run(generator)
+        assert report.failure.phase == "pack"
+        assert isinstance(deserialize(body).get_exception(), TypeError)
+
+    def test_of_an_exception_that_cannot_travel_the_evidence_still_does(self):
+        report, body = run(raise_stubborn)
+        assert body == b""
+        assert report.failure.type == f"{__name__}.Stubborn"
+        assert report.failure.message == "stuck"
+
+    def test_a_function_of_a_module_that_is_missing_here_fails_before_it_begins(self):
+        module = types.ModuleType("only_at_home")
+        exec("def f(): pass", module.__dict__)
+        sys.modules["only_at_home"] = module
+        buffer = pack_apply_message(module.f, (), {})
+        del sys.modules["only_at_home"]
+        _, header, body = runner.run(buffer, pack(Launch(run="r", task=7, try_id=1, executor="alder")))
+        failure = read_report(header).failure
+        assert (failure.phase, failure.name) == ("unpack", "only_at_home")
+        assert isinstance(deserialize(body).get_exception(), ModuleNotFoundError)
+
+    def test_texts_are_redacted_before_they_leave(self):
+        report, _ = run(secret, redact=f"{__name__}:clean")
+        assert report.failure.message == "the password is ***"
+        assert "hunter2" not in report.failure.traceback
+
+    def test_a_redactor_that_is_missing_here_lets_no_text_out(self):
+        report, body = run(secret, redact="only_at_home:clean")
+        assert "hunter2" not in report.failure.message + report.failure.traceback
+        assert type(deserialize(body).get_exception()) is ValueError
+
+    def test_the_traceback_is_cut_as_asked(self):
+        report, _ = run(divide, traceback_limit=40)
+        assert len(report.failure.traceback) <= 40
+
+    # --- what the app may know ---
+
+    def test_inside_the_app_it_is_known_where_it_runs(self):
+        _, body = run(context)
+        here = deserialize(body)
+        assert (here.run, here.task, here.attempt, here.executor) == ("r", 7, 1, "alder")
+        assert (here.block, here.manager, here.node) == ("2", "m1", os.uname().nodename)
+
+    @pytest.mark.parametrize("function", [double, divide, exit_now])
+    def test_after_the_app_it_is_no_longer_known_however_it_ended(self, function):
+        try:
+            run(function, *([1] if function is double else []))
+        except SystemExit:
+            assert function is exit_now  # Parsl's worker ends, and its manager reports it as lost
+        with pytest.raises(NotInTask):
+            current_task()
+
+    # --- handing back ---
+
+    def test_a_try_that_should_avoid_this_manager_is_handed_back_untouched(self, tmp_path):
+        url = f"file:{tmp_path / 'log'}"
+        report, body = run(divide, url=url, avoid=("m0", "m1"))
+        assert report.declined
+        assert (report.failure, body) == (None, b"")
+        assert open_fabric(url).consumer("test").poll() == []
+
+    def test_a_try_that_was_handed_back_often_enough_runs_all_the_same(self):
+        report, body = run(double, 21, avoid=("m1",), declined=MAX_DECLINES)
+        assert not report.declined
+        assert deserialize(body) == 42
+
+    def test_a_try_that_should_avoid_others_runs(self):
+        report, _ = run(double, 21, avoid=("m9",))
+        assert not report.declined
+
+    # --- a fabric in trouble ---
+
+    @pytest.mark.parametrize("url", ["", "kafkka://host", "file:/proc/nowhere"])
+    def test_a_fabric_that_cannot_be_had_does_not_stop_the_try_and_is_told_with_its_report(self, url):
+        for _ in range(2):
+            report, body = run(double, 21, url=url)
+            assert deserialize(body) == 42
+            assert report.unsaid
+
+    def test_a_fabric_that_can_no_longer_be_written_is_told_with_the_report(self, tmp_path, monkeypatch):
+        url = f"file:{tmp_path / 'log'}"
+        report, _ = run(double, 21, url=url)
+        assert report.unsaid == ""
+
+        def full(*arguments):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(runner._publisher(url)._writer, "append", full)
+        report, body = run(double, 21, url=url)
+        assert deserialize(body) == 42
+        assert "could not write" in report.unsaid
+
+
+def test_outside_a_task_nothing_is_known():
+    with pytest.raises(NotInTask) as raised:
+        current_task()
+    assert "resilient" in raised.value.hint
+
+
+def test_a_wrapper_that_an_app_returns_is_what_parsl_makes_of_an_exception():
+    assert isinstance(PythonApp(divide).func(), RemoteExceptionWrapper)
