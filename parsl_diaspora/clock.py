@@ -72,6 +72,12 @@ class SystemClock:
                 self._thread.start()
             self._changed.notify()
 
+    def close(self) -> None:
+        """Forget all timers, so that nothing keeps their thread."""
+        with self._changed:
+            self._timers.clear()
+            self._changed.notify()
+
     def _run(self) -> None:
         while (function := self._next_due()) is not None:
             try:

@@ -15,8 +15,12 @@ from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.testing.clock import VirtualClock
 
 
-def timer_threads():
-    return [thread for thread in threading.enumerate() if thread.name == "diaspora-timers"]
+@pytest.fixture
+def clock():
+    """The system's clock; nothing of it is left after the test."""
+    clock = SystemClock()
+    yield clock
+    clock.close()
 
 
 @pytest.mark.parametrize("kind", [SystemClock, VirtualClock])
@@ -27,14 +31,13 @@ def test_both_clocks_can_do_what_the_package_asks_of_time(kind):
 # --- the system's clock ---------------------------------------------------------------------------------
 
 
-def test_system_clock_shows_the_systems_times():
-    clock = SystemClock()
+def test_system_clock_shows_the_systems_times(clock):
     assert abs(clock.time() - time.time()) < 1
     assert abs(clock.monotonic() - time.monotonic()) < 1
 
 
-def test_system_timers_fire_in_the_order_of_their_times_and_not_early():
-    clock, fired, done = SystemClock(), [], threading.Event()
+def test_system_timers_fire_in_the_order_of_their_times_and_not_early(clock):
+    fired, done = [], threading.Event()
     started = time.monotonic()
     for delay in (0.06, 0.02, 0.04):
         clock.call_later(delay, lambda delay=delay: fired.append((delay, time.monotonic() - started)))
@@ -44,8 +47,8 @@ def test_system_timers_fire_in_the_order_of_their_times_and_not_early():
     assert all(took >= delay for delay, took in fired)
 
 
-def test_system_timers_that_are_due_together_fire_in_the_order_in_which_they_were_set():
-    clock, fired, done = SystemClock(), [], threading.Event()
+def test_system_timers_that_are_due_together_fire_in_the_order_in_which_they_were_set(clock):
+    fired, done = [], threading.Event()
     for number in range(20):
         clock.call_later(-number, lambda number=number: fired.append(number))
         time.sleep(0.001)
@@ -54,15 +57,15 @@ def test_system_timers_that_are_due_together_fire_in_the_order_in_which_they_wer
     assert fired == list(range(20))
 
 
-def test_timer_with_an_earlier_time_overtakes_one_that_is_waited_for():
-    clock, done = SystemClock(), threading.Event()
+def test_timer_with_an_earlier_time_overtakes_one_that_is_waited_for(clock):
+    done = threading.Event()
     clock.call_later(30, lambda: None)
     clock.call_later(0.01, done.set)
     assert done.wait(5)
 
 
-def test_failing_timer_is_logged_and_does_not_stop_the_others(caplog):
-    clock, done = SystemClock(), threading.Event()
+def test_failing_timer_is_logged_and_does_not_stop_the_others(clock, caplog):
+    done = threading.Event()
     clock.call_later(0.0, lambda: 1 / 0)
     clock.call_later(0.01, done.set)
     assert done.wait(5)
@@ -71,25 +74,22 @@ def test_failing_timer_is_logged_and_does_not_stop_the_others(caplog):
     assert "division by zero" in record.exc_text
 
 
-def test_timer_may_set_a_timer():
-    clock, done = SystemClock(), threading.Event()
+def test_timer_may_set_a_timer(clock):
+    done = threading.Event()
     clock.call_later(0.0, lambda: clock.call_later(0.0, done.set))
     assert done.wait(5)
 
 
 @pytest.mark.parametrize("delay", [float("inf"), 1e12])
-def test_timer_for_the_end_of_days_does_not_stop_the_others(delay):
-    clock, done = SystemClock(), threading.Event()
+def test_timer_for_the_end_of_days_does_not_stop_the_others(clock, delay):
+    done = threading.Event()
     clock.call_later(delay, lambda: None)
     clock.call_later(0.01, done.set)
     assert done.wait(5)
-    clock.call_later(0.0, done.set)
-    assert timer_threads()
 
 
-def test_thread_of_the_timers_ends_when_there_are_none_and_comes_again(monkeypatch):
+def test_thread_of_the_timers_ends_when_there_are_none_and_comes_again(clock, monkeypatch):
     monkeypatch.setattr(clocks, "_IDLE", 0.01)
-    clock = SystemClock()
     for _ in range(2):
         fired, threads = threading.Event(), []
         clock.call_later(0.0, lambda threads=threads: threads.append(threading.current_thread()))
@@ -100,8 +100,21 @@ def test_thread_of_the_timers_ends_when_there_are_none_and_comes_again(monkeypat
         assert threads[0].daemon
 
 
-def test_system_wait_says_whether_the_event_was_set():
-    clock, event = SystemClock(), threading.Event()
+def test_closed_clock_forgets_its_timers_and_lets_their_thread_end(clock, monkeypatch):
+    monkeypatch.setattr(clocks, "_IDLE", 0.01)
+    threads, started = [], threading.Event()
+    clock.call_later(30, lambda: threads.append("never"))
+    clock.call_later(0, lambda: threads.append(threading.current_thread()))
+    clock.call_later(0, started.set)
+    assert started.wait(5)
+    clock.close()
+    threads[0].join(5)
+    assert not threads[0].is_alive()
+    assert len(threads) == 1
+
+
+def test_system_wait_says_whether_the_event_was_set(clock):
+    event = threading.Event()
     assert clock.wait(event, 0.01) is False
     clock.call_later(0.01, event.set)
     assert clock.wait(event, float("inf")) is True

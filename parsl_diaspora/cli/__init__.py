@@ -2,7 +2,6 @@
 
     main.py       the command line, and how errors are told
     find.py       which logs are read, and which run is meant
-    reading.py    all events of a log, each once
     runs.py       the table of runs; summary.py is one run in one line
     report.py     how one run went: tally.py counts, report_model.py is what is said, report_text.py says it
     explain.py    one task, try by try: storyteller.py makes the story of story.py, story_text.py tells it;

@@ -11,11 +11,11 @@ from rich.text import Text
 
 from parsl_diaspora.cli.find import open_logs
 from parsl_diaspora.cli.output import console, pairs, write_json
-from parsl_diaspora.cli.reading import Reading
 from parsl_diaspora.cli.words import count
 from parsl_diaspora.fabric import Fabric
 from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.file.verify import verify
+from parsl_diaspora.state.reading import Reading
 
 DAMAGED = 1
 

@@ -116,7 +116,7 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     TryLaunched: _launched,
     TryStarted: lambda event: f"pid {event.pid}",
     TryDeclined: lambda event: times(event.count),
-    TryEnded: lambda event: duration(event.seconds),
+    TryEnded: lambda event: duration(event.seconds) if event.seconds is not None else "",
     TryFailed: _failed,
     TaskEnded: _task_ended,
     DecisionMade: _decided,

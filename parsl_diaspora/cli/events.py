@@ -12,11 +12,11 @@ import msgspec
 
 from parsl_diaspora.cli.find import add_where, find_run, open_logs
 from parsl_diaspora.cli.output import write_bytes
-from parsl_diaspora.cli.reading import Reading
 from parsl_diaspora.events import Event, encode
 from parsl_diaspora.events.cloudevents import to_cloudevent
 from parsl_diaspora.events.schema import json_schema
 from parsl_diaspora.fabric import Fabric
+from parsl_diaspora.state.reading import Reading
 
 NEWEST = 20
 

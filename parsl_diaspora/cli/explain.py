@@ -6,9 +6,9 @@ import argparse
 
 from parsl_diaspora.cli.find import LAST, Found, add_where, find_run, open_logs
 from parsl_diaspora.cli.output import console, write_json
-from parsl_diaspora.cli.reading import Reading
 from parsl_diaspora.cli.story import TaskStory
 from parsl_diaspora.cli.storyteller import Storyteller
+from parsl_diaspora.state.reading import Reading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

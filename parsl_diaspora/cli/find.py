@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from parsl_diaspora.cli.reading import Reading
 from parsl_diaspora.cli.words import listed
 from parsl_diaspora.errors import FabricUnavailable, NotFound
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.file.segment import SUFFIX
+from parsl_diaspora.state.reading import Reading
 
 FABRIC_VARIABLE = "PARSL_DIASPORA_FABRIC"
 RUN_DIR = "runinfo"

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from parsl_diaspora.cli.find import LAST, Found, add_where, find_run, open_logs
 from parsl_diaspora.cli.output import console, write_json
-from parsl_diaspora.cli.reading import Reading
 from parsl_diaspora.cli.report_model import (
     ErrorRow,
     FailureRow,
@@ -25,6 +24,7 @@ from parsl_diaspora.events import BlockLost, Event, PlaceQuarantined
 from parsl_diaspora.events.envelope import place_of
 from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.file.verify import Verdict, verify
+from parsl_diaspora.state.reading import Reading
 
 _ENDS = ("done", "memoized", "failed", "dependency_failed")
 

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from parsl_diaspora.cli.find import SHORT, Found, add_where, all_runs, open_logs
 from parsl_diaspora.cli.output import console, table, write_json
-from parsl_diaspora.cli.reading import Reading
 from parsl_diaspora.cli.summary import RunSummary, summarize
 from parsl_diaspora.cli.words import duration, short_moment
 from parsl_diaspora.state import Picture
+from parsl_diaspora.state.reading import Reading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -161,7 +161,7 @@ def _declined(event: TryDeclined, each: TryStory, at: float) -> None:
 
 def _ended(event: TryEnded, each: TryStory, at: float) -> None:
     each.status, each.ended = "succeeded", at
-    each.seconds = event.seconds if event.node else None  # without a worker's word it is the default
+    each.seconds = event.seconds
 
 
 def _failed(event: TryFailed, each: TryStory, at: float) -> None:

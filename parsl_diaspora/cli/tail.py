@@ -13,11 +13,11 @@ from rich.text import Text
 from parsl_diaspora.cli.event_words import event_line
 from parsl_diaspora.cli.find import LAST, find_run, names_fabric, open_logs
 from parsl_diaspora.cli.output import console, write_bytes
-from parsl_diaspora.cli.reading import drain
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import KINDS, Event, RunEnded, encode
 from parsl_diaspora.fabric import Fabric
 from parsl_diaspora.state import Dedupe
+from parsl_diaspora.state.reading import drain
 
 CONSUMER = "tail"
 WAIT = 1.0

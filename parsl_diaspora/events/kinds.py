@@ -148,9 +148,11 @@ class TryStarted(Event, tag="task.try_started"):
 
     Attributes:
         pid: the worker's process id on its node.
+        manager_pid: that of its manager.
     """
 
     pid: int = 0
+    manager_pid: int = 0
 
 
 class TryDeclined(Event, tag="task.try_declined"):
@@ -167,10 +169,10 @@ class TryEnded(Event, tag="task.try_ended"):
     """A try succeeded.
 
     Attributes:
-        seconds: wall time on the worker.
+        seconds: wall time on the worker; None where no worker of ours told it.
     """
 
-    seconds: float = 0.0
+    seconds: float | None = None
 
 
 class TryFailed(Event, tag="task.try_failed"):
@@ -194,11 +196,13 @@ class TaskEnded(Event, tag="task.ended"):
         outcome: ``done``, ``failed``, ``dependency_failed`` or ``memoized``.
         tries: how many tries were launched.
         error: class and text of the exception that the program sees.
+        func: name of the app, for tasks that were never submitted: memoized, or with a failed dependency.
     """
 
     outcome: str = "done"
     tries: int = 1
     error: str = ""
+    func: str = ""
 
 
 # --- managers and blocks --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import msgspec
@@ -19,4 +20,6 @@ def json_schema() -> dict[str, Any]:
         True
     """
     (schema,), definitions = msgspec.json.schema_components([AnyKind], ref_template="#/$defs/{name}")
+    for definition in definitions.values():
+        definition["description"] = inspect.cleandoc(definition.get("description", ""))
     return {"$schema": SCHEMA_ID, "title": "parsl-diaspora event", **schema, "$defs": definitions}

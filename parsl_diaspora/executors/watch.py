@@ -54,6 +54,7 @@ class Watch:
         self._blocks: dict[str, JobState] = {}
         self._idle_since: dict[str, float] = {}
         self._stalled: dict[str, str] = {}
+        self._ended: dict[str, str] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name=f"diaspora-watch-{executor.label}", daemon=True
@@ -98,7 +99,9 @@ class Watch:
             self._live.say(BlockSeen(executor=label, block=block, state=state, job=job))
             return
         expected = status.state == JobState.SCALED_IN
-        message = status.message or (status.stderr_summary if not expected else "") or ""
+        message = self._ended.get(block) or status.message or ""
+        if not message and not expected:
+            message = status.stderr_summary or ""
         self._live.say(
             BlockLost(
                 executor=label,
@@ -159,6 +162,9 @@ class Watch:
         held = int(manager["tasks"])
         self._stalled[name] = f"stalled: it holds {held} tasks and has started none for {now - since:.0f} s"
         self._say_lost(manager, self._stalled[name], held)
+        self._ended[manager["block_id"]] = (
+            f"ended by parsl_diaspora: its manager {name} {self._stalled[name]}"
+        )
         self._executor.end_block(manager["block_id"])
 
     def _serves_nothing(self, manager: dict[str, Any]) -> bool:

@@ -58,7 +58,8 @@ class Publisher(Protocol):
     def publish(self, event: Event) -> None:
         """Stamp the event (source, boot, seq, time) and hand it over. Returns at once; never raises.
 
-        An event that cannot be kept is counted as lost and gets no number; a later `EventsLost` says so.
+        An event that cannot be kept is counted as lost and gets no number (its ``seq`` is 0); a later
+        `EventsLost` says so.
         The event belongs to the publisher afterwards: do not change or publish it again.
         """
         ...

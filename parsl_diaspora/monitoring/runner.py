@@ -128,6 +128,7 @@ def _say_started(launch: Launch, report: Report) -> None:
             worker=report.worker,
             node=report.node,
             pid=report.pid,
+            manager_pid=os.getppid(),
         )
     )
     if publisher.flush(0.0).lost:

@@ -177,7 +177,7 @@ class Session:
         live = self.begin(task["dfk"].run_id)
         number, try_id = task["id"], task["try_id"]
         if task["from_memo"]:
-            live.say(TaskEnded(task=number, outcome="memoized", tries=0))
+            live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
             return
         report = self._reports.pop((number, try_id), None)
         live.say(_try_ended(task, report))
@@ -191,7 +191,8 @@ class Session:
         text = clean_text(lambda: _words(error), self.redact)[:ERROR_LIMIT]
         state = live.picture.tasks.get(task["id"])
         tries = len(state.tries) if state is not None else 0
-        live.say(TaskEnded(task=task["id"], outcome=outcome, tries=tries, error=text))
+        func = "" if tries else task["func_name"]
+        live.say(TaskEnded(task=task["id"], outcome=outcome, tries=tries, error=text, func=func))
 
     def returned(self, launch: Launch, report: Report) -> None:
         """Take note of what a worker told of a try, before its future ends."""

@@ -9,6 +9,7 @@ from parsl_diaspora.events import Event
 from parsl_diaspora.fabric import Fabric
 from parsl_diaspora.state.dedupe import Dedupe
 from parsl_diaspora.state.picture import Picture
+from parsl_diaspora.state.reading import Reading
 
 
 class History:
@@ -48,26 +49,16 @@ class History:
         raise NotFound(f"In this log {what} {run!r}.", what=run, hint=f"The log has: {known}.")
 
 
-def read_events(fabric: Fabric, name: str = "history") -> Iterator[Event]:
+def read_events(fabric: Fabric) -> Iterator[Event]:
     """All events of a fabric, each once, in order per source. Nothing is committed."""
-    consumer = fabric.consumer(name, start="earliest")
-    dedupe = Dedupe()
-    while events := consumer.poll():
-        yield from (event for event in events if dedupe.is_new(event))
-    consumer.close()
+    return iter(Reading(fabric))
 
 
 def read_history(fabric: Fabric) -> History:
-    """Fold a whole log."""
-    history = History()
-    consumer = fabric.consumer("history", start="earliest")
-    events: list[Event] = []
-    while batch := consumer.poll():
-        events.extend(event for event in batch if history.dedupe.is_new(event))
-    history.skipped = consumer.skipped()
-    consumer.close()
-    events.sort(key=lambda event: event.time)  # stable: order per source is kept
-    for event in events:
+    """Fold a whole log, event by event: a picture comes out the same in whatever order sources are read."""
+    history, reading = History(), Reading(fabric)
+    for event in reading:
         history.add(event)
+    history.dedupe, history.skipped = reading.dedupe, reading.skipped
     history.runs = dict(sorted(history.runs.items(), key=lambda item: item[1].first_time))
     return history

@@ -97,6 +97,7 @@ class ManagerState(msgspec.Struct):
         executor: label.
         block: block id.
         node: host name, once a try has told it.
+        pid: its process id on its node, once a try has told it.
         workers: how many it has.
         lost: why it is gone; empty while it is there.
         running: (task, try) pairs that started there and have not ended.
@@ -109,6 +110,7 @@ class ManagerState(msgspec.Struct):
     executor: str = ""
     block: str | None = None
     node: str | None = None
+    pid: int = 0
     workers: int = 0
     lost: str = ""
     running: set[tuple[int, int]] = msgspec.field(default_factory=set)
@@ -288,6 +290,7 @@ class Picture:
         manager = self._manager(event)
         if manager is not None:
             manager.started += 1
+            manager.pid = event.manager_pid
             manager.last_start = max(manager.last_start, event.time)
         if state.status == "launched":
             state.status = "running"
@@ -359,6 +362,7 @@ class Picture:
             self._count(event.outcome)
         state.outcome = self._word(event.outcome) or ""
         state.error = event.error
+        state.func = self._word(event.func) or state.func
         for each in state.tries:
             if each.outstanding_at is not None:  # as of a join app that failed through an inner task
                 self._settle_try(each, "ended" if event.outcome == "done" else "failed")

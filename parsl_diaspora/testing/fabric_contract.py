@@ -576,10 +576,13 @@ class FabricContract:
     def test_losses_beyond_the_buffer_are_counted_and_said(self, fabric: Fabric) -> None:
         self._need(self.can_break, "cannot be broken by a test")
         publisher = self.speaker(fabric, buffer=20)
+        said = [TaskSubmitted(run="r", task=number) for number in range(100)]
         with self.outage(fabric):
-            for number in range(100):
-                publisher.publish(TaskSubmitted(run="r", task=number))
+            for event in said:
+                publisher.publish(event)
             assert _counts(publisher) == (0, 20, 80)
+        assert [event.seq for event in said] == [*range(1, 21), *[0] * 80]
+        assert len({(event.source, event.boot) for event in said}) == 1
         assert publisher.flush(self.patience).waiting == 0
         publisher.close(self.patience)
         events = self.read_all(fabric, 21)

@@ -6,7 +6,8 @@ import doctest
 
 import pytest
 
-from parsl_diaspora.cli import event_words, output, reading, storyteller, words
+from parsl_diaspora.cli import event_words, output, storyteller, words
+from parsl_diaspora.state import reading
 
 
 @pytest.mark.parametrize(

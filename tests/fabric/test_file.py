@@ -191,14 +191,15 @@ def test_publisher_that_was_closed_before_a_fork_stays_closed_in_the_child(direc
     assert tasks(directory) == []
 
 
-def speak_in_a_spawned_process(url, number):
-    with_publisher = open_fabric(url).publisher("spawned", immediate=True)
-    with_publisher.publish(TaskSubmitted(task=number))
+def speak_once(url, number):
+    speaker = open_fabric(url).publisher("spawned", immediate=True)
+    speaker.publish(TaskSubmitted(task=number))
+    speaker.close()
 
 
 def test_spawned_process_writes_a_segment_of_its_own(directory, url):
-    open_fabric(url).publisher("s", immediate=True).publish(TaskSubmitted(task=1))
-    child = multiprocessing.get_context("spawn").Process(target=speak_in_a_spawned_process, args=(url, 2))
+    speak_once(url, 1)
+    child = multiprocessing.get_context("spawn").Process(target=speak_once, args=(url, 2))
     child.start()
     child.join(30)
     assert child.exitcode == 0
@@ -737,7 +738,9 @@ def test_relative_path_is_taken_from_the_current_directory_once(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     fabric = open_fabric("file:./events")
     monkeypatch.chdir("/")
-    fabric.publisher("s", immediate=True).publish(TaskSubmitted(task=1))
+    speaker = fabric.publisher("s", immediate=True)
+    speaker.publish(TaskSubmitted(task=1))
+    speaker.close()
     assert fabric.url == f"file:{tmp_path}/events"
     assert tasks(tmp_path / "events") == [1]
 

@@ -7,6 +7,7 @@ import uuid
 from types import SimpleNamespace
 from typing import Any
 
+from parsl import python_app
 from parsl.dataflow.memoization import BasicMemoizer
 from parsl.dataflow.states import States
 
@@ -18,6 +19,7 @@ from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
 from parsl_diaspora.monitoring.retries import RetryHandler
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.settings import Settings
+from parsl_diaspora.state import Live
 from parsl_diaspora.testing.clock import VirtualClock
 
 
@@ -31,25 +33,33 @@ class FakeExecutor:
         self.bad_state_is_set, self.executor_exception = True, error
 
 
+@python_app
 def simulate():
     return 1
 
 
 class Program:
-    """A program with our hooks in it, whose tasks fail as the test says."""
+    """A program with our hooks in it, whose tasks fail as the test says.
 
-    def __init__(self, tmp_path, *labels, retries=0, own=None, memoizer=None, **settings):
+    ``retries`` is that of Parsl's configuration, ``budgets`` are the ``retries`` of the settings. Unless it
+    is a ``whole`` run, nobody listens to the fabric.
+    """
+
+    def __init__(
+        self, tmp_path, *labels, retries=0, budgets=None, own=None, memoizer=None, whole=False, **settings
+    ):
         self.clock = VirtualClock()
         self.url = f"memory:{uuid.uuid4().hex}"
-        self.session = Session(
-            Settings(fabric=self.url, **settings), retries, labels or ("alder",), self.clock
-        )
+        chosen = Settings(fabric=self.url, retries=budgets or {}, **settings)
+        self.session = Session(chosen, retries, labels or ("alder",), self.clock)
         self.handler = RetryHandler(self.session, own)
         self.memoizer = LifecycleMemoizer(memoizer or BasicMemoizer(), self.session)
         self.memoizer.start(run_dir=str(tmp_path), config_run_dir=str(tmp_path))
         self.retries = retries
         self.executors: dict[str, Any] = {label: FakeExecutor(label) for label in labels or ("alder",)}
         self.run_id = uuid.uuid4().hex
+        if not whole:
+            self.session.live = Live(open_fabric(self.url), self.run_id, "submit")
         self.relaunched: list[int] = []
         self._numbers = itertools.count()
 
@@ -58,7 +68,7 @@ class Program:
     def launch_if_ready(self, task):
         self.relaunched.append(task["id"])
 
-    def task(self, executor="alder", func=simulate, **more):
+    def task(self, executor="alder", func=simulate.func, **more):
         """A task record as Parsl's kernel makes it."""
         return {
             "id": next(self._numbers),

@@ -28,7 +28,7 @@ def declared(app):
     ("app", "allowed"),
     [
         (sample_apps.anywhere, {"alder", "birch"}),
-        (sample_apps.joined, {"alder", "birch"}),
+        (sample_apps.joined, {"_parsl_internal"}),
         (sample_apps.only_birch, {"birch"}),
         (sample_apps.one_of_a_list, {"birch"}),
         (sample_apps.shell, {"birch"}),

@@ -93,9 +93,16 @@ class Variant:
         what = record.kind.replace("_", " ")
         self._say("fault", f"{what} at {record.site or 'no site'}, pid {record.pid}", record.note)
         if self._speaker is not None and self._picture is not None:
-            event = FaultInjected(run=self._picture.run, fault=record.kind, pid=record.pid or 0)
-            event.site, event.note = record.site, record.note
-            self._speaker.publish(event)
+            self._speaker.publish(self._fault_event(self._picture, record))
+
+    @staticmethod
+    def _fault_event(picture: Picture, record: FaultRecord) -> FaultInjected:
+        event = FaultInjected(run=picture.run, fault=record.kind, pid=record.pid or 0, note=record.note)
+        event.executor = event.site = record.site  # the campaign's executors are named after their sites
+        for name, manager in list(picture.managers.items()):
+            if manager.pid and manager.pid == record.manager:
+                event.manager, event.block, event.node = name, manager.block, manager.node
+        return event
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RunStarted) and self._picture is None:

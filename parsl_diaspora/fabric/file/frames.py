@@ -101,6 +101,14 @@ def scan_frames(data: bytes, base: int, scan: Scan) -> Iterator[Frame]:
         yield frame
 
 
+def was_whole(header: bytes, left: int) -> bool:
+    """Whether a frame that cannot be read was once written to its end: all its bytes are there, and wrong."""
+    if len(header) < HEADER.size:
+        return False
+    magic, _, length, _, _, _ = HEADER.unpack(header)
+    return magic != MAGIC or HEADER.size + int(length) <= left
+
+
 def _frame_at(data: bytes, at: int, base: int) -> Frame | None:
     magic, crc, length, count, first, time = HEADER.unpack_from(data, at)
     end = at + HEADER.size + length

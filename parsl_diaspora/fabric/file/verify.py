@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, decode_many
 from parsl_diaspora.fabric.file.consumer import read_frames
-from parsl_diaspora.fabric.file.frames import Scan
+from parsl_diaspora.fabric.file.frames import HEADER, Scan, was_whole
 from parsl_diaspora.fabric.file.segment import segment_names
 
 
@@ -61,7 +62,10 @@ def _verify_segment(path: Path, verdict: Verdict, last: dict[str, int]) -> None:
                 verdict.damaged.append(f"{path.name} at {end}")
             end = frame.end
             _verify_events(frame.body, path, frame.start, verdict, last)
-        if path.stat().st_size > scan.position:
+        left = path.stat().st_size - scan.position
+        if left and was_whole(os.pread(file.fileno(), HEADER.size, scan.position), left):
+            verdict.damaged.append(f"{path.name} at {scan.position}")
+        elif left:
             verdict.torn.append(path.name)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from parsl_diaspora.events import Event
 from parsl_diaspora.fabric import Consumer, Fabric
-from parsl_diaspora.state import Dedupe
+from parsl_diaspora.state.dedupe import Dedupe
 
 CONSUMER = "reading"
 BATCH = 10_000
