@@ -20,7 +20,7 @@ from parsl.serialize import deserialize
 from parsl_diaspora.errors import ExceptionUnreadable, ResultUnreadable
 from parsl_diaspora.events import Failure
 from parsl_diaspora.executors.errors import RunnerUnusable
-from parsl_diaspora.executors.launch import MAGIC, Report, read_report
+from parsl_diaspora.executors.launch import Report, read_report, unseal
 from parsl_diaspora.failures.evidence import clean_text
 
 logger = logging.getLogger(__name__)
@@ -93,9 +93,9 @@ class ResultGate:
     def _read_result(self, future: Future[Any], payload: bytes) -> tuple[Any, BaseException | None] | None:
         """Result and error, of which one is None; None if the try was handed back and goes on."""
         outcome = _rebuild(payload)
-        if not _is_envelope(outcome):
+        if (parts := unseal(outcome)) is None:
             return _outcome(outcome)
-        _, header, body = outcome
+        header, body = parts
         try:
             report = read_report(header)
             if self._on_report(future, report):
@@ -120,10 +120,6 @@ def complete(future: Future[Any], result: Any, error: BaseException | None) -> N
             future.set_exception(error)
     except InvalidStateError:
         logger.debug("A future that had ended was ended again; the first end holds.")
-
-
-def _is_envelope(outcome: Any) -> bool:
-    return isinstance(outcome, tuple) and len(outcome) == 3 and outcome[0] == MAGIC  # noqa: PLR2004
 
 
 def _rebuild(payload: bytes) -> Any:

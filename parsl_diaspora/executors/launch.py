@@ -6,6 +6,7 @@ Plain data in msgpack, so that either side can read it whatever happens to the u
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import msgspec
 
@@ -15,6 +16,8 @@ from parsl_diaspora.events import Failure
 RUNNER = "parsl_diaspora.monitoring.runner.run"
 MAGIC = b"PDr1"
 MAX_DECLINES = 8
+_LENGTH = 4
+_BEGIN = len(MAGIC) + _LENGTH
 
 
 class Launch(msgspec.Struct, array_like=True, gc=False):
@@ -72,6 +75,25 @@ class Report(msgspec.Struct, array_like=True, gc=False):
 pack = msgspec.msgpack.Encoder().encode
 read_launch = msgspec.msgpack.Decoder(Launch).decode
 read_report = msgspec.msgpack.Decoder(Report).decode
+
+
+def seal(header: bytes, body: bytes) -> bytes:
+    """A packed report and a serialized result as one object: a worker's serializer charges by the object."""
+    return b"".join((MAGIC, len(header).to_bytes(_LENGTH, "big"), header, body))
+
+
+def unseal(sealed: Any) -> tuple[bytes, bytes] | None:
+    """What `seal` has joined; None if this is something else.
+
+    Example:
+        >>> unseal(seal(b"report", b"result"))
+        (b'report', b'result')
+        >>> unseal(42)
+    """
+    if not isinstance(sealed, bytes) or not sealed.startswith(MAGIC):
+        return None
+    end = _BEGIN + int.from_bytes(sealed[len(MAGIC) : _BEGIN], "big")
+    return sealed[_BEGIN:end], sealed[end:]
 
 
 class _Launching(threading.local):

@@ -182,8 +182,9 @@ class Picture:
         """Take one event into the picture. Events of other runs and unknown kinds change nothing."""
         if event.run != self.run:
             return
-        self.first_time = min(self.first_time or event.time, event.time)
         self.last_time = max(self.last_time, event.time)
+        if event.time < self.first_time or not self.first_time:
+            self.first_time = event.time
         if (handler := _FOLDS.get(type(event))) is not None:
             handler(self, event)
 
@@ -216,10 +217,10 @@ class Picture:
         return state
 
     def _try(self, event: Event) -> TryState:
-        tries = self._task(event).tries
-        while len(tries) <= (event.try_id or 0):
+        tries, number = self._task(event).tries, event.try_id or 0
+        while len(tries) <= number:
             tries.append(TryState())
-        return tries[event.try_id or 0]
+        return tries[number]
 
     def _word(self, text: str | None) -> str | None:
         """The one copy of a name: decoding makes a new string of it for each event."""
@@ -228,8 +229,11 @@ class Picture:
     def _manager(self, event: Event) -> ManagerState | None:
         if event.manager is None:
             return None
+        manager = self.managers.get(event.manager)
+        if manager is not None and _is_known_at(manager, event):
+            return manager
         name = self._word(event.manager) or ""
-        if (manager := self.managers.get(name)) is None:
+        if manager is None:
             manager = self.managers[name] = ManagerState()
         manager.executor = self._word(event.executor) or manager.executor
         manager.block = self._word(event.block) or manager.block
@@ -258,10 +262,14 @@ class Picture:
         self.counts[what] = self.counts.get(what, 0) + by
 
     def _take_place(self, state: TryState, event: Event) -> None:
-        state.executor = self._word(event.executor) or state.executor
-        state.block = self._word(event.block) or state.block
-        state.manager = self._word(event.manager) or state.manager
-        state.node = self._word(event.node) or state.node
+        if event.executor and event.executor != state.executor:
+            state.executor = self._word(event.executor)
+        if event.block and event.block != state.block:
+            state.block = self._word(event.block)
+        if event.manager and event.manager != state.manager:
+            state.manager = self._word(event.manager)
+        if event.node and event.node != state.node:
+            state.node = self._word(event.node)
         if event.worker is not None:
             state.worker = event.worker
 
@@ -391,16 +399,26 @@ class Picture:
         self.blocks[event.executor or "", event.block or ""] = event.state
 
     def _quarantined(self, event: PlaceQuarantined) -> None:
-        if event.manager is not None:
+        if event.manager is not None and (manager := self._manager(event)) is not None:
             self.quarantined[event.manager] = event.reason
-            self._manager(event)
+            self._settle(event.manager, manager)
 
     def _released(self, event: PlaceReleased) -> None:
-        self.quarantined.pop(event.manager or "", None)
-        self._manager(event)
+        if event.manager is not None and (manager := self._manager(event)) is not None:
+            self.quarantined.pop(event.manager, None)
+            self._settle(event.manager, manager)
 
     def _fault(self, event: FaultInjected) -> None:
         self.faults.append(event)
+
+
+def _is_known_at(manager: ManagerState, event: Event) -> bool:
+    """Whether an event says nothing new of where its manager is: nearly all do not, and there are many."""
+    return (
+        (not event.executor or event.executor == manager.executor)
+        and (not event.block or event.block == manager.block)
+        and (event.node is None or event.node == manager.node)
+    )
 
 
 _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {

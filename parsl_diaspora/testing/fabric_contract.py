@@ -616,6 +616,9 @@ class FabricContract:
             report = publisher.close(0.2)
             assert time.monotonic() - started < 0.2 + self.slack
             assert (report.safe, report.waiting + report.lost) == (0, 1)
+            assert publisher.flush(self.slack).lost == report.lost
+            assert publisher.close(self.slack) == report
+            assert time.monotonic() - started < 0.2 + 2 * self.slack
 
     def _need(self, ability: bool, why: str, *, only: bool = False) -> None:
         if not ability:

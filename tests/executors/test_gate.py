@@ -11,13 +11,13 @@ from concurrent.futures import Future
 import pytest
 from parsl.app.errors import RemoteExceptionWrapper
 from parsl.executors.high_throughput.errors import ManagerLost, VersionMismatch, WorkerLost
-from parsl.serialize import deserialize, serialize
+from parsl.serialize import serialize
 
 from parsl_diaspora.errors import ExceptionUnreadable, ResultUnreadable
 from parsl_diaspora.executors.errors import RunnerUnusable
 from parsl_diaspora.executors.gate import ResultGate, complete
 from parsl_diaspora.executors.htex import TryFuture
-from parsl_diaspora.executors.launch import MAGIC, Report, pack
+from parsl_diaspora.executors.launch import Report, pack, seal
 from tests.executors.fakes import FakeQueue, answer, launch, lost, message, stock_answer
 
 
@@ -188,13 +188,13 @@ def test_a_message_with_neither_result_nor_exception_ends_its_future():
 
 @pytest.mark.parametrize("header", [b"", b"\xc1", pack(["from", "another", "release"]), pack({"block": 1})])
 def test_a_report_of_another_release_does_not_cost_the_result(header):
-    arrivals = Arrivals(message(1, result=serialize((MAGIC, header, serialize(42)))))
+    arrivals = Arrivals(message(1, result=serialize(seal(header, serialize(42)))))
     assert arrivals.future.result(timeout=0) == 42
 
 
 def test_a_report_of_another_release_does_not_cost_the_exception():
     wrapper = RemoteExceptionWrapper(KeyError, KeyError("seed"), None)
-    arrivals = Arrivals(message(1, result=serialize((MAGIC, b"\xc1", serialize(wrapper)))))
+    arrivals = Arrivals(message(1, result=serialize(seal(b"\xc1", serialize(wrapper)))))
     assert isinstance(arrivals.error, KeyError)
 
 
@@ -319,10 +319,9 @@ def test_of_many_threads_that_end_a_future_one_wins_and_none_fails():
 
 def test_the_report_survives_its_journey():
     report = Report(block="0", manager="m1", worker=3, node="n1", pid=9, seconds=1.5)
-    (_, header, body) = deserialize(serialize((MAGIC, pack(report), serialize(1))))
     noted = []
     gate = ResultGate(
-        FakeQueue(message(1, result=serialize((MAGIC, header, body)))),
+        FakeQueue(message(1, result=serialize(seal(pack(report), serialize(1))))),
         {1: try_future()},
         lambda future, seen: noted.append(seen) or False,
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import tracemalloc
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -562,6 +564,28 @@ def test_directory_that_is_removed_is_made_again_for_what_follows(directory, imm
         speaker.flush()
     assert speaker.close().safe == 6
     assert tasks(directory) == [3, 4, 5]
+
+
+def test_write_that_fails_leaves_no_byte_behind(directory):
+    (_, end) = write_segment(directory, [1])
+    writer = SegmentWriter(directory, "cd")
+    writer.append([encode(numbered(1, "cd"))], 1)
+    with files_no_longer_than(end + 50), pytest.raises(OSError, match="File too large"):
+        writer.append([encode(numbered(2, "cd", "x" * 1000))], 2)
+    assert sorted(path.stat().st_size for path in directory.glob("*.cd.*")) == [0, end]
+    writer.append([encode(numbered(2, "cd"))], 2)
+    writer.close()
+    assert sorted(path.stat().st_size for path in directory.glob("*.cd.*")) == [end, end]
+
+
+@contextmanager
+def files_no_longer_than(size):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_segment_that_is_removed_is_followed_by_another(directory):

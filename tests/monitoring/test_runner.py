@@ -13,7 +13,7 @@ from parsl.serialize import deserialize, pack_apply_message
 
 from parsl_diaspora import NonRetryable, current_task, open_fabric
 from parsl_diaspora.errors import NotInTask
-from parsl_diaspora.executors.launch import MAGIC, MAX_DECLINES, Launch, pack, read_report
+from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, pack, read_report, unseal
 from parsl_diaspora.monitoring import runner
 
 
@@ -64,15 +64,17 @@ def worker(monkeypatch):
     for name, value in (("POOL_ID", "m1"), ("BLOCK_ID", "2"), ("RANK", "3")):
         monkeypatch.setenv(f"PARSL_WORKER_{name}", value)
     monkeypatch.setattr(runner, "_unsaid", "")
-    runner._publisher.cache_clear()
+    caches = runner._publisher, runner._place
+    for cache in caches:
+        cache.cache_clear()
     yield
-    runner._publisher.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
 
 
 def run(function, *arguments, **told):
     launch = Launch(**{"run": "r", "task": 7, "try_id": 1, "executor": "alder", **told})
-    magic, header, body = runner.run(pack_apply_message(function, arguments, {}), pack(launch))
-    assert magic == MAGIC
+    header, body = unseal(runner.run(pack_apply_message(function, arguments, {}), pack(launch)))
     return read_report(header), body
 
 
@@ -97,7 +99,7 @@ class TestOnAWorker:
     def test_the_start_is_told_before_function_and_arguments_are_touched(self, tmp_path):
         url = f"file:{tmp_path / 'log'}"
         launch = pack(Launch(run="r", task=7, try_id=1, executor="alder", url=url))
-        _, header, _ = runner.run(b"not even a packed function", launch)
+        header, _ = unseal(runner.run(b"not even a packed function", launch))
         assert read_report(header).failure.phase == "unpack"
         assert len(open_fabric(url).consumer("test").poll()) == 1
 
@@ -132,7 +134,8 @@ class TestOnAWorker:
         sys.modules["only_at_home"] = module
         buffer = pack_apply_message(module.f, (), {})
         del sys.modules["only_at_home"]
-        _, header, body = runner.run(buffer, pack(Launch(run="r", task=7, try_id=1, executor="alder")))
+        launch = pack(Launch(run="r", task=7, try_id=1, executor="alder"))
+        header, body = unseal(runner.run(buffer, launch))
         failure = read_report(header).failure
         assert (failure.phase, failure.name) == ("unpack", "only_at_home")
         assert isinstance(deserialize(body).get_exception(), ModuleNotFoundError)
