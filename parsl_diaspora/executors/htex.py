@@ -68,7 +68,7 @@ class ResilientHighThroughputExecutor(HighThroughputExecutor):
 
     Attributes:
         link: the run that it is part of; None when it is used on its own.
-        unsaid: why workers could not publish their events; empty while they can.
+        unsaid: why not all starts of tasks are heard of; empty while they are.
 
     Example:
         >>> from parsl.config import Config
@@ -139,6 +139,9 @@ class ResilientHighThroughputExecutor(HighThroughputExecutor):
         """Send a task to the interchange; a try that our memoizer has announced goes to our runner."""
         launch, launching.launch = launching.launch, None
         if launch is None or self._plain or "task_executor" in context:
+            self.unsaid = (
+                self.unsaid or "some tasks were sent as stock does, so their starts are not heard of"
+            )
             with self._sending:
                 return super().submit_payload(context, buffer)
         if self.bad_state_is_set:

@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import msgspec
+from parsl.serialize.concretes import DillSerializer
 
 from parsl_diaspora.events import Failure
 
@@ -16,6 +17,9 @@ from parsl_diaspora.events import Failure
 RUNNER = "parsl_diaspora.monitoring.runner.run"
 MAGIC = b"PDr1"
 MAX_DECLINES = 8
+
+#: What Parsl's serializer puts before its pickles. Those of plain data need none of what it does for others.
+PICKLED = DillSerializer.identifier + b"\n"
 _LENGTH = 4
 _BEGIN = len(MAGIC) + _LENGTH
 
@@ -59,6 +63,7 @@ class Report(msgspec.Struct, array_like=True, gc=False):
         failure: why it failed; None for success.
         declined: the try was handed back before it began.
         unsaid: why the worker could not publish its events; empty if it could.
+        plain: the result is plain data, which ``pickle`` alone can read.
     """
 
     block: str
@@ -70,6 +75,7 @@ class Report(msgspec.Struct, array_like=True, gc=False):
     failure: Failure | None = None
     declined: bool = False
     unsaid: str = ""
+    plain: bool = False
 
 
 pack = msgspec.msgpack.Encoder().encode

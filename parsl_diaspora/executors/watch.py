@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from parsl.jobs.states import TERMINAL_STATES, JobState, JobStatus
 
@@ -12,13 +13,36 @@ from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import BlockLost, BlockSeen, ManagerLost, ManagerSeen
 from parsl_diaspora.executors.selector import write_denied
 from parsl_diaspora.settings import Settings
-from parsl_diaspora.state import Live
-
-if TYPE_CHECKING:
-    from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
+from parsl_diaspora.state import Live, ManagerState
 
 PERIOD = 1.0
 PATIENCE_WITH_NEIGHBOURS = 60.0
+
+
+class Watched(Protocol):
+    """What the watch needs of an executor."""
+
+    label: str
+    unsaid: str
+    blocks_to_job_id: dict[str, Any]
+
+    @property
+    def status_facade(self) -> Mapping[str, JobStatus]:
+        """Blocks by id, as Parsl last saw them."""
+        ...
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the interchange can be asked."""
+        ...
+
+    def connected_managers(self) -> list[dict[str, Any]]:
+        """The interchange's list of managers."""
+        ...
+
+    def end_block(self, block: str) -> None:
+        """End one block's job."""
+        ...
 
 
 class Watch:
@@ -38,7 +62,7 @@ class Watch:
 
     def __init__(
         self,
-        executor: ResilientHighThroughputExecutor,
+        executor: Watched,
         live: Live,
         settings: Settings,
         clock: Clock,
@@ -52,7 +76,7 @@ class Watch:
         self._denied: set[str] = set()
         self._managers: dict[str, dict[str, Any]] = {}
         self._blocks: dict[str, JobState] = {}
-        self._idle_since: dict[str, float] = {}
+        self._idle_since: dict[str, tuple[float, int]] = {}
         self._stalled: dict[str, str] = {}
         self._ended: dict[str, str] = {}
         self._stop = threading.Event()
@@ -86,7 +110,7 @@ class Watch:
 
     # --- blocks ---
 
-    def _see_blocks(self, status: dict[str, JobStatus]) -> None:
+    def _see_blocks(self, status: Mapping[str, JobStatus]) -> None:
         for block, each in list(status.items()):
             if self._blocks.get(block) != each.state:
                 self._blocks[block] = each.state
@@ -153,41 +177,41 @@ class Watch:
         name, now = manager["manager"], self._clock.monotonic()
         if name in self._stalled:
             return
-        if not self._serves_nothing(manager):
+        known = self._live.picture.managers.get(name)
+        if known is None or not self._serves_nothing(manager, known):
             self._idle_since.pop(name, None)
             return
-        since = self._idle_since.setdefault(name, now)
-        if now - since < self._settings.stall_after or not self._may_end_block(manager, now - since):
+        since, started = self._idle_since.setdefault(name, (now, known.started))
+        if known.started > started:  # counted, as the clocks of nodes may differ from ours
+            self._idle_since[name] = now, known.started
+            return
+        waited = now - since
+        if waited < self._settings.stall_after or not self._may_end_block(manager, known, waited):
             return
         held = int(manager["tasks"])
-        self._stalled[name] = f"stalled: it holds {held} tasks and has started none for {now - since:.0f} s"
+        self._stalled[name] = f"stalled: it holds {held} tasks and has started none for {waited:.0f} s"
         self._say_lost(manager, self._stalled[name], held)
         self._ended[manager["block_id"]] = (
             f"ended by parsl_diaspora: its manager {name} {self._stalled[name]}"
         )
         self._executor.end_block(manager["block_id"])
 
-    def _serves_nothing(self, manager: dict[str, Any]) -> bool:
-        """It holds more tasks than it runs although workers are free, and nothing has begun meanwhile."""
-        known = self._live.picture.managers.get(manager["manager"])
-        if known is None or not known.started or self._executor.unsaid:
+    def _serves_nothing(self, manager: dict[str, Any], known: ManagerState) -> bool:
+        """It holds more tasks than it runs although workers are free."""
+        if not known.started or self._executor.unsaid:
             return False  # its workers have never been heard, so silence means nothing
         running = len(known.running)
-        if int(manager["tasks"]) <= running or running >= int(manager["worker_count"]):
-            return False
-        return not self._started_since(manager, known.last_start)
+        return running < int(manager["tasks"]) and running < int(manager["worker_count"])
 
-    def _started_since(self, manager: dict[str, Any], last_start: float) -> bool:
-        since = self._idle_since.get(manager["manager"])
-        return since is not None and self._clock.time() - last_start < self._clock.monotonic() - since
-
-    def _may_end_block(self, manager: dict[str, Any], waited: float) -> bool:
+    def _may_end_block(self, manager: dict[str, Any], known: ManagerState, waited: float) -> bool:
+        """Not at once while others would lose their work: a worker may just be slow to start again."""
         neighbours = [
             other
             for other in self._managers.values()
             if other["block_id"] == manager["block_id"] and other["manager"] != manager["manager"]
         ]
-        return waited > PATIENCE_WITH_NEIGHBOURS or not any(other["tasks"] for other in neighbours)
+        busy = bool(known.running) or any(other["tasks"] for other in neighbours)
+        return waited > PATIENCE_WITH_NEIGHBOURS or not busy
 
     # --- quarantine ---
 

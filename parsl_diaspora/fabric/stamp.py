@@ -29,8 +29,12 @@ class Stamp:
     def __call__(self, event: Event) -> Event:
         """Stamp ``event`` in place and return it. A time that the speaker set is kept."""
         self.seq += 1
+        event.source = self.source
+        event.boot = self.boot
         event.seq = self.seq
-        return self.sign(event)
+        event.time = event.time or time.time()
+        event.mono = time.monotonic()
+        return event
 
     def take_back(self, event: Event) -> None:
         """Free the number of the event that was stamped last: it could not be kept."""
@@ -39,10 +43,8 @@ class Stamp:
 
     def sign(self, event: Event) -> Event:
         """Say who speaks and when, without a number: for an event that is refused, as none may be missing."""
-        event.source = self.source
-        event.boot = self.boot
-        event.time = event.time or time.time()
-        event.mono = time.monotonic()
+        self(event)
+        self.take_back(event)
         return event
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from parsl_diaspora.events import Failure
 
 MESSAGE_LIMIT = 2_000
+LARGEST_NUMBER = 2**63
 
 #: Packages that carry a task to its worker; what runs above them is the program's.
 _CARRIERS = frozenset({"parsl", "parsl_diaspora", "importlib", "dill"})
@@ -54,11 +55,11 @@ def describe(
         else "",
         frame=_innermost_user_frame(error.__traceback__),
         phase=phase,
-        name=str(_attribute(error, "name") or "") if isinstance(error, ImportError) else "",
+        name=_text_of(error, "name") if isinstance(error, ImportError) else "",
         errno=_number(error, "errno"),
         exit_code=_number(error, "exitcode"),
         retryable=not final,
-        declared=str(_attribute(error, "type") or "") if final else "",
+        declared=_text_of(error, "type") if final else "",
     )
 
 
@@ -86,9 +87,14 @@ def clean_text(make: Callable[[], str], redact: Callable[[str], str] | None) -> 
     except Exception as fault:  # noqa: BLE001 - a user's __str__ may do anything
         return f"<its text cannot be had: {type(fault).__name__}>"
     try:
-        return redact(text) if redact is not None else text
+        return _encodable(redact(text) if redact is not None else text)
     except Exception as fault:  # noqa: BLE001 - a redactor that fails must not let the text out
         return f"<not recorded: the redactor failed with {type(fault).__name__}>"
+
+
+def _encodable(text: str) -> str:
+    """Without what no encoding has, as in the name of a file that is no UTF-8: it has to travel."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _chain(cls: type[BaseException]) -> tuple[str, ...]:
@@ -100,7 +106,7 @@ def _format(error: BaseException) -> str:
 
 
 def _end(text: str, limit: int) -> str:
-    return text.encode(errors="replace")[-limit:].decode(errors="ignore")
+    return text.encode()[-limit:].decode(errors="ignore")
 
 
 def _attribute(error: BaseException, name: str) -> Any:
@@ -110,9 +116,14 @@ def _attribute(error: BaseException, name: str) -> Any:
         return None
 
 
+def _text_of(error: BaseException, name: str) -> str:
+    return clean_text(lambda: str(_attribute(error, name) or ""), None)
+
+
 def _number(error: BaseException, name: str) -> int | None:
     value = _attribute(error, name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
+    return int(value) if fits else None
 
 
 def _innermost_user_frame(trace: TracebackType | None) -> str:
@@ -127,7 +138,7 @@ def _innermost_user_frame(trace: TracebackType | None) -> str:
             else:
                 own = found
         trace = trace.tb_next
-    return own or library
+    return _encodable(own or library)
 
 
 def _is_carrier(module: str, file: str) -> bool:

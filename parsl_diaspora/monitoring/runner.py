@@ -14,11 +14,9 @@ from typing import Any
 
 from parsl.app.errors import RemoteExceptionWrapper
 from parsl.serialize import serialize, unpack_apply_message
-from parsl.serialize.concretes import DillSerializer
 
-from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import Failure, TryStarted
-from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, Report, pack, read_launch, seal
+from parsl_diaspora.executors.launch import MAX_DECLINES, PICKLED, Launch, Report, pack, read_launch, seal
 from parsl_diaspora.fabric import Publisher, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import describe, named_redactor
@@ -26,7 +24,6 @@ from parsl_diaspora.monitoring.task import TaskContext, set_current
 
 #: What Parsl's serializer would write for these types, pickle writes in a twentieth of the time.
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
-_PLAIN_MARK = DillSerializer.identifier + b"\n"
 
 _unsaid = ""
 
@@ -70,15 +67,14 @@ def _run(buffer: bytes, launch: Launch, report: Report) -> bytes:
     if isinstance(outcome, RemoteExceptionWrapper):  # Parsl's apps return what they raise
         return _failed(outcome.e_value, "run", launch, report, outcome)
     try:
-        return _serialized(outcome)
+        return _serialized(outcome, report)
     except Exception as error:  # noqa: BLE001 - pickling the user's result may raise anything
         return _failed(error, "pack", launch, report)
 
 
-def _serialized(outcome: Any) -> bytes:
-    if type(outcome) in _PLAIN:
-        return _PLAIN_MARK + pickle.dumps(outcome)
-    return serialize(outcome)
+def _serialized(outcome: Any, report: Report) -> bytes:
+    report.plain = type(outcome) in _PLAIN
+    return PICKLED + pickle.dumps(outcome) if report.plain else serialize(outcome)
 
 
 def _failed(
@@ -159,6 +155,6 @@ def _publisher(url: str) -> Publisher | None:
         return None
     try:
         return open_fabric(url).publisher(default_source("worker"), immediate=True)
-    except (DiasporaError, OSError) as error:
-        _unsaid = str(error)
+    except Exception as error:  # noqa: BLE001 - a backend may lack its library here: the try runs all the same
+        _unsaid = str(error) or type(error).__name__
         return None

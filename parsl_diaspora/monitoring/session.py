@@ -18,7 +18,6 @@ import parsl
 from parsl.dataflow.errors import DependencyError
 
 from parsl_diaspora.clock import Clock, SystemClock
-from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import (
     DecisionMade,
     Diagnosis,
@@ -91,11 +90,14 @@ class Session:
 
     def begin(self, run_id: str) -> Live:
         """The run's state; the first caller makes it and says that the run has started."""
+        if self.live is not None:
+            return self.live
         with self._begin:
             if self.live is None:
-                self.live = self._make_live(run_id)
-                self.live.start()
-                self.live.say(self._run_started())
+                live = self._make_live(run_id)
+                live.say(self._run_started())
+                self.live = live
+                live.start()
         return self.live
 
     def end(self) -> None:
@@ -104,6 +106,7 @@ class Session:
             executor.stop_watching()
         if self.live is None:
             return
+        self.live.catch_up()
         counts = self.live.picture.counts
         done = counts.get("done", 0) + counts.get("memoized", 0)
         failed = counts.get("failed", 0) + counts.get("dependency_failed", 0)
@@ -126,7 +129,7 @@ class Session:
         try:
             fabric = open_fabric(url)
             return Live(fabric, run_id, source, buffer=buffer, node_fabric=self._node_fabric(fabric))
-        except (DiasporaError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a backend may lack its library: the run goes on without a log
             live = Live(open_fabric("memory:"), run_id, source, buffer=buffer)
             live.absorb(f"fabric {without_secrets(url)}", error)
             return live
@@ -157,7 +160,9 @@ class Session:
         if try_id == 0:
             self._apps.of(task["func"]).placed.add(task["executor"])
             self._route(live, task)
-            live.say(TaskSubmitted(task=number, try_id=0, executor=task["executor"], func=task["func_name"]))
+            live.say_soon(
+                TaskSubmitted(task=number, try_id=0, executor=task["executor"], func=task["func_name"])
+            )
         avoid = self._avoid.pop(number, ())
         if try_id > 0:
             live.say(TryLaunched(task=number, try_id=try_id, executor=task["executor"], avoid=avoid))
@@ -180,8 +185,8 @@ class Session:
             live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
             return
         report = self._reports.pop((number, try_id), None)
-        live.say(_try_ended(task, report))
-        live.say(TaskEnded(task=number, outcome="done", tries=try_id + 1))
+        live.say_soon(_try_ended(task, report))
+        live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))
 
     def failed(self, task: Record, error: BaseException) -> None:
         """A task ended with an exception."""
@@ -189,6 +194,7 @@ class Session:
         self._avoid.pop(task["id"], None)
         outcome = "dependency_failed" if isinstance(error, DependencyError) else "failed"
         text = clean_text(lambda: _words(error), self.redact)[:ERROR_LIMIT]
+        live.catch_up()
         state = live.picture.tasks.get(task["id"])
         tries = len(state.tries) if state is not None else 0
         func = "" if tries else task["func_name"]

@@ -10,8 +10,14 @@ from parsl_diaspora.state import ManagerState, Picture
 _NOT_THE_PLACE = frozenset({"environment", "manager_lost", "executor_lost", "dependency", "submission"})
 
 
+#: So many failures in a row may come about by chance, at the rate at which tries fail at other managers.
+CHANCE = 0.001
+
+
 class Quarantine:
     """Decides which managers rest, and for how long. It never takes an executor's last manager.
+
+    Where tries fail as often at other managers it is the program that fails, and no manager rests.
 
     Args:
         settings: thresholds.
@@ -35,6 +41,8 @@ class Quarantine:
         tasks = self._failed_tasks(state, now)
         if len(tasks) < self._settings.quarantine_after or not self._has_company(picture, manager, state):
             return None
+        if _rate_elsewhere(picture, state) ** len(tasks) > CHANCE:
+            return None
         seconds = self._settings.quarantine_for
         self._held.add(manager)
         window = self._settings.quarantine_window
@@ -57,3 +65,13 @@ class Quarantine:
 
     def _has_company(self, picture: Picture, manager: str, state: ManagerState) -> bool:
         return picture.has_other_manager(state.executor, manager)
+
+
+def _rate_elsewhere(picture: Picture, state: ManagerState) -> float:
+    """The share of tries at the executor's other managers that failed; 0 while none has ended."""
+    all_failed = picture.failed.get(state.executor, {})
+    failed = sum(
+        count - state.failed.get(kind, 0) for kind, count in all_failed.items() if kind not in _NOT_THE_PLACE
+    )
+    succeeded = picture.succeeded.get(state.executor, 0) - state.succeeded
+    return failed / (failed + succeeded) if failed + succeeded > 0 else 0.0

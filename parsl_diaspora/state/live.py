@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import threading
 import time
+import weakref
+from collections import deque
 from collections.abc import Callable
 
 from parsl_diaspora.events import Event, ServiceDegraded
@@ -14,11 +18,12 @@ from parsl_diaspora.state.picture import Picture
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.2
 KEEP_FINISHED = 100_000
 
-#: Between two looks: a look costs the same for one event as for fifty, and others wait for the interpreter.
+#: Between two rounds of saying what waits and hearing what came: a round costs hardly less for one event
+#: than for fifty, and the program's threads wait for the interpreter meanwhile.
 PAUSE_SECONDS = 0.05
+MOST_WAITING = 1_000
 
 
 class Live:
@@ -35,6 +40,7 @@ class Live:
         picture: the state; read it from any thread, write it never.
         faults: own faults that were absorbed, by part.
         lock: held while the picture changes; take it to read several things that must fit together.
+        node_url: the URL that workers publish to; None if they cannot reach any fabric of this run.
     """
 
     def __init__(
@@ -49,23 +55,26 @@ class Live:
         self.fabric = fabric
         self.picture = Picture(run, keep=KEEP_FINISHED)
         self.faults: dict[str, int] = {}
-        self.lock = threading.Lock()
+        self._begin_life()
+        _renew_after_fork(self)
         self._publisher: Publisher = fabric.publisher(source, buffer=buffer)
         self._node_fabric = node_fabric
+        self.node_url = (node_fabric or fabric).node_url
         self._dedupe = Dedupe()
         self._own_boot = ""
         self._stop = threading.Event()
         self._listeners: list[Callable[[Event], None]] = []
         self._thread = threading.Thread(target=self._listen, name="diaspora-listener", daemon=True)
 
-    @property
-    def node_url(self) -> str | None:
-        """The URL that workers publish to; None if they cannot reach any fabric of this run."""
-        return (self._node_fabric or self.fabric).node_url
+    def _begin_life(self) -> None:
+        self.lock = threading.Lock()
+        self._saying = threading.RLock()
+        self._waiting: deque[Event] = deque()
 
     def start(self) -> None:
         """Begin to listen to others' events."""
         self._thread.start()
+        atexit.register(self.catch_up)  # a program that ends without a close loses nothing, either
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Call ``listener`` with each event after it is folded, in the thread that met it: be quick."""
@@ -73,6 +82,28 @@ class Live:
 
     def say(self, event: Event) -> Event:
         """Publish an event of this run and fold it into the picture. Returns the stamped event."""
+        with self._saying:
+            self.catch_up()
+            return self._say(event)
+
+    def say_soon(self, event: Event) -> None:
+        """Say an event that nobody waits for: within `PAUSE_SECONDS`, and before any that is said later.
+
+        For what happens with every task: said in one go with others, an event costs a third.
+        """
+        event.time = event.time or time.time()
+        self._waiting.append(event)
+        if len(self._waiting) > MOST_WAITING or not self._thread.is_alive():
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Say what waits to be said: the picture knows it afterwards."""
+        while self._waiting:
+            with self._saying:
+                if self._waiting:
+                    self._say(self._waiting.popleft())
+
+    def _say(self, event: Event) -> Event:
         event.run = event.run or self.picture.run
         try:
             self._publisher.publish(event)
@@ -101,8 +132,10 @@ class Live:
     def stop(self, timeout: float = 5.0) -> None:
         """Stop listening and bring the events to safety."""
         self._stop.set()
+        atexit.unregister(self.catch_up)
         if self._thread.is_alive():
             self._thread.join(timeout)
+        self.catch_up()
         report = self._publisher.close(timeout)
         if report.lost or report.waiting:
             logger.warning(
@@ -129,16 +162,17 @@ class Live:
         if self._node_fabric is not None:
             sources.append((self._node_fabric.consumer(name, start="earliest"), True))
         while not self._stop.is_set():
+            self.catch_up()
             for consumer, pass_on in sources:
-                self._drain(consumer, pass_on, POLL_SECONDS / len(sources))
+                self._drain(consumer, pass_on)
             self._stop.wait(PAUSE_SECONDS)
         for consumer, pass_on in sources:
-            self._drain(consumer, pass_on, 0.0)
+            self._drain(consumer, pass_on)
             consumer.close()
 
-    def _drain(self, consumer: Consumer, pass_on: bool, timeout: float) -> None:
+    def _drain(self, consumer: Consumer, pass_on: bool) -> None:
         try:
-            events = consumer.poll(timeout)
+            events = consumer.poll()
         except Exception as error:  # noqa: BLE001 - the listener must outlive a bad poll
             self.absorb("listener", error)
             self._stop.wait(1.0)
@@ -155,3 +189,14 @@ class Live:
         if pass_on:
             self._publisher.forward(event)
         self._take(event)
+
+
+def _renew_after_fork(live: Live) -> None:
+    """In a forked child, forget locks of the parent's threads and what waits: it is the parent's to say."""
+    reference = weakref.ref(live)
+
+    def renew() -> None:
+        if (alive := reference()) is not None:
+            alive._begin_life()
+
+    os.register_at_fork(after_in_child=renew)

@@ -72,7 +72,7 @@ class TryState(msgspec.Struct, gc=False):
         return self.manager or self.executor or ""
 
 
-class TaskState(msgspec.Struct):
+class TaskState(msgspec.Struct, gc=False):
     """One task.
 
     Attributes:
@@ -105,6 +105,8 @@ class ManagerState(msgspec.Struct):
         last_start: when the last one did, seconds UTC.
         last_success: when a try last succeeded there, seconds UTC.
         failures: (time, task, failure class) of the newest failures there.
+        succeeded: tries that succeeded there.
+        failed: tries that failed there, by failure class.
     """
 
     executor: str = ""
@@ -118,6 +120,8 @@ class ManagerState(msgspec.Struct):
     last_start: float = 0.0
     last_success: float = 0.0
     failures: deque[tuple[float, int, str]] = msgspec.field(default_factory=lambda: deque(maxlen=RECENT))
+    succeeded: int = 0
+    failed: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class NodeState(msgspec.Struct):
@@ -149,6 +153,8 @@ class Picture:
         outstanding: tries launched and not ended, by executor label.
         present: managers that are there and not in quarantine, by executor label.
         workers: how many workers those managers have, by executor label.
+        succeeded: tries that succeeded at managers, by executor label.
+        failed: tries that failed at managers, by executor label and failure class.
         blocks: state by (executor, block).
         quarantined: manager ids that get no new work, with the reason.
         unfit: (app, executor) to the module that is missing there.
@@ -170,6 +176,8 @@ class Picture:
         self.outstanding: dict[str, int] = {}
         self.present: dict[str, set[str]] = {}
         self.workers: dict[str, int] = {}
+        self.succeeded: dict[str, int] = {}
+        self.failed: dict[str, dict[str, int]] = {}
         self.blocks: dict[tuple[str, str], str] = {}
         self.quarantined: dict[str, str] = {}
         self.unfit: dict[tuple[str, str], str] = {}
@@ -312,6 +320,8 @@ class Picture:
         state.seconds = event.seconds
         if manager is not None:
             manager.last_success = max(manager.last_success, event.time)
+            manager.succeeded += 1
+            self.succeeded[manager.executor] = self.succeeded.get(manager.executor, 0) + 1
 
     def _try_failed(self, event: TryFailed) -> None:
         state, _ = self._close_try(event, "failed")
@@ -359,6 +369,8 @@ class Picture:
         record = (state.decided, task, state.failure_class)
         if (manager := self.managers.get(state.manager or "")) is not None and record not in manager.failures:
             manager.failures.append(record)
+            for failed in (manager.failed, self.failed.setdefault(manager.executor, {})):
+                failed[state.failure_class] = failed.get(state.failure_class, 0) + 1
         if state.node is not None:
             failures = self.nodes.setdefault(state.node, NodeState()).failures
             if record not in failures:

@@ -583,8 +583,8 @@ class FabricContract:
             assert _counts(publisher) == (0, 20, 80)
         assert [event.seq for event in said] == [*range(1, 21), *[0] * 80]
         assert len({(event.source, event.boot) for event in said}) == 1
-        assert publisher.flush(self.patience).waiting == 0
-        publisher.close(self.patience)
+        publisher.flush(self.patience)
+        assert publisher.close(self.patience).waiting == 0
         events = self.read_all(fabric, 21)
         assert [event.task for event in events[:20]] == list(range(20))
         assert [(event.run, event.count) for event in events if isinstance(event, EventsLost)] == [("r", 80)]
@@ -616,7 +616,7 @@ class FabricContract:
             report = publisher.close(0.2)
             assert time.monotonic() - started < 0.2 + self.slack
             assert (report.safe, report.waiting + report.lost) == (0, 1)
-            assert publisher.flush(self.slack).lost == report.lost
+            assert publisher.flush(30.0).lost == report.lost
             assert publisher.close(self.slack) == report
             assert time.monotonic() - started < 0.2 + 2 * self.slack
 

@@ -48,7 +48,7 @@ from parsl.providers import LocalProvider
 from parsl.serialize import deserialize, pack_apply_message, serialize, unpack_apply_message
 
 from parsl_diaspora.executors import ResilientHighThroughputExecutor
-from parsl_diaspora.executors.launch import launching
+from parsl_diaspora.executors.launch import PICKLED, launching, seal
 from parsl_diaspora.failures import diagnosis
 from parsl_diaspora.monitoring.apps import INTERNAL
 from tests.contract import worker_side
@@ -252,6 +252,14 @@ def test_function_and_arguments_are_packed_and_unpacked_in_that_order():
     ]
     envelope = (b"mark", b"header", b"body")
     assert deserialize(serialize(envelope)) == envelope
+
+
+@seam("DillSerializer", "results of plain data cannot be read, or every result is read the slow way")
+def test_what_parsl_packs_of_plain_data_is_its_mark_and_a_pickle():
+    assert serialize({"x": 1}).startswith(PICKLED)
+    assert deserialize(PICKLED + pickle.dumps({"x": 1})) == {"x": 1}
+    sealed = serialize(seal(b"report", b"result"))
+    assert pickle.loads(sealed[len(PICKLED) :]) == seal(b"report", b"result")
 
 
 @seam("RemoteExceptionWrapper", "exceptions of apps are taken for results, or lose their traceback")

@@ -8,6 +8,7 @@ import threading
 import types
 from concurrent.futures import Future
 
+import parsl.app.python  # noqa: F401 - makes tblib pickle the exceptions that exist by then; those below do not
 import pytest
 from parsl.app.errors import RemoteExceptionWrapper
 from parsl.executors.high_throughput.errors import ManagerLost, VersionMismatch, WorkerLost
@@ -129,6 +130,11 @@ def test_the_interchanges_own_messages_pass_through_untouched():
     arrivals = Arrivals(control)
     assert arrivals.passed == [control, None]
     assert not arrivals.future.done()
+
+
+def test_bytes_of_an_app_that_look_like_our_envelope_are_the_apps_when_the_task_went_as_stock():
+    odd = seal(b"report", b"result")
+    assert Arrivals(stock_answer(odd), future=Future()).future.result(timeout=0) == odd
 
 
 # --- what cannot be rebuilt ---

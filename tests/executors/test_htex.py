@@ -158,6 +158,14 @@ def test_a_resource_specification_travels_along(pool):
     assert pool.outgoing.sent[0]["context"]["resource_spec"] == {"priority": 3}
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_when_tasks_are_sent_as_stock_does_it_is_remembered_that_their_starts_are_not_heard_of(pool, plain):
+    if plain:
+        pool.executor.use_plain_workers()
+    pool.submit(told=launch())
+    assert bool(pool.executor.unsaid) is plain
+
+
 # --- handing back ---
 
 

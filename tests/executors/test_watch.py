@@ -60,11 +60,11 @@ class Pool:
             self.clock.advance(1.0 if seconds else 0.0)
             self.watch.look()
 
-    def start_try(self, name="m1", task=None):
+    def start_try(self, name="m1", task=None, skew=0.0):
         task = next(self.numbers) if task is None else task
         place = {"task": task, "try_id": 0, "executor": "alder", "manager": name, "block": "0"}
         self.live.say(TaskSubmitted(task=task, try_id=0, executor="alder", func="f"))
-        self.live.say(TryStarted(time=self.clock.time(), **place))
+        self.live.say(TryStarted(time=self.clock.time() + skew, **place))
         return task
 
     def end_try(self, task, name="m1"):
@@ -197,13 +197,35 @@ def test_its_end_is_not_said_a_second_time_when_it_is_gone_and_its_name_is_forgo
     assert made.denied() == []
 
 
-def test_some_of_its_workers_may_still_be_busy(pool):
+def test_while_some_of_its_workers_are_busy_it_gets_time_because_another_may_be_slow_to_start_again(pool):
+    made = pool(manager(workers=4))
+    made.look()
+    busy = made.start_try()
+    made.executor.managers[0]["tasks"] = 3
+    made.look(int(PATIENCE_WITH_NEIGHBOURS) - 5)
+    assert made.executor.ended == []
+    made.end_try(busy)
+    made.look()
+    assert made.executor.ended == ["0"]
+
+
+def test_busy_workers_do_not_buy_time_for_ever(pool):
     made = pool(manager(workers=4))
     made.look()
     made.start_try()
     made.executor.managers[0]["tasks"] = 3
-    made.look(20)
+    made.look(int(PATIENCE_WITH_NEIGHBOURS) + 5)
     assert made.executor.ended == ["0"]
+
+
+@pytest.mark.parametrize("skew", [-3600.0, 3600.0])
+def test_a_node_whose_clock_is_wrong_is_not_called_stalled_while_tasks_start_there(pool, skew):
+    made = pool(manager(workers=2))
+    stall(made)
+    for _ in range(20):
+        made.look(2)
+        made.end_try(made.start_try(skew=skew))
+    assert made.executor.ended == []
 
 
 def test_a_manager_whose_first_task_takes_long_to_begin_is_left_alone(pool):

@@ -7,6 +7,7 @@ import os
 import random
 import resource
 import shutil
+import threading
 import tracemalloc
 from collections import Counter
 from contextlib import contextmanager
@@ -84,10 +85,13 @@ def test_what_flush_called_safe_is_there_after_kills_at_random_moments(directory
 
         chance = random.Random(seed)
         for life in range(kills):
+            before = os.fstat(said).st_size
             child = os.fork()
             if child == 0:
                 live(life)
-            time.sleep(chance.uniform(0.002, 0.04))
+            while life % 8 and os.fstat(said).st_size == before:
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0, 0.03))
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
         """,
@@ -100,7 +104,7 @@ def test_what_flush_called_safe_is_there_after_kills_at_random_moments(directory
         life, count = map(int, line.split())
         safe[f"life-{life}"] = count
     events, skipped = read(directory)
-    assert len(safe) >= 30
+    assert len(safe) >= 35
     assert skipped == 0
     assert verify(directory).whole
     assert all(event.task == event.seq and set(event.func) <= {"x"} for event in events)
@@ -108,6 +112,17 @@ def test_what_flush_called_safe_is_there_after_kills_at_random_moments(directory
         numbers = [event.seq for event in events if event.source == source]
         assert numbers == list(range(1, len(numbers) + 1))
         assert len(numbers) >= count
+
+
+def test_program_that_ends_without_closing_loses_nothing(directory, run_program):
+    run_program(
+        """
+        speaker = open_fabric(url).publisher("s")
+        for number in range(3000):
+            speaker.publish(TaskSubmitted(task=number))
+        """
+    )
+    assert tasks(directory) == list(range(3000))
 
 
 def test_reader_that_is_killed_at_random_moments_misses_nothing(directory, run_program, tmp_path):
@@ -392,6 +407,34 @@ def test_commit_leaves_no_other_files_behind(directory):
     assert os.listdir(directory / "consumers") == ["reader.json"]
 
 
+def test_commit_puts_new_positions_in_place_of_the_old_in_one_step(directory, tmp_path):
+    write_segment(directory, [1, 1])
+    consumer = FileFabric(f"file:{directory}").consumer("reader")
+    positions, old = directory / "consumers" / "reader.json", tmp_path / "old.json"
+    consumer.poll(limit=1)
+    consumer.commit()
+    before = positions.read_bytes()
+    old.hardlink_to(positions)
+    consumer.poll(limit=1)
+    consumer.commit()
+    assert old.read_bytes() == before != positions.read_bytes()
+
+
+def test_commit_on_a_full_disk_is_an_error_and_leaves_the_last_one_in_force(small_disk):
+    directory = small_disk / "events"
+    write_segment(directory, [1, 1, 1])
+    consumer = FileFabric(f"file:{directory}").consumer("reader")
+    consumer.poll(limit=1)
+    consumer.commit()
+    with pytest.raises(OSError, match="No space"):
+        (small_disk / "filler").write_bytes(bytes(1024 * 1024))
+    consumer.poll()
+    with pytest.raises(FabricUnavailable, match="No space left"):
+        consumer.commit()
+    assert os.listdir(directory / "consumers") == ["reader.json"]
+    assert tasks(directory) == [2, 3]
+
+
 def test_commit_that_cannot_be_kept_is_an_error_that_names_the_file(directory):
     write_segment(directory, [1])
     (directory / "consumers").write_text("in the way")
@@ -541,8 +584,9 @@ def test_full_disk_loses_nothing_silently_and_is_written_again_when_there_is_roo
     assert down.waiting + down.lost > 400
     filler.unlink()
     speaker.publish(TaskSubmitted(task=600))
-    assert speaker.flush().waiting == 0
+    speaker.flush()
     up = speaker.close()
+    assert up.waiting == 0
     events, skipped = read(small_disk / "events")
     said = sum(event.count for event in events if isinstance(event, EventsLost))
     kept = [event.task for event in events if isinstance(event, TaskSubmitted)]
@@ -701,6 +745,20 @@ def test_close_says_losses_that_nothing_was_written_after(directory):
     (event,) = read(directory)[0]
     assert (event.run, event.count, event.seq) == ("r", 1, 1)
     assert "task.submitted" in event.why
+
+
+def test_publisher_that_gets_no_thread_keeps_its_events_for_the_next_try(directory, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    speaker = FileFabric(f"file:{directory}").publisher("s")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        speaker.publish(TaskSubmitted(task=0))
+        assert speaker.flush(0.01).waiting == 1
+    speaker.publish(TaskSubmitted(task=1))
+    assert speaker.close().safe == 2
+    assert tasks(directory) == [0, 1]
 
 
 def test_failing_directory_is_logged_once(tmp_path, caplog):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import os
 import sys
 
+import msgspec
 import pytest
 from parsl.app.errors import BashExitFailure, RemoteExceptionWrapper
 from parsl.serialize import deserialize, serialize
 
 from parsl_diaspora import NonRetryable
+from parsl_diaspora.events import Failure
 from parsl_diaspora.failures import describe
 from parsl_diaspora.failures.evidence import MESSAGE_LIMIT, load_redactor, named_redactor
 
@@ -174,6 +177,22 @@ def test_an_exception_whose_attributes_raise_is_still_evidence():
     failure = describe(Prickly("sharp"))
     assert failure.errno is None
     assert failure.exit_code is None
+
+
+def test_evidence_can_always_travel_whatever_is_in_it():
+    huge = OSError(10**30, "no such number")
+    missing = ImportError("x", name="\udce9")
+    for error in (ValueError("\udce9 \x00"), huge, missing, NonRetryable("x", type="\udce9")):
+        failure = describe(error)
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(failure), type=Failure) == failure
+    assert describe(ValueError(os.fsdecode(b"caf\xe9"))).message == "caf\\udce9"
+
+
+@pytest.mark.parametrize("answer", [None, 7, b"bytes"])
+def test_a_redactor_that_answers_with_no_text_lets_nothing_out(answer):
+    failure = describe(caught(fail, ValueError("hunter2")), redact=lambda text: answer)
+    assert "hunter2" not in failure.message + failure.traceback
+    assert "not recorded" in failure.message
 
 
 def test_a_flag_that_is_called_errno_is_no_number():

@@ -14,6 +14,7 @@ from parsl.serialize import deserialize, pack_apply_message
 from parsl_diaspora import NonRetryable, current_task, open_fabric
 from parsl_diaspora.errors import NotInTask
 from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, pack, read_report, unseal
+from parsl_diaspora.fabric import registry
 from parsl_diaspora.monitoring import runner
 
 
@@ -35,6 +36,10 @@ def refuse():
 
 def secret():
     raise ValueError("the password is hunter2")
+
+
+def odd_name():
+    raise ValueError("cannot read " + os.fsdecode(b"caf\xe9"))
 
 
 def generator():
@@ -154,6 +159,11 @@ class TestOnAWorker:
         report, _ = run(divide, traceback_limit=40)
         assert len(report.failure.traceback) <= 40
 
+    def test_an_exception_about_a_file_whose_name_is_no_utf8_arrives_as_itself(self):
+        report, body = run(odd_name)
+        assert type(deserialize(body).get_exception()) is ValueError
+        assert report.failure.message == "cannot read caf\\udce9"
+
     # --- what the app may know ---
 
     def test_inside_the_app_it_is_known_where_it_runs(self):
@@ -191,8 +201,11 @@ class TestOnAWorker:
 
     # --- a fabric in trouble ---
 
-    @pytest.mark.parametrize("url", ["", "kafkka://host", "file:/proc/nowhere"])
-    def test_a_fabric_that_cannot_be_had_does_not_stop_the_try_and_is_told_with_its_report(self, url):
+    @pytest.mark.parametrize("url", ["", "kafkka://host", "file:/proc/nowhere", "lacking:its-library"])
+    def test_a_fabric_that_cannot_be_had_does_not_stop_the_try_and_is_told_with_its_report(
+        self, url, monkeypatch
+    ):
+        monkeypatch.setitem(registry._BACKENDS, "lacking", "no_such_library:Fabric")
         for _ in range(2):
             report, body = run(double, 21, url=url)
             assert deserialize(body) == 42

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from parsl_diaspora.events import (
@@ -137,3 +139,31 @@ def test_nobody_knows_where_it_failed_so_nobody_rests():
     site = Site("m1", "m2")
     assert site.quarantine.consider(site.picture, None, 10.0) is None
     assert site.quarantine.consider(site.picture, "never seen", 10.0) is None
+
+
+def test_a_program_whose_tasks_fail_everywhere_keeps_all_its_managers():
+    site = Site("m1", "m2", "m3", "m4")
+    rested = [site.fail(f"m{1 + n % 4}", 10 + n / 10) for n in range(200)]
+    assert rested == [None] * 200
+
+
+def test_a_study_in_which_half_the_tasks_fail_seldom_loses_a_manager():
+    chance = random.Random(7)
+    site = Site("m1", "m2", "m3", "m4")
+    rested = 0
+    for n in range(2_000):
+        manager, at = f"m{chance.randint(1, 4)}", 10 + n / 10
+        if chance.random() < 0.5:
+            site.succeed(manager, at)
+        elif site.fail(manager, at) is not None:
+            rested += 1
+            site.quarantine.release(manager)
+    assert rested < 8
+
+
+def test_a_bad_manager_is_found_among_good_ones_even_if_some_tasks_fail_there_too():
+    site = Site("m1", "m2")
+    for n in range(20):
+        site.succeed("m2", 10 + n / 10)
+    site.fail("m2", 12.5)
+    assert [site.fail("m1", at) is not None for at in (13, 14, 15)] == [False, False, True]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -145,6 +148,86 @@ def test_a_fault_is_counted_each_time_and_said_once(caplog):
     assert "stock behaviour" in caplog.text
 
 
+def test_what_is_said_soon_is_said_within_a_moment(running):
+    fabric = Listened()
+    live = running(fabric)
+    live.say_soon(submitted())
+    until(lambda: live.picture.tasks)
+    assert [event.kind for event in events_of(fabric)] == ["task.submitted"]
+
+
+def test_what_is_said_soon_stands_before_all_that_is_said_later(running):
+    fabric = Listened()
+    live = running(fabric)
+    for task in range(0, 200, 2):
+        live.say_soon(submitted(task))
+        live.say(submitted(task + 1))
+        assert len(live.picture.tasks) == task + 2
+    assert [event.task for event in events_of(fabric)] == list(range(200))
+    assert [event.seq for event in events_of(fabric)] == list(range(1, 201))
+
+
+def test_what_is_said_soon_from_many_threads_is_said_once_and_in_the_order_of_each(running):
+    fabric = Listened()
+    live = running(fabric)
+
+    def talk(first):
+        for task in range(first, first + 3000):
+            (live.say if task % 100 == 0 else live.say_soon)(submitted(task))
+
+    threads = [threading.Thread(target=talk, args=(first,)) for first in (0, 10_000, 20_000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    live.catch_up()
+    said = [event.task for event in fabric.consumer("test", start="earliest").poll(0.0, 20_000)]
+    assert len(said) == len(set(said)) == live.picture.counts["tries"] == 9_000
+    for first in (0, 10_000, 20_000):
+        assert [task for task in said if first <= task < first + 3000] == list(range(first, first + 3000))
+
+
+def test_what_is_said_soon_is_not_lost_at_the_end(running):
+    fabric = Listened()
+    live = running(fabric)
+    live.say_soon(submitted(0))
+    live.stop()
+    live.say_soon(submitted(1))
+    assert sorted(live.picture.tasks) == [0, 1]
+
+
+def test_what_is_said_soon_is_not_lost_when_a_program_ends_without_a_close(tmp_path):
+    program = f"""
+from parsl_diaspora import open_fabric
+from parsl_diaspora.events import RunStarted, TaskSubmitted
+from parsl_diaspora.state import Live
+live = Live(open_fabric("file:{tmp_path}"), "r", "submit")
+live.say(RunStarted())
+live.start()
+for task in range(100):
+    live.say_soon(TaskSubmitted(task=task))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    assert len(events_of(open_fabric(f"file:{tmp_path}"))) == 101
+
+
+def test_a_forked_child_does_not_say_what_waits_in_its_parent(running):
+    live = running(Listened())
+    with live._saying:  # so that it waits
+        live.say_soon(submitted())
+        if (child := os.fork()) == 0:
+            live.say(submitted(1))
+            os._exit(len(live.picture.tasks))
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 1
+
+
+def test_without_a_listener_what_is_said_soon_is_said_at_once():
+    live = Live(MemoryFabric(), RUN, "submit")
+    live.say_soon(submitted())
+    assert live.picture.tasks[0].func == "simulate"
+
+
 def test_others_are_heard_and_own_events_are_not_taken_twice(running):
     fabric = Listened()
     live = running(fabric)
@@ -244,3 +327,62 @@ def test_events_that_could_not_be_kept_are_counted_at_the_end(caplog):
     live.say(submitted())
     live.stop()
     assert "1 events of this run could not be kept" in caplog.text
+
+
+# --- what nobody waits for ---
+
+
+def test_what_is_said_soon_is_said_before_anything_that_is_said_later(running):
+    fabric = Listened()
+    live = running(fabric)
+    live.say_soon(submitted(0))
+    live.say_soon(submitted(1))
+    live.say(submitted(2))
+    assert live.picture.counts == {"tries": 3}
+    assert [event.task for event in events_of(fabric)] == [0, 1, 2]
+
+
+def test_what_is_said_soon_bears_the_time_at_which_it_was_said_and_is_known_shortly_after(running):
+    live = running(Listened())
+    before = time.time()
+    live.say_soon(submitted())
+    after = time.time()
+    until(lambda: live.picture.tasks)
+    assert before <= live.picture.first_time <= after
+
+
+def test_what_waits_to_be_said_is_bounded_and_said_at_the_end(running):
+    fabric = Listened()
+    live = running(fabric)
+    for task in range(3_000):
+        live.say_soon(submitted(task))
+    live.stop()
+    assert [event.task for event in events_of(fabric)] == list(range(3_000))
+
+
+def test_without_a_listening_thread_nothing_waits():
+    live = Live(MemoryFabric(), RUN, "submit")
+    live.say_soon(submitted())
+    assert live.picture.counts == {"tries": 1}
+
+
+def test_many_threads_may_speak_at_once_and_each_events_number_is_its_place(running):
+    fabric = Listened()
+    live = running(fabric)
+
+    def speak(first):
+        for task in range(first, first + 200):
+            (live.say if task % 2 else live.say_soon)(submitted(task))
+
+    threads = [threading.Thread(target=speak, args=(1_000 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    live.stop()
+    events = events_of(fabric)
+    assert [event.seq for event in events] == list(range(1, 801))
+    assert live.picture.outstanding == {"alder": 800}
+    for first in range(0, 4_000, 1_000):
+        mine = [event.task for event in events if first <= event.task < first + 1_000]
+        assert mine == sorted(mine)

@@ -78,7 +78,8 @@ class ImmediatePublisher:
     def _write(self, batch: list[bytes]) -> bool:
         """Write events, and what is still to be said of lost ones, as one frame; whether it worked."""
         seq, said = self._stamp.seq, self._losses.say()
-        batch.extend(encode(self._stamp(loss)) for loss in said)
+        if said:
+            batch.extend([encode(self._stamp(loss)) for loss in said])
         try:
             self._writer.append(batch, self._safe + 1)
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import queue
 import threading
@@ -36,6 +37,7 @@ class FilePublisher:
         self._directory = directory
         self._source = source
         self._buffer = buffer
+        self._at_exit = self.close  # one object, to be found again: each look at a method makes a new one
         self.begin_life()
         renew_after_fork(self)
 
@@ -112,9 +114,18 @@ class FilePublisher:
         self._accepted_bytes += len(data)
         self._queue.put(data)
         if self._thread is None:
-            name = f"diaspora-publisher-{self._stamp.boot[:4]}"
-            self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-            self._thread.start()
+            self._start()
+
+    def _start(self) -> None:
+        name = f"diaspora-publisher-{self._stamp.boot[:4]}"
+        thread = threading.Thread(target=self._run, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no thread to give; the next event tries again
+            logger.warning("Events for %s wait: %s.", self._directory, error)
+        else:
+            self._thread = thread
+            atexit.register(self._at_exit)  # a program that ends without a close loses nothing, either
 
     def flush(self, timeout: float = 5.0) -> FlushReport:
         """Wait for the events published so far to be written: a kill of this process no longer loses them."""
@@ -134,6 +145,7 @@ class FilePublisher:
                 self._queue.put(None)
             if self._thread is not None:
                 self._thread.join(max(0.0, deadline - time.monotonic()) + _GRACE)
+                atexit.unregister(self._at_exit)
         return self.report()
 
     def report(self) -> FlushReport:

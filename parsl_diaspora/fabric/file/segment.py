@@ -59,7 +59,7 @@ class SegmentWriter:
         self._roll_bytes = roll_bytes
         self._number = 0
         self._fd = -1
-        self._identity = 0, 0
+        self._device = self._inode = 0
         self._end = 0
 
     def append(self, encoded: Sequence[bytes], first: int) -> None:
@@ -109,9 +109,10 @@ class SegmentWriter:
         except OSError:
             self._give_up()
             return False
-        if (status.st_dev, status.st_ino) != self._identity:
+        if status.st_ino != self._inode or status.st_dev != self._device:
             self._fd = -1  # it is not ours to close
-        return self._fd >= 0 and status.st_nlink > 0
+            return False
+        return status.st_nlink > 0
 
     def _open_next(self) -> None:
         self.close()
@@ -122,7 +123,7 @@ class SegmentWriter:
             self._directory.mkdir(exist_ok=True)
             self._fd = _create(self._directory / name)
         status = os.fstat(self._fd)
-        self._identity = status.st_dev, status.st_ino
+        self._device, self._inode = status.st_dev, status.st_ino
         self._number += 1
         self._end = 0
 
