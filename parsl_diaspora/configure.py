@@ -93,7 +93,7 @@ def _checked_fabric(settings: Settings) -> Settings:
         return settings
     fabric = open_fabric(settings.fabric)
     fabric.publisher("configure", immediate=True).close()
-    return settings.replace(fabric=fabric.url)
+    return settings.replace(fabric=fabric.node_url or settings.fabric)  # a relative path is settled here
 
 
 def _check_redactor(settings: Settings) -> None:

@@ -50,7 +50,9 @@ class Settings(
         quarantine_for: seconds that a quarantine lasts.
         replace_blocks: start a new block when one is lost, instead of giving the executor up.
         block_start_failures: blocks in a row that never connect before an executor is given up.
-        stall_after: seconds that a manager may hold tasks without starting any before it counts as stalled.
+        stall_after: seconds that a manager may hold tasks without starting any before it counts as stalled;
+            None for 5 where its pool runs on this host, and 60 elsewhere, where a shared file system may be
+            slow to show that tasks have started.
         events_buffer: events kept in memory while the fabric is slow; beyond it they are counted as lost.
         traceback_limit: bytes of a traceback that are recorded.
         redact: ``package.module:function`` from text to text, applied to recorded messages and tracebacks
@@ -72,7 +74,7 @@ class Settings(
     quarantine_for: float = 300.0
     replace_blocks: bool = True
     block_start_failures: int = 3
-    stall_after: float = 5.0
+    stall_after: float | None = None
     events_buffer: int = 50_000
     traceback_limit: int = 8_192
     redact: str | None = None
@@ -206,7 +208,7 @@ def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
 def _check(settings: Settings) -> None:
     for name, low in _LOWER_BOUNDS.items():
         value = getattr(settings, name)
-        if not value >= low:  # not a number is not, either
+        if value is not None and not value >= low:  # not a number is not, either
             raise SettingsError(f"The setting {name!r} must be at least {low}, not {value}.")
     if settings.move not in ("app", "any", "none"):
         raise SettingsError(f"The setting 'move' must be 'app', 'any' or 'none', not {settings.move!r}.")

@@ -31,6 +31,7 @@ from parsl_diaspora.state import Live
 
 DECLINE_PAUSE = 0.05
 INTERCHANGE_PERIOD = 1.0
+STALL_HERE, STALL_ELSEWHERE = 5.0, 60.0
 
 
 class Link(Protocol):
@@ -112,7 +113,8 @@ class ResilientHighThroughputExecutor(HighThroughputExecutor):
                 )
             denied = Path(self.logdir).absolute() / "quarantine.json"
             self.manager_selector = QuarantineSelector(str(denied), self.manager_selector)
-            self._watch = Watch(self, self._live, settings, clock, denied)
+            stall_after = settings.stall_after or (STALL_HERE if self._is_local else STALL_ELSEWHERE)
+            self._watch = Watch(self, self._live, stall_after, clock, denied)
         if self.launch_cmd == DEFAULT_LAUNCH_CMD:
             self.launch_cmd = f"env {MARK}={self._run} {self.launch_cmd}"
         super().start()
@@ -125,7 +127,7 @@ class ResilientHighThroughputExecutor(HighThroughputExecutor):
         if self.bad_state_is_set:
             self._end_all_blocks()
         super().shutdown(timeout)
-        if isinstance(self.provider, LocalProvider):
+        if self._is_local:
             sweep(self._run)
 
     def stop_watching(self) -> None:
@@ -201,6 +203,10 @@ class ResilientHighThroughputExecutor(HighThroughputExecutor):
         lost = self.executor_exception
         for future in waiting:
             complete(future, None, BadStateException(self, lost))
+
+    @property
+    def _is_local(self) -> bool:
+        return isinstance(self.provider, LocalProvider)
 
     @property
     def _run(self) -> str:

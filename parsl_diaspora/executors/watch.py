@@ -12,7 +12,6 @@ from parsl.jobs.states import TERMINAL_STATES, JobState, JobStatus
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import BlockLost, BlockSeen, ManagerLost, ManagerSeen
 from parsl_diaspora.executors.selector import write_denied
-from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live, ManagerState
 
 PERIOD = 1.0
@@ -55,7 +54,7 @@ class Watch:
     Args:
         executor: to be watched; already started.
         live: the run's state.
-        settings: thresholds.
+        stall_after: seconds that a manager may hold tasks without starting any.
         clock: for the thread's waits.
         denied: file of the manager selector.
     """
@@ -64,13 +63,13 @@ class Watch:
         self,
         executor: Watched,
         live: Live,
-        settings: Settings,
+        stall_after: float,
         clock: Clock,
         denied: Path,
     ) -> None:
         self._executor = executor
         self._live = live
-        self._settings = settings
+        self._stall_after = stall_after
         self._clock = clock
         self._denied_path = denied
         self._denied: set[str] = set()
@@ -186,7 +185,7 @@ class Watch:
             self._idle_since[name] = now, known.started
             return
         waited = now - since
-        if waited < self._settings.stall_after or not self._may_end_block(manager, known, waited):
+        if waited < self._stall_after or not self._may_end_block(manager, known, waited):
             return
         held = int(manager["tasks"])
         self._stalled[name] = f"stalled: it holds {held} tasks and has started none for {waited:.0f} s"

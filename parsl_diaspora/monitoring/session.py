@@ -112,6 +112,8 @@ class Session:
         failed = counts.get("failed", 0) + counts.get("dependency_failed", 0)
         self.live.say(RunEnded(done=done, failed=failed, faults=dict(self.live.faults)))
         self.live.stop()
+        if isinstance(self.clock, SystemClock):
+            self.clock.close()
 
     def absorb(self, part: str, error: BaseException) -> None:
         """Count a fault of our own and say it once."""

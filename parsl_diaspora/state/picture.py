@@ -383,11 +383,12 @@ class Picture:
         state.outcome = self._word(event.outcome) or ""
         state.error = event.error
         state.func = self._word(event.func) or state.func
+        done = event.outcome == "done"
         for each in state.tries:
             if each.outstanding_at is not None:  # as of a join app that failed through an inner task
-                self._settle_try(each, "ended" if event.outcome == "done" else "failed")
-        if event.outcome == "done":
-            self.overcome.update((state.func, each.fingerprint) for each in state.tries if each.fingerprint)
+                self._settle_try(each, "ended" if done else "failed")
+            if done and each.fingerprint:
+                self.overcome.add((state.func, each.fingerprint))
         self._forget_oldest(event.task)
 
     def _forget_oldest(self, newest: int | None) -> None:

@@ -44,7 +44,7 @@ def test_it_begins_with_which_run_when_how_long_and_with_what(call, log):
         "elsewhere, pid 1, /scratch/runinfo/000",
         "Parsl 2026.10.26, Python 3.11.7, retries=2",
         "alder, birch",
-        "/events, 25 events",
+        "25 events",
         "none: this package met no fault of its own",
     ):
         assert words in answer.words

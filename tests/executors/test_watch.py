@@ -22,7 +22,6 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.executors.watch import PATIENCE_WITH_NEIGHBOURS, Watch
 from parsl_diaspora.fabric.memory import MemoryFabric
-from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
 from parsl_diaspora.testing.clock import VirtualClock
 from tests.executors.fakes import FakeExecutor
@@ -51,7 +50,7 @@ class Pool:
         self.fabric = MemoryFabric()
         self.live = Live(self.fabric, "run", "submit")
         self.file = tmp_path / "quarantine.json"
-        self.watch = Watch(self.executor, self.live, Settings(stall_after=STALL), self.clock, self.file)
+        self.watch = Watch(self.executor, self.live, STALL, self.clock, self.file)
         self.numbers = itertools.count()
 
     def look(self, seconds=0):
