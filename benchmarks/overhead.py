@@ -48,7 +48,7 @@ def main() -> None:
     print(_machine())
     for logging in (True, False):
         measured = measure_rounds(tasks, rounds, logging=logging)
-        print(f"\n{tasks} no-op tasks through HTEX, {rounds} rounds, {_LOGGING[logging]}")
+        print(f"\n{tasks:,} no-op tasks through HTEX {_LOGGING[logging]}, median (range) of rounds: {rounds}")
         print_table(("", "stock", "resilient", "ratio", "goal"), throughput_rows(measured))
     print("\nthe parts on their own")
     print_table(("", "p50", "p99", "max", "goal"), part_rows(quick=arguments.quick))
