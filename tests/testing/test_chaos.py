@@ -258,6 +258,7 @@ def test_a_frozen_worker_goes_on_after_its_time(tmp_path):
 def test_a_run_whose_interchange_is_dead_is_ended_in_bounded_time_and_another_can_follow(tmp_path):
     mark = f"test-{uuid.uuid4().hex}"
     config = Config(executors=[executor("alder", 1, mark)], run_dir=str(tmp_path), strategy_period=0.5)
+    others = {child.pid for child in psutil.Process().children()}
     kernel = parsl.load(config)
     ready(mark, 1)
     kernel.executors["alder"].interchange_proc.kill()
@@ -265,7 +266,7 @@ def test_a_run_whose_interchange_is_dead_is_ended_in_bounded_time_and_another_ca
     ended = shut_down(kernel, mark, timeout=3)
     assert not ended.finished
     assert find(mark) == []
-    assert psutil.Process().children() == []
+    assert {child.pid for child in psutil.Process().children()} <= others
     with pools(tmp_path, {"alder": 1}):
         assert where().result()
 
