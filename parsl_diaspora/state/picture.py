@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from parsl_diaspora.events import (
     BlockLost,
     BlockSeen,
@@ -28,112 +26,10 @@ from parsl_diaspora.events import (
     TryLaunched,
     TryStarted,
 )
-
-RECENT = 64
+from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
 
 #: Workers that lack this package run tasks as stock Parsl does, so they are not unfit for the app.
 OWN_PACKAGE = "parsl_diaspora"
-
-
-class TryState(msgspec.Struct, gc=False):
-    """One try of a task: where it is or was, and how it went.
-
-    Attributes:
-        executor: label.
-        block: block id.
-        manager: manager id.
-        worker: rank of the worker.
-        node: host name.
-        pid: of the worker, on its node.
-        status: ``launched``, ``running``, ``ended`` or ``failed``.
-        seconds: wall time on the worker.
-        fingerprint: of the failure.
-        failure_class: as diagnosed.
-        decided: when that failure was decided upon, seconds UTC.
-        outstanding_at: label of the executor that owes an end of this try; None when none does.
-    """
-
-    executor: str | None = None
-    block: str | None = None
-    manager: str | None = None
-    worker: int | None = None
-    node: str | None = None
-    pid: int = 0
-    status: str = "launched"
-    seconds: float | None = None
-    fingerprint: str = ""
-    failure_class: str = ""
-    decided: float = 0.0
-    outstanding_at: str | None = None
-
-    @property
-    def place(self) -> str:
-        """The smallest place that is known to tell two tries apart: the manager, else the executor."""
-        return self.manager or self.executor or ""
-
-
-class TaskState(msgspec.Struct, gc=False):
-    """One task.
-
-    Attributes:
-        func: name of the app.
-        tries: its tries, in order.
-        outcome: empty until it ends.
-        spent: failures charged so far, by budget.
-        error: what the program saw.
-    """
-
-    func: str = ""
-    tries: list[TryState] = []
-    outcome: str = ""
-    spent: dict[str, int] = {}
-    error: str = ""
-
-
-class ManagerState(msgspec.Struct):
-    """One manager: a node's share of a block.
-
-    Attributes:
-        executor: label.
-        block: block id.
-        node: host name, once a try has told it.
-        pid: its process id on its node, once a try has told it.
-        workers: how many it has.
-        lost: why it is gone; empty while it is there.
-        running: (task, try) pairs that started there and have not ended.
-        started: tries that ever started there.
-        last_start: when the last one did, seconds UTC.
-        last_success: when a try last succeeded there, seconds UTC.
-        failures: (time, task, failure class) of the newest failures there.
-        succeeded: tries that succeeded there.
-        failed: tries that failed there, by failure class.
-    """
-
-    executor: str = ""
-    block: str | None = None
-    node: str | None = None
-    pid: int = 0
-    workers: int = 0
-    lost: str = ""
-    running: set[tuple[int, int]] = msgspec.field(default_factory=set)
-    started: int = 0
-    last_start: float = 0.0
-    last_success: float = 0.0
-    failures: deque[tuple[float, int, str]] = msgspec.field(default_factory=lambda: deque(maxlen=RECENT))
-    succeeded: int = 0
-    failed: dict[str, int] = msgspec.field(default_factory=dict)
-
-
-class NodeState(msgspec.Struct):
-    """One node, over all managers that ran there.
-
-    Attributes:
-        managers: their ids.
-        failures: (time, task, failure class) of the newest failures there.
-    """
-
-    managers: set[str] = msgspec.field(default_factory=set)
-    failures: deque[tuple[float, int, str]] = msgspec.field(default_factory=lambda: deque(maxlen=RECENT))
 
 
 class Picture:
