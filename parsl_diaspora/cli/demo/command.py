@@ -30,8 +30,8 @@ STOCK_PATIENCE = 2.0
 INTRODUCTION = """\
 A search over three families of classifiers on handwritten digits: 144 trials on two sites. The site
 [bold]birch[/] lacks the module 'strokes'; meanwhile six workers and one manager are killed with SIGKILL.
-Stock Parsl may wait for ever for a task that a fault has swallowed, so its run is ended after twice the
-time of the undisturbed one."""
+Stock Parsl may wait for ever for a task that a fault has swallowed, so its run is ended after twice
+the time of the undisturbed one."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -141,7 +141,7 @@ class Variant:
 
     def _most_tried(self) -> int:
         tasks = self._picture.tasks if self._picture is not None else {}
-        return max(tasks, key=lambda number: len(tasks[number].tries), default=0)
+        return max(tasks, key=lambda number: (len(tasks[number].tries), number), default=0)
 
 
 class Listener:
