@@ -10,6 +10,7 @@ from parsl_diaspora.errors import FabricError, FabricUnavailable
 from parsl_diaspora.fabric.file.consumer import FileConsumer
 from parsl_diaspora.fabric.file.immediate import ImmediatePublisher
 from parsl_diaspora.fabric.file.publisher import FilePublisher
+from parsl_diaspora.fabric.file.segment import SegmentWriter
 from parsl_diaspora.fabric.protocols import Publisher, Start, start_time
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -61,6 +62,15 @@ class FileFabric:
         if immediate:
             return ImmediatePublisher(self.directory, source)
         return FilePublisher(self.directory, source, buffer)
+
+    def segment_writer(self, boot: str) -> SegmentWriter:
+        """A writer of a segment of its own, for what arrives as ready frames.
+
+        Raises:
+            FabricUnavailable: the directory cannot be made or written.
+        """
+        self._make_directory()
+        return SegmentWriter(self.directory, boot)
 
     def consumer(self, name: str, *, start: Start = "earliest") -> FileConsumer:
         """The named consumer; its positions lie in ``consumers/NAME.json``.

@@ -72,16 +72,23 @@ class SegmentWriter:
         Raises:
             OSError: the frame could not be written; no reader will find it.
         """
-        frame = pack_frame(join(encoded), len(encoded), first, time.time())
-        if not self._is_usable() or self._is_full(len(frame)):
+        self.append_frames(pack_frame(join(encoded), len(encoded), first, time.time()))
+
+    def append_frames(self, frames: bytes) -> None:
+        """Write ready frames, one behind the other: all of them or none.
+
+        Raises:
+            OSError: they could not be written; no reader will find them.
+        """
+        if not self._is_usable() or self._is_full(len(frames)):
             self._open_next()
         try:
-            self._write(frame)
+            self._write(frames)
         except OSError:
             if self._fd >= 0:
                 raise
             self._open_next()  # it may have been that file's fault, as with a limit on its size
-            self._write(frame)
+            self._write(frames)
 
     def sync(self) -> None:
         """Make what was written survive a power loss as well."""
