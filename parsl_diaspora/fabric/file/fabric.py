@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from parsl_diaspora.errors import FabricError, FabricUnavailable
@@ -63,14 +64,19 @@ class FileFabric:
             return ImmediatePublisher(self.directory, source)
         return FilePublisher(self.directory, source, buffer)
 
-    def segment_writer(self, boot: str) -> SegmentWriter:
-        """A writer of a segment of its own, for what arrives as ready frames.
+    def segment_writer(self, boot: str, name: Callable[[int], str]) -> SegmentWriter:
+        """A writer of segments of its own, for what arrives as ready frames.
+
+        Args:
+            boot: of whoever writes.
+            name: gives the stem of the file with a given number. Readers take files whose stems are the same
+                up to the last dot one after the other.
 
         Raises:
             FabricUnavailable: the directory cannot be made or written.
         """
         self._make_directory()
-        return SegmentWriter(self.directory, boot)
+        return SegmentWriter(self.directory, boot, name=name)
 
     def consumer(self, name: str, *, start: Start = "earliest") -> FileConsumer:
         """The named consumer; its positions lie in ``consumers/NAME.json``.

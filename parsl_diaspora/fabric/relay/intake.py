@@ -43,6 +43,7 @@ class Intake:
         self._losses = Losses()
         self._accepted = self._accepted_bytes = 0  # changed by callers, who hold the lock
         self._safe = self._given_up = self._settled_bytes = 0  # changed by the thread only
+        self._said_at = 0
 
     # --- callers ---
 
@@ -75,7 +76,7 @@ class Intake:
         """Wait until all that was put in so far has met its end; whether it has."""
         target = self._accepted
         with self._settled:
-            return self._settled.wait_for(lambda: self._safe + self._given_up >= target, timeout)
+            return self._settled.wait_for(lambda: self._met() >= max(target, self._said_at), timeout)
 
     def close(self) -> None:
         """Say what was lost, and take nothing more."""
@@ -87,13 +88,16 @@ class Intake:
 
     def report(self) -> FlushReport:
         """What became of the events so far."""
-        waiting = self._accepted - self._safe - self._given_up
+        waiting = self._accepted - self._met()
         return FlushReport(safe=self._safe, waiting=waiting, lost=self._losses.total + self._given_up)
+
+    def _met(self) -> int:
+        return self._safe + self._given_up
 
     def _refuses(self, event: Event) -> bool:
         """Whether there is no room for a further event; counts it if so."""
         closed = self.closing.is_set()
-        waiting = self._accepted - self._safe - self._given_up
+        waiting = self._accepted - self._met()
         full = waiting >= self._buffer or self._accepted_bytes - self._settled_bytes >= BUFFER_BYTES
         if closed or full:
             self._losses.add(event, CLOSED if closed else FULL)
@@ -137,13 +141,18 @@ class Intake:
             self._settled_bytes += size
             if safe:
                 self._safe += count
+                self._say_in_time()
             else:
                 self._given_up += count
             self._settled.notify_all()
-        if safe and self._losses:
+
+    def _say_in_time(self) -> None:
+        """Say losses before whoever waits is woken, so that a flush waits for what is said of them, too."""
+        if self._losses:
             with self._lock:
                 if not self.closing.is_set():
                     self._say_losses()
+                    self._said_at = self._accepted
 
     def give_up(self) -> None:
         """Nothing will be sent any more: what is not safe is lost."""

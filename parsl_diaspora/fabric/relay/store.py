@@ -21,7 +21,7 @@ from parsl_diaspora.fabric.stamp import default_source
 
 logger = logging.getLogger(__name__)
 
-_MARK = "relay-"
+_WRITER = "relay"
 _TAIL = 4  # newest segments of earlier hubs that are read: what is sent again was stored last
 _PATIENCE = 2.0
 _FORWARD_BUFFER = 200_000  # more than one group of batches can hold, so forwarding never overflows it
@@ -58,7 +58,8 @@ class SegmentStore:
 
     def __init__(self, fabric: FileFabric) -> None:
         self._directory = fabric.directory
-        self._writer = fabric.segment_writer(_MARK + secrets.token_hex(8))
+        self._boot = secrets.token_hex(8)
+        self._writer = fabric.segment_writer(self._boot, self._name)
         self._said = False
 
     def append(self, frames: Sequence[bytes]) -> bool:
@@ -75,10 +76,12 @@ class SegmentStore:
         """As the newest segments of the hubs before this one tell."""
         found: dict[str, int] = {}
         try:
-            for path in _newest_of_hubs(self._directory):
-                _note_last_events(path, found)
+            for name in _of_hubs(self._directory)[-_TAIL:]:
+                _note_last_events(self._directory / name, found)
         except OSError as error:
-            logger.warning("The log %s cannot be read (%s); some events may be stored twice.", path, error)
+            logger.warning(
+                "The log %s cannot be read (%s); some events may be stored twice.", self._directory, error
+            )
         return found
 
     def close(self) -> None:
@@ -88,6 +91,11 @@ class SegmentStore:
             self._writer.close()
         except OSError as error:
             self._say(error)
+
+    def _name(self, number: int) -> str:
+        """Behind those of all hubs before it, as if one writer had written them: a client's order holds."""
+        del number
+        return f"{_WRITER}.{_next_number(self._directory):06d}-{self._boot}"
 
     def _say(self, error: OSError) -> None:
         if not self._said:
@@ -137,12 +145,13 @@ class ForwardingStore:
         return self._settled
 
 
-def _newest_of_hubs(directory: Path) -> list[Path]:
-    names = [
-        name for name in segment_names(directory) if writer_of(name).rpartition(".")[2].startswith(_MARK)
-    ]
-    paths = [directory / name for name in names]
-    return sorted(paths, key=lambda path: path.stat().st_mtime_ns)[-_TAIL:]
+def _of_hubs(directory: Path) -> list[str]:
+    return [name for name in segment_names(directory) if writer_of(name) == _WRITER]
+
+
+def _next_number(directory: Path) -> int:
+    numbers = [name.split(".")[1].partition("-")[0] for name in _of_hubs(directory)]
+    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def _note_last_events(path: Path, found: dict[str, int]) -> None:
