@@ -15,6 +15,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.relay import Hub, RelayFabric
 
@@ -44,6 +46,14 @@ class HubProcess:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    def freeze(self):
+        self.signal(signal.SIGSTOP)
+        state = psutil.Process(self.process.pid)
+        assert wait_until(lambda: state.status() == psutil.STATUS_STOPPED)
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
 
     def kill(self):
         self.signal(signal.SIGKILL)

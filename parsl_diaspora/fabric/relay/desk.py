@@ -59,7 +59,7 @@ class Desk:
         self._board = board
         self._seen = Seen(store.last_events())
         self._peers = Peers()
-        self._orders_due = float("-inf")
+        self._orders_due, self._held_back = float("-inf"), False
         self._odd = 0
 
     def take(self) -> bool:
@@ -77,7 +77,7 @@ class Desk:
         """Send the orders that are due."""
         if not len(self._board) or not (self._board.has_new or now >= self._orders_due):
             return
-        self._orders_due = now + ORDERS_EVERY
+        self._orders_due, self._held_back = now + ORDERS_EVERY, False
         self._peers.forget_silent(now)
         for peer, ticket in self._board.due(self._peers, now):
             sent = self._send(peer.identity, ticket.packed)
@@ -85,6 +85,8 @@ class Desk:
                 self._peers.forget(peer)
             elif sent:
                 ticket.sent[peer.hello.boot] = now
+            else:
+                self._held_back = True
 
     def close(self) -> None:
         """Let go of the store."""
@@ -115,6 +117,8 @@ class Desk:
                 self._orders_due = float("-inf")
         elif (peer := self._peers.by_identity(identity)) is not None:
             self._board.answered(said.order, peer.hello.source, said.problem)
+            if self._held_back:
+                self._orders_due = float("-inf")
 
     def _take_batch(self, identity: bytes, batch: Batch, part: bytes, group: _Group) -> bool:
         frame = whole_frame(part)
