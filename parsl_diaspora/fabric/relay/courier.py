@@ -39,6 +39,7 @@ class Courier:
         self._address = address
         self._keys = keys
         self._intake = intake
+        intake.ring = self.wake.ring
         self._window = Window()
         self._inbox = Inbox(on_order, self.wake.ring)
         stamp = intake.stamp

@@ -29,13 +29,18 @@ class Intake:
         source: who speaks.
         buffer: events that may wait.
         ring: called after each event that was put in; it must be quick.
+
+    Attributes:
+        stamp: of this life of the source.
+        closing: set when nothing is taken any more.
+        ring: as given; whoever takes the events may put its own in place.
     """
 
     def __init__(self, source: str, buffer: int, ring: Callable[[], None]) -> None:
         self.stamp = Stamp(source)
         self.closing = threading.Event()
         self._buffer = buffer
-        self._ring = ring
+        self.ring = ring
         self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._held: bytes | None = None
         self._lock = threading.Lock()
@@ -84,7 +89,7 @@ class Intake:
             if not self.closing.is_set():
                 self._say_losses()
                 self.closing.set()
-        self._ring()
+        self.ring()
 
     def report(self) -> FlushReport:
         """What became of the events so far."""
@@ -97,7 +102,7 @@ class Intake:
     def _refuses(self, event: Event) -> bool:
         """Whether there is no room for a further event; counts it if so."""
         closed = self.closing.is_set()
-        waiting = self._accepted - self._met()
+        waiting = self._accepted - self._safe - self._given_up
         full = waiting >= self._buffer or self._accepted_bytes - self._settled_bytes >= BUFFER_BYTES
         if closed or full:
             self._losses.add(event, CLOSED if closed else FULL)
@@ -115,7 +120,7 @@ class Intake:
         self._accepted += 1
         self._accepted_bytes += len(data)
         self._queue.put(data)
-        self._ring()
+        self.ring()
 
     # --- the thread ---
 

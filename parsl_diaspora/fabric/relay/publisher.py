@@ -85,15 +85,18 @@ class RelayPublisher:
 
     def publish(self, event: Event) -> None:
         """Stamp, encode and queue the event; in immediate mode also wait a little for the hub."""
+        if not self._immediate:
+            self._intake.publish(event)
+            return
         self._before()
         self._intake.publish(event)
         self._hand_over()
 
     def forward(self, event: Event) -> None:
         """Queue an event that another source has stamped."""
-        self._before()
         self._intake.forward(event)
-        self._hand_over()
+        if self._immediate:
+            self._hand_over()
 
     def flush(self, timeout: float = 5.0) -> FlushReport:
         """Wait until the hub has the events published so far: no death of a process loses them any more."""
@@ -111,10 +114,8 @@ class RelayPublisher:
         return self._intake.report()
 
     def _ring(self) -> None:
-        courier = self._courier
-        if courier is None and not self.closed:
-            courier = self._start()
-        if courier is not None:
+        """Start the thread, which takes the bell over from here."""
+        if not self.closed and (courier := self._start()) is not None:
             courier.wake.ring()
 
     def _start(self) -> Courier | None:
@@ -132,9 +133,9 @@ class RelayPublisher:
 
     def _before(self) -> None:
         """Whoever found the hub away waits again only when it has taken all that there was."""
-        if self._immediate and not self._patience and not self._intake.report().waiting:
+        if not self._patience and not self._intake.report().waiting:
             self._patience = HAND_OVER
 
     def _hand_over(self) -> None:
-        if self._immediate and self._patience and not self.closed:
+        if self._patience and not self.closed:
             self._patience = HAND_OVER if self._intake.wait(self._patience) else 0.0
