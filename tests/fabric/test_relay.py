@@ -26,7 +26,7 @@ from parsl_diaspora.fabric.file.frames import pack_frame
 from parsl_diaspora.fabric.file.verify import verify
 from parsl_diaspora.fabric.relay import Hub, RelayFabric, make_keys
 from parsl_diaspora.fabric.relay.keys import ClientKeys, load_client_keys, load_hub_keys
-from parsl_diaspora.fabric.relay.wire import MAX_IN_FLIGHT, Ack, Batch, Hello, pack, unpack_at_client
+from parsl_diaspora.fabric.relay.wire import MAX_IN_FLIGHT, Ack, Batch, Done, Hello, pack, unpack_at_client
 from tests.fabric.relay_help import HubProcess, Proxy, new_seed, read_log, wait_until
 
 KILLS = 20
@@ -172,7 +172,7 @@ def test_events_wait_while_the_hub_is_frozen_and_arrive_once_and_in_order(direct
 def test_immediate_publisher_waits_for_a_frozen_hub_once_and_for_milliseconds_only(hub_process):
     publisher = open_fabric(hub_process.url).publisher("s", immediate=True)
     say(publisher, range(10))
-    assert publisher.flush(0.0).safe == 10
+    assert publisher.flush(5).safe == 10
     hub_process.freeze()
     started = time.monotonic()
     say(publisher, range(10, 510))
@@ -225,6 +225,40 @@ def test_batch_is_not_taken_before_the_one_in_front_of_it(directory, hub, keys, 
         client.send_multipart(batch_of("a" * 16, number))
         assert ack_from(client) == Ack("a" * 16, number)
     assert tasks(directory) == [1, 2, 3, 4, 5, 6]
+
+
+def test_hub_goes_on_after_a_fault_of_its_own_and_says_it_once(directory, hub, monkeypatch, caplog):
+    broken = threading.Event()
+
+    def fail(*_):
+        broken.set()
+        raise RuntimeError("broken store")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("parsl_diaspora.fabric.relay.store.SegmentStore.append", fail)
+        publisher = open_fabric(hub.url).publisher("s")
+        say(publisher, range(10))
+        assert broken.wait(5)
+        assert publisher.flush(1.5).waiting == 10
+    assert publisher.flush(10).safe == 10
+    publisher.close()
+    assert tasks(directory) == list(range(10))
+    assert caplog.text.count("met a fault") == 1
+
+
+def test_waiting_for_a_hub_costs_no_processor_time(hub_process):
+    got = []
+    publisher = open_fabric(hub_process.url).publisher("s", on_order=got.append)
+    say(publisher, range(10))
+    assert publisher.flush(5).safe == 10
+    for away in (hub_process.freeze, hub_process.kill):
+        away()
+        say(publisher, range(10))
+        publisher._courier._inbox.answers.append(Done("unsendable"))
+        before = time.process_time()
+        publisher.flush(1.5)
+        assert time.process_time() - before < 0.5
+    publisher.close(0.0)
 
 
 # --- links ------------------------------------------------------------------------------------------------

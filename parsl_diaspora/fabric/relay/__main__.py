@@ -19,12 +19,14 @@ from parsl_diaspora.fabric.relay.keys import HUB_FILE, make_keys
 
 logger = logging.getLogger(__name__)
 
+_LOOK = 1.0  # seconds between looks whether the hub still serves
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a hub until SIGTERM, SIGINT, or the end of stdin if that is asked for.
 
     Returns:
-        0 when it has ended as asked, 2 when it could not start.
+        0 when it has ended as asked, 1 when it broke, 2 when it could not start.
     """
     asked = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
@@ -41,8 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         if asked.follow_stdin:
             _follow(sys.stdin.buffer, hub, ending)
-        ending.wait()
-    return 0
+        while hub.is_serving and not ending.wait(_LOOK):
+            pass
+        as_asked = ending.is_set()
+    return 0 if as_asked else 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -89,11 +89,12 @@ class Courier:
         now = time.monotonic()
         self._pack()
         self._greet(link, now)
-        self._answer(link)
+        unsent = self._answer(link)
         self._send(link, now)
         self.wake.sleeps(asleep=True)
-        idle = self._window.is_full or self._intake.is_empty()
-        if link.wait(self._pause(link, now) if idle and not self._inbox.answers else 0.0):
+        is_idle = self._window.is_full or self._intake.is_empty()
+        is_idle = is_idle and len(self._inbox.answers) <= unsent  # nothing came since it was looked for
+        if link.wait(self._pause(link, now) if is_idle else 0.0):
             self.wake.clear()
         self.wake.sleeps(asleep=False)
         self._take_changes(link)
@@ -121,10 +122,12 @@ class Courier:
             link.send(self._hello)
             self._greeting_due = now + GREETING
 
-    def _answer(self, link: Link) -> None:
+    def _answer(self, link: Link) -> int:
+        """Send answers to orders; how many the connection does not take now."""
         answers = self._inbox.answers
-        while answers and link.send(pack(answers[0])):
+        while (left := len(answers)) and link.send(pack(answers[0])):
             answers.popleft()
+        return left
 
     def _send(self, link: Link, now: float) -> None:
         if not self._window.awaits:

@@ -31,6 +31,7 @@ HEARTBEAT, HEARTBEAT_LOST = 2000, 10_000  # milliseconds
 TICK = 0.5
 _LINGER = 500  # milliseconds for the last acknowledgements
 _JOIN = 10.0
+_AFTER_FAILURE = 0.1
 
 
 class Hub:
@@ -109,6 +110,11 @@ class Hub:
         """Orders that someone is still to take."""
         return len(self._board)
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether its thread lives."""
+        return self._thread.is_alive()
+
     def close(self, timeout: float = _JOIN) -> None:
         """Take in what has arrived, acknowledge it, and stop. Calling it again does nothing."""
         if os.getpid() != self._pid:
@@ -138,12 +144,21 @@ class Hub:
         poller = zmq.Poller()
         for waited in (self._gate.socket, self._socket, self._wake.fd):
             poller.register(waited, zmq.POLLIN)
+        failures = 0
         while not self._ending.is_set():
             self._wake.sleeps(asleep=True)
             pause = 0.0 if self._ending.is_set() or self._board.has_new else TICK
             ready = dict(poller.poll(int(pause * 1000)))
             self._wake.sleeps(asleep=False)
-            self._serve_once(ready)
+            try:
+                self._serve_once(ready)
+            except (
+                Exception
+            ):  # what was not acknowledged comes again, and one client must not stop the others
+                failures += 1
+                if failures == 1:
+                    logger.exception("The relay's hub met a fault; it goes on, and does not say it again.")
+                self._ending.wait(_AFTER_FAILURE)
         self._socket.unbind(_endpoint(self._socket))
         while self._desk.take():
             pass
