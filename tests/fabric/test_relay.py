@@ -20,9 +20,9 @@ import pytest
 import zmq
 
 from parsl_diaspora.errors import FabricError, FabricUnavailable
-from parsl_diaspora.events import TaskSubmitted, encode, join
+from parsl_diaspora.events import TaskSubmitted, decode_many, encode, join
 from parsl_diaspora.fabric import open_fabric
-from parsl_diaspora.fabric.file.frames import pack_frame
+from parsl_diaspora.fabric.file.frames import Scan, pack_frame, scan_frames
 from parsl_diaspora.fabric.file.verify import verify
 from parsl_diaspora.fabric.relay import Hub, RelayFabric, make_keys
 from parsl_diaspora.fabric.relay.keys import ClientKeys, load_client_keys, load_hub_keys
@@ -259,6 +259,38 @@ def test_waiting_for_a_hub_costs_no_processor_time(hub_process):
         publisher.flush(1.5)
         assert time.process_time() - before < 0.5
     publisher.close(0.0)
+
+
+def test_frames_in_the_log_tell_how_far_each_boot_has_come(directory, hub):
+    publisher = open_fabric(hub.url).publisher("s")
+    for number in range(60):
+        publisher.publish(TaskSubmitted(task=number))
+        if number % 7 == 0:
+            publisher.forward(TaskSubmitted(source="behind", boot="f", seq=number + 1))
+            publisher.flush(number % 2)
+    assert publisher.close(5).safe == 69
+    told = []
+    for path in sorted(directory.glob("relay.*.events")):
+        told.extend(scan_frames(path.read_bytes(), 0, Scan(0)))
+    assert len(told) > 10
+    for frame in told:
+        events = decode_many(frame.body)
+        own = {event.source for event in events} == {"s"}
+        assert frame.first == (events[0].seq if own else 0)
+        assert [event.seq for event in events] == list(
+            range(events[0].seq, events[0].seq + frame.count)
+        ) or not own
+
+
+def test_hub_can_forward_to_another_hub(directory, hub, keys):
+    with Hub(hub.url, keys) as nearer:
+        publisher = open_fabric(nearer.url).publisher("s")
+        say(publisher, range(100))
+        assert publisher.close(10).safe == 100
+    events, _ = read_log(directory)
+    assert [(event.source, event.seq, event.task) for event in events] == [
+        ("s", n + 1, n) for n in range(100)
+    ]
 
 
 # --- links ------------------------------------------------------------------------------------------------
@@ -571,16 +603,25 @@ def test_hub_process_listens_where_it_is_asked_to_and_on_loopback_by_default(hub
         assert everywhere.url.startswith(f"relay:{os.uname().nodename}:")
 
 
-def test_forked_child_has_a_life_and_a_connection_of_its_own(directory, hub):
-    publisher = open_fabric(hub.url).publisher("s")
-    say(publisher, range(10))
-    child = os.fork()
-    if child == 0:
-        say(publisher, range(10, 20))
-        os._exit(0 if publisher.flush(10).safe == 10 else 1)
-    say(publisher, range(20, 30))
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert publisher.close(5).safe == 20
+def test_forked_child_has_a_life_and_a_connection_of_its_own(directory, hub, run_program):
+    run_program(
+        """
+        def say(numbers):
+            for number in numbers:
+                speaker.publish(TaskSubmitted(task=number))
+
+        speaker = open_fabric(arguments[0]).publisher("s")
+        say(range(10))
+        child = os.fork()
+        if child == 0:
+            say(range(10, 20))
+            os._exit(0 if speaker.flush(10).safe == 10 else 1)
+        say(range(20, 30))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert speaker.close(5).safe == 20
+        """,
+        hub.url,
+    )
     events, _ = read_log(directory)
     lives = {boot: [e.task for e in events if e.boot == boot] for boot in {e.boot for e in events}}
     assert sorted(lives.values()) == [[*range(10), *range(20, 30)], list(range(10, 20))]
@@ -660,6 +701,13 @@ def test_url_that_names_no_relay_is_an_error_with_a_hint(url):
     with pytest.raises(FabricError) as caught:
         open_fabric(url)
     assert "relay:HOST:PORT?key=FILE" in caught.value.hint
+
+
+def test_host_that_is_not_known_is_like_a_hub_that_is_away(keys):
+    publisher = RelayFabric(f"relay:no-such-host.invalid:4000?key={keys / 'client.key'}").publisher("s")
+    publisher.publish(TaskSubmitted())
+    assert publisher.flush(0.2).waiting == 1
+    assert publisher.close(0.0).lost == 1
 
 
 def test_publisher_needs_the_keys_at_once(tmp_path):

@@ -6,10 +6,12 @@ import argparse
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     asked = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    _allow_many_connections()
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
@@ -61,6 +64,13 @@ def _parser() -> argparse.ArgumentParser:
         help='end with stdin; a line {"to": ..., "message": {...}} on it is an order',
     )
     return parser
+
+
+def _allow_many_connections() -> None:
+    """Each client needs a descriptor, and the usual soft limit of 1024 suits programs that use select()."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _hub(asked: argparse.Namespace) -> Hub:
