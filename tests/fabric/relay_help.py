@@ -178,6 +178,29 @@ def read_log(directory: Path, name="checker"):
     return events, consumer.skipped()
 
 
+class Follower:
+    """Reads a log in small bites while it is written."""
+
+    def __init__(self, directory: Path):
+        self._consumer = FileFabric(f"file:{directory}").consumer("follower")
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._events = []
+        self._thread.start()
+
+    def _follow(self):
+        while not self._done.is_set():
+            self._events.extend(self._consumer.poll(0.01, limit=20))
+
+    def stop(self):
+        """All events in the order in which it met them."""
+        self._done.set()
+        self._thread.join()
+        while batch := self._consumer.poll(limit=20):
+            self._events.extend(batch)
+        return self._events
+
+
 def wait_until(condition, patience=10.0):
     deadline = time.monotonic() + patience
     while not (met := condition()) and time.monotonic() < deadline:

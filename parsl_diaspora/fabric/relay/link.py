@@ -12,7 +12,7 @@ import zmq
 from parsl_diaspora.fabric.relay.keys import ClientKeys
 from parsl_diaspora.fabric.relay.wire import MAX_IN_FLIGHT, MAX_PART
 
-RECONNECT_FIRST, RECONNECT_LONGEST = 50, 1000  # milliseconds
+RECONNECT_FIRST, RECONNECT_LONGEST = 50, 500  # milliseconds
 HANDSHAKE_LONGEST = 5000
 HEARTBEAT, HEARTBEAT_LOST = 2000, 10_000
 _CHANGE = struct.Struct("=Hi")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from parsl_diaspora.fabric.stamp import default_source
 logger = logging.getLogger(__name__)
 
 _WRITER = "relay"
-_TAIL = 4  # newest segments of earlier hubs that are read: what is sent again was stored last
+_TAIL = 256 * 1024 * 1024  # bytes of earlier hubs that are read: what is sent again was stored last
 _PATIENCE = 2.0
 _FORWARD_BUFFER = 200_000  # more than one group of batches can hold, so forwarding never overflows it
 
@@ -76,8 +76,8 @@ class SegmentStore:
         """As the newest segments of the hubs before this one tell."""
         found: dict[str, int] = {}
         try:
-            for name in _of_hubs(self._directory)[-_TAIL:]:
-                _note_last_events(self._directory / name, found)
+            for path in _newest(self._directory):
+                _note_last_events(path, found)
         except OSError as error:
             logger.warning(
                 "The log %s cannot be read (%s); some events may be stored twice.", self._directory, error
@@ -152,6 +152,14 @@ def _of_hubs(directory: Path) -> list[str]:
 def _next_number(directory: Path) -> int:
     numbers = [name.split(".")[1].partition("-")[0] for name in _of_hubs(directory)]
     return 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
+
+
+def _newest(directory: Path) -> Iterator[Path]:
+    left = _TAIL
+    for name in reversed(_of_hubs(directory)):
+        if left > 0:
+            yield directory / name
+        left -= (directory / name).stat().st_size
 
 
 def _note_last_events(path: Path, found: dict[str, int]) -> None:
