@@ -70,7 +70,9 @@ def ready_frames(url: str, boot: str, events: int) -> float:
             packed += BATCH
         base = window.base
         while (batch := window.next_to_send()) is not None:
-            link.send(pack(Batch(boot, batch.number, base)), batch.frame)
+            if not link.send(pack(Batch(boot, batch.number, base)), batch.frame):
+                window.take_back()
+                break
         link.wait(1.0)
         for message in link.messages():
             said = unpack_at_client(message)

@@ -26,6 +26,7 @@ from parsl_diaspora.fabric.file.frames import Scan, pack_frame, scan_frames
 from parsl_diaspora.fabric.file.verify import verify
 from parsl_diaspora.fabric.relay import Hub, RelayFabric, make_keys
 from parsl_diaspora.fabric.relay.keys import ClientKeys, load_client_keys, load_hub_keys
+from parsl_diaspora.fabric.relay.link import Link
 from parsl_diaspora.fabric.relay.wire import MAX_IN_FLIGHT, Ack, Batch, Done, Hello, pack, unpack_at_client
 from tests.fabric.relay_help import Follower, HubProcess, Proxy, new_seed, read_log, wait_until
 
@@ -293,6 +294,25 @@ def test_hub_can_forward_to_another_hub(directory, hub, keys):
     assert [(event.source, event.seq, event.task) for event in events] == [
         ("s", n + 1, n) for n in range(100)
     ]
+
+
+def test_what_the_connection_refuses_for_a_moment_is_sent_when_it_has_room(hub, monkeypatch):
+    refusals = []
+
+    class HardOfHearing(Link):
+        def send(self, *parts):
+            if self.is_up and len(refusals) < 3:
+                refusals.append(parts)
+                self._refused = True
+                return False
+            return super().send(*parts)
+
+    monkeypatch.setattr("parsl_diaspora.fabric.relay.courier.Link", HardOfHearing)
+    publisher = open_fabric(hub.url).publisher("s")
+    publisher.publish(TaskSubmitted())
+    assert publisher.flush(0.9).safe == 1
+    assert len(refusals) == 3
+    publisher.close()
 
 
 # --- links ------------------------------------------------------------------------------------------------

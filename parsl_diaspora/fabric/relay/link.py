@@ -48,7 +48,7 @@ class Link:
         self._open()
 
     def _open(self) -> None:
-        self.is_up = False
+        self.is_up = self._refused = False
         self._socket = _dealer(self._context, self._address, self._keys)
         self._monitor = self._socket.get_monitor_socket(_WATCHED)
         self._poller = zmq.Poller()
@@ -62,7 +62,13 @@ class Link:
         self._socket.close(linger=0)
 
     def wait(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds for a message, a change, or the wake; whether it was the wake."""
+        """Wait up to ``timeout`` seconds for a message, a change, or the wake; whether it was the wake.
+
+        After a refused `send` it also waits for room: a socket that has just been connected may say no for a
+        millisecond, as ZeroMQ looks for news of its connections only that often.
+        """
+        self._poller.modify(self._socket, zmq.POLLIN | (zmq.POLLOUT if self._refused else 0))
+        self._refused = False
         return any(ready == self._wake for ready, _ in self._poller.poll(ceil(max(0.0, timeout) * 1000)))
 
     def send(self, *parts: bytes) -> bool:
@@ -70,6 +76,7 @@ class Link:
         try:
             self._socket.send_multipart(parts, zmq.NOBLOCK)
         except zmq.Again:
+            self._refused = True
             return False
         return True
 
