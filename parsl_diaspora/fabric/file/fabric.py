@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from parsl_diaspora.errors import FabricError, FabricUnavailable
 from parsl_diaspora.fabric.file.consumer import FileConsumer
 from parsl_diaspora.fabric.file.immediate import ImmediatePublisher
 from parsl_diaspora.fabric.file.publisher import FilePublisher
+from parsl_diaspora.fabric.file.segment import SegmentWriter
 from parsl_diaspora.fabric.protocols import Publisher, Start, start_time
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -61,6 +63,20 @@ class FileFabric:
         if immediate:
             return ImmediatePublisher(self.directory, source)
         return FilePublisher(self.directory, source, buffer)
+
+    def segment_writer(self, boot: str, name: Callable[[int], str]) -> SegmentWriter:
+        """A writer of segments of its own, for what arrives as ready frames.
+
+        Args:
+            boot: of whoever writes.
+            name: gives the stem of the file with a given number. Readers take files whose stems are the same
+                up to the last dot one after the other.
+
+        Raises:
+            FabricUnavailable: the directory cannot be made or written.
+        """
+        self._make_directory()
+        return SegmentWriter(self.directory, boot, name=name)
 
     def consumer(self, name: str, *, start: Start = "earliest") -> FileConsumer:
         """The named consumer; its positions lie in ``consumers/NAME.json``.

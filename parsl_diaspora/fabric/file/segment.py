@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,12 +51,20 @@ class SegmentWriter:
         directory: of the log; made again if it is removed.
         boot: the publisher's boot id, part of the file's name.
         roll_bytes: size at which a new file is begun.
+        name: gives the stem of the file with a given number; by default host, process, boot and number.
     """
 
-    def __init__(self, directory: Path, boot: str, roll_bytes: int = ROLL_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        boot: str,
+        roll_bytes: int = ROLL_BYTES,
+        name: Callable[[int], str] | None = None,
+    ) -> None:
         self._directory = directory
         self._boot = boot
         self._roll_bytes = roll_bytes
+        self._name = name or self._own_name
         self._number = 0
         self._fd = -1
         self._device = self._inode = 0
@@ -72,16 +80,23 @@ class SegmentWriter:
         Raises:
             OSError: the frame could not be written; no reader will find it.
         """
-        frame = pack_frame(join(encoded), len(encoded), first, time.time())
-        if not self._is_usable() or self._is_full(len(frame)):
+        self.append_frames(pack_frame(join(encoded), len(encoded), first, time.time()))
+
+    def append_frames(self, frames: bytes) -> None:
+        """Write ready frames, one behind the other: all of them or none.
+
+        Raises:
+            OSError: they could not be written; no reader will find them.
+        """
+        if not self._is_usable() or self._is_full(len(frames)):
             self._open_next()
         try:
-            self._write(frame)
+            self._write(frames)
         except OSError:
             if self._fd >= 0:
                 raise
             self._open_next()  # it may have been that file's fault, as with a limit on its size
-            self._write(frame)
+            self._write(frames)
 
     def sync(self) -> None:
         """Make what was written survive a power loss as well."""
@@ -116,7 +131,7 @@ class SegmentWriter:
 
     def _open_next(self) -> None:
         self.close()
-        name = f"{os.uname().nodename}.{os.getpid()}.{self._boot}.{self._number:04d}{SUFFIX}"
+        name = self._name(self._number) + SUFFIX
         try:
             self._fd = _create(self._directory / name)
         except FileNotFoundError:
@@ -126,6 +141,9 @@ class SegmentWriter:
         self._device, self._inode = status.st_dev, status.st_ino
         self._number += 1
         self._end = 0
+
+    def _own_name(self, number: int) -> str:
+        return f"{os.uname().nodename}.{os.getpid()}.{self._boot}.{number:04d}"
 
     def _write(self, frame: bytes) -> None:
         try:

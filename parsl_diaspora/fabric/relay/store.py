@@ -1,0 +1,177 @@
+"""Where the hub brings events to safety before it acknowledges them."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from parsl_diaspora.errors import EventError
+from parsl_diaspora.events import decode_many
+from parsl_diaspora.fabric.file import FileFabric
+from parsl_diaspora.fabric.file.consumer import read_frames
+from parsl_diaspora.fabric.file.frames import HEADER, Frame, Scan
+from parsl_diaspora.fabric.file.segment import segment_names, writer_of
+from parsl_diaspora.fabric.protocols import Fabric
+from parsl_diaspora.fabric.registry import open_fabric
+from parsl_diaspora.fabric.relay.wire import FORWARDED
+from parsl_diaspora.fabric.stamp import default_source
+
+logger = logging.getLogger(__name__)
+
+_WRITER = "relay"
+_TAIL = 256 * 1024 * 1024  # bytes of earlier hubs that are read: what is sent again was stored last
+_PATIENCE = 2.0
+_FORWARD_BUFFER = 200_000  # more than one group of batches can hold, so forwarding never overflows it
+
+
+class Store(Protocol):
+    """What the hub needs of its target."""
+
+    def append(self, frames: Sequence[bytes]) -> bool:
+        """Bring frames to safety; whether all of them are."""
+        ...
+
+    def last_events(self) -> dict[str, int]:
+        """Number of the last event of each boot that is known to be stored."""
+        ...
+
+    def close(self) -> None:
+        """Make what was stored as safe as can be, and let go."""
+        ...
+
+
+def open_store(url: str) -> Store:
+    """The store for a fabric's URL.
+
+    Raises:
+        FabricError: the fabric cannot be opened.
+    """
+    fabric = open_fabric(url)
+    return SegmentStore(fabric) if isinstance(fabric, FileFabric) else ForwardingStore(fabric)
+
+
+class SegmentStore:
+    """Appends frames as they are to a segment of its own in the directory of an embedded log."""
+
+    def __init__(self, fabric: FileFabric) -> None:
+        self._directory = fabric.directory
+        self._boot = secrets.token_hex(8)
+        self._writer = fabric.segment_writer(self._boot, self._name)
+        self._said = False
+
+    def append(self, frames: Sequence[bytes]) -> bool:
+        """One write for all of them."""
+        try:
+            self._writer.append_frames(b"".join(frames))
+        except OSError as error:
+            self._say(error)
+            return False
+        self._said = False
+        return True
+
+    def last_events(self) -> dict[str, int]:
+        """As the newest segments of the hubs before this one tell."""
+        found: dict[str, int] = {}
+        try:
+            for path in _newest(self._directory):
+                _note_last_events(path, found)
+        except OSError as error:
+            logger.warning(
+                "The log %s cannot be read (%s); some events may be stored twice.", self._directory, error
+            )
+        return found
+
+    def close(self) -> None:
+        """Sync and close the segment."""
+        try:
+            self._writer.sync()
+            self._writer.close()
+        except OSError as error:
+            self._say(error)
+
+    def _name(self, number: int) -> str:
+        """Behind those of all hubs before it, as if one writer had written them: a client's order holds."""
+        del number
+        return f"{_WRITER}.{_next_number(self._directory):06d}-{self._boot}"
+
+    def _say(self, error: OSError) -> None:
+        if not self._said:
+            self._said = True
+            why = error.strerror or error
+            logger.warning(
+                "The relay cannot write to %s (%s); its clients keep their events.", self._directory, why
+            )
+
+
+class ForwardingStore:
+    """Forwards each event to a fabric of any kind, and waits until that says that it is safe."""
+
+    def __init__(self, fabric: Fabric) -> None:
+        self._fabric = fabric
+        self._publisher = fabric.publisher(default_source("relay"), buffer=_FORWARD_BUFFER)
+        self._settled = True
+
+    def append(self, frames: Sequence[bytes]) -> bool:
+        """Forward them. What the target refuses for good it counts and says itself, so it counts as done."""
+        if not self._settled and not self._flush():
+            return False  # what the target has not taken yet is enough
+        for frame in frames:
+            self._forward(frame)
+        return self._flush()
+
+    def last_events(self) -> dict[str, int]:
+        """Nothing is known of earlier hubs; readers recognise what comes twice by its id."""
+        return {}
+
+    def close(self) -> None:
+        """Bring everything to safety."""
+        self._publisher.close()
+        self._fabric.close()
+
+    def _forward(self, frame: bytes) -> None:
+        try:
+            events = decode_many(frame[HEADER.size :])
+        except EventError as error:
+            logger.warning("A frame that holds no events was passed over: %s", error)
+            return
+        for event in events:
+            self._publisher.forward(event)
+
+    def _flush(self) -> bool:
+        self._settled = self._publisher.flush(_PATIENCE).waiting == 0
+        return self._settled
+
+
+def _of_hubs(directory: Path) -> list[str]:
+    return [name for name in segment_names(directory) if writer_of(name) == _WRITER]
+
+
+def _next_number(directory: Path) -> int:
+    numbers = [name.split(".")[1].partition("-")[0] for name in _of_hubs(directory)]
+    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
+
+
+def _newest(directory: Path) -> Iterator[Path]:
+    left = _TAIL
+    for name in reversed(_of_hubs(directory)):
+        if left > 0:
+            yield directory / name
+        left -= (directory / name).stat().st_size
+
+
+def _note_last_events(path: Path, found: dict[str, int]) -> None:
+    with path.open("rb", buffering=0) as file:
+        for frame in read_frames(file.fileno(), Scan(0)):
+            if frame.first != FORWARDED and (boot := _boot_of(frame)):
+                found[boot] = max(found.get(boot, 0), frame.first + frame.count - 1)
+
+
+def _boot_of(frame: Frame) -> str:
+    try:
+        events = decode_many(frame.body)
+    except EventError:
+        return ""
+    return events[0].boot if events else ""
