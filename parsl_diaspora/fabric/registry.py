@@ -17,6 +17,7 @@ ENTRY_POINTS = "parsl_diaspora.fabrics"
 _BACKENDS = {
     "file": "parsl_diaspora.fabric.file:FileFabric",
     "memory": "parsl_diaspora.fabric.memory:open_memory",
+    "spool": "parsl_diaspora.fabric.spool:open_spool",
 }
 
 

@@ -1,0 +1,93 @@
+"""Publishing into a spool: to the local disk, and past it if that cannot be written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parsl_diaspora.events import Event, decode
+from parsl_diaspora.fabric.file.publisher import FilePublisher
+from parsl_diaspora.fabric.file.segment import SegmentWriter
+from parsl_diaspora.fabric.protocols import FlushReport
+
+if TYPE_CHECKING:
+    from parsl_diaspora.fabric.spool.spool import Spool
+
+
+class SpoolPublisher(FilePublisher):
+    """Writes the embedded log like a `FilePublisher`; an event is safe when it is on the local disk.
+
+    While the disk cannot be written, a batch goes straight to the fabric behind, and is safe when that has
+    confirmed it. To keep the order, this waits until all that this publisher wrote to the disk is handed on.
+
+    Args:
+        spool: to write to.
+        source: who speaks.
+        buffer: events kept in memory.
+        immediate: write in the caller's thread as long as the disk takes it.
+    """
+
+    def __init__(self, spool: Spool, source: str, buffer: int, *, immediate: bool = False) -> None:
+        self._spool = spool
+        self._immediate = immediate
+        super().__init__(spool.directory, source, buffer)
+
+    def begin_life(self, *, closed: bool = False) -> None:
+        """Start with a boot, a segment and counters of its own: at first, and in a forked child."""
+        super().begin_life(closed=closed)
+        self._direct = self._spool.new_handover()
+        self._held: list[bytes] = []
+        self._events: list[Event] = []
+        self._wrote = False
+        if not closed:
+            self._spool.owners.add(self._stamp.boot)
+
+    def close(self, timeout: float = 2.0) -> FlushReport:
+        """Flush and stop; what cannot be written in time is counted as lost."""
+        report = super().close(timeout)
+        if self._thread is None:
+            self._end()
+        return report
+
+    def _open_writer(self) -> SegmentWriter:
+        return SegmentWriter(self._directory, self._stamp.boot, self._spool.roll_bytes)
+
+    def _put(self, data: bytes) -> None:
+        idle = self._accepted == self._safe + self._given_up
+        if not (self._immediate and idle and self._append([data])):
+            super()._put(data)
+            return
+        self._accepted += 1
+        self._accepted_bytes += len(data)
+        self._safe += 1
+        self._settled_bytes += len(data)
+
+    def _try_write(self, batch: list[bytes]) -> bool:
+        return self._append(batch) or self._hand_on(batch)
+
+    def _append(self, batch: list[bytes]) -> bool:
+        if not self._spool.admit(sum(map(len, batch))):
+            return False
+        try:
+            self._writer.append(batch, self._safe + 1)
+        except OSError as error:
+            self._spool.degrade(error)
+            return False
+        self._wrote = True
+        self._spool.wake()
+        return True
+
+    def _hand_on(self, batch: list[bytes]) -> bool:
+        """Past the disk, if nothing older of this publisher waits there."""
+        if self._wrote and not self._spool.backlog.is_empty_for(self._stamp.boot):
+            return False
+        if self._held is not batch:
+            self._held, self._events = batch, [decode(data) for data in batch]
+        done = self._direct.hand_on(self._events)
+        self._spool.direct += len(batch) if done else 0
+        return done
+
+    def _end(self) -> None:
+        super()._end()
+        self._direct.close()
+        self._spool.owners.remove(self._stamp.boot)
+        self._spool.wake()
