@@ -7,7 +7,7 @@
     backlog.py    what waits on the disk, and how far it is handed on; count.py says how many events that is
     owners.py     which segments are this process's to hand on: its own and those of the dead
     handover.py   bringing a batch to safety in the fabric behind, with pauses while it refuses or hangs
-    forwarder.py  the thread that does so
+    forwarder.py  the thread that does so; offers.py holds what could not be written to the disk
     room.py       the limit on the disk, and what goes first; thinning.py takes a topic out of a segment
     lag.py        when too much waits, and when that is over
     keeper.py     the thread that looks after room, lag and a forwarder that hangs

@@ -18,7 +18,7 @@ from parsl_diaspora.fabric.file.frames import Frame, Scan
 from parsl_diaspora.fabric.file.positions import keep_positions, read_positions
 from parsl_diaspora.fabric.file.segment import segment_names, writer_of
 from parsl_diaspora.fabric.spool.count import Count
-from parsl_diaspora.fabric.spool.owners import Owners, Standing, writer_named
+from parsl_diaspora.fabric.spool.owners import Owners, Standing
 
 logger = logging.getLogger(__name__)
 
@@ -96,12 +96,6 @@ class Backlog:
         """Events behind the positions, those that are just being handed on included."""
         with self._lock:
             return sum(self._waiting_in(name) for name in self._ours())
-
-    def is_empty_for(self, boot: str) -> bool:
-        """Whether all that a publisher has written here is handed on."""
-        with self._lock:
-            own = [name for name in self._ours() if (writer := writer_named(name)) and writer.boot == boot]
-            return not any(self._waiting_in(name) for name in own)
 
     def standings(self) -> Mapping[str, Standing]:
         """All segments of the directory, in each writer's order.

@@ -34,7 +34,7 @@ class SpooledFabric:
         drop_order: topics whose events go when the limit is met, the first first, each from its oldest event
             on. Events of other topics are never dropped; they wait in memory and are lost there, the newest
             first.
-        lag_events: waiting events from which on a `FabricLagged` says so.
+        lag_events: waiting events from which on a `FabricLagged` says so, if they do not go within 2 s.
         lag_seconds: the same for the time in which none was handed on, although some waited.
         flush_timeout: seconds for one flush of the fabric behind.
         clock: time for pauses and for what is said of lag.
@@ -73,7 +73,8 @@ class SpooledFabric:
         chance: random.Random | None = None,
     ) -> None:
         if limit_bytes < _SMALLEST:
-            raise FabricError(f"A spool needs at least {_SMALLEST} bytes, not {limit_bytes}.", url=inner.url)
+            message = f"A spool needs at least {_SMALLEST} bytes, not {limit_bytes}."
+            raise FabricError(message, url=inner.url, hint="Try limit=1GB, or limit_bytes=10**9.")
         self.inner = inner
         self.limit_bytes = limit_bytes
         self._spool = Spool(

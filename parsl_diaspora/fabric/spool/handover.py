@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from parsl_diaspora.clock import Clock
-from parsl_diaspora.events import Event, EventsLost
+from parsl_diaspora.events import Event, EventsLost, ServiceDegraded
 from parsl_diaspora.fabric.protocols import Fabric, FlushReport, Publisher
 from parsl_diaspora.fabric.stamp import Stamp, default_source
 
@@ -35,7 +35,7 @@ class Handover:
         flush_timeout: seconds that one flush may take.
 
     Attributes:
-        refused: events that the fabric took under no circumstances, and that were passed over.
+        refused: events that the fabric refused while it took others, and that were passed over.
         why: what went wrong last, in words.
     """
 
@@ -119,18 +119,22 @@ class Handover:
         if len(events) > 1:
             suspect = took_some or self._failures >= _REFUSALS
             return suspect and all(self._deliver([event]) for event in events)
-        self._refusals[events[0].id] += 1
-        if self._refusals[events[0].id] < _REFUSALS or not (took_some or self._takes_word_of(events[0])):
-            return False
-        logger.warning("The fabric %s refuses an event of kind %r.", self._inner.url, events[0].kind)
-        self.refused += 1
-        return True
+        return self._is_hopeless(events[0], took_some=took_some)
 
-    def _takes_word_of(self, event: Event) -> bool:
-        """Say that the event is lost, in its place: if even that is refused, it is not the event's fault."""
-        why = f"the fabric refused an event of kind {event.kind!r}"
-        said = EventsLost(run=event.run, count=1, why=why)
-        report = self._give([Stamp(default_source("spool"))(said)])
+    def _is_hopeless(self, event: Event, *, took_some: bool) -> bool:
+        """Whether the fabric has refused this one event several times while it took others."""
+        if not (took_some or self._takes(ServiceDegraded(part="spool", why=f"{event.kind} is refused"))):
+            return False
+        self._refusals[event.id] += 1
+        if self._refusals[event.id] < _REFUSALS:
+            return False
+        logger.warning("The fabric %s refuses an event of kind %r.", self._inner.url, event.kind)
+        self.refused += 1
+        return took_some or self._takes(EventsLost(run=event.run, count=1, why=f"{event.kind} was refused"))
+
+    def _takes(self, word: Event) -> bool:
+        """Whether the fabric takes an event of ours: if not, no other event is to blame."""
+        report = self._give([Stamp(default_source("spool"))(word)])
         self._given = ()
         return not report.waiting and report.lost == self._before.lost
 

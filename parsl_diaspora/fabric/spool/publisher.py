@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parsl_diaspora.events import Event, decode
+from parsl_diaspora.events import decode
 from parsl_diaspora.fabric.file.publisher import FilePublisher
 from parsl_diaspora.fabric.file.segment import SegmentWriter
 from parsl_diaspora.fabric.protocols import FlushReport
+from parsl_diaspora.fabric.spool.offers import Offer
 
 if TYPE_CHECKING:
     from parsl_diaspora.fabric.spool.spool import Spool
 
 
+_OFFER_WAIT = 0.25  # seconds to wait for the fabric behind before the disk is tried again
+
+
 class SpoolPublisher(FilePublisher):
     """Writes the embedded log like a `FilePublisher`; an event is safe when it is on the local disk.
 
-    While the disk cannot be written, a batch goes straight to the fabric behind, and is safe when that has
-    confirmed it. To keep the order, this waits until all that this publisher wrote to the disk is handed on.
+    While the disk cannot be written, a batch goes straight to the fabric behind, after all that is on the
+    disk, and is safe when it is confirmed there.
 
     Args:
         spool: to write to.
@@ -34,10 +38,7 @@ class SpoolPublisher(FilePublisher):
     def begin_life(self, *, closed: bool = False) -> None:
         """Start with a boot, a segment and counters of its own: at first, and in a forked child."""
         super().begin_life(closed=closed)
-        self._direct = self._spool.new_handover()
-        self._held: list[bytes] = []
-        self._events: list[Event] = []
-        self._wrote = False
+        self._offer: Offer | None = None
         if not closed:
             self._spool.owners.add(self._stamp.boot)
 
@@ -72,22 +73,28 @@ class SpoolPublisher(FilePublisher):
         except OSError as error:
             self._spool.degrade(error)
             return False
-        self._wrote = True
+        self._withdraw()
         self._spool.wake()
         return True
 
     def _hand_on(self, batch: list[bytes]) -> bool:
-        """Past the disk, if nothing older of this publisher waits there."""
-        if self._wrote and not self._spool.backlog.is_empty_for(self._stamp.boot):
-            return False
-        if self._held is not batch:
-            self._held, self._events = batch, [decode(data) for data in batch]
-        done = self._direct.hand_on(self._events)
-        self._spool.direct += len(batch) if done else 0
-        return done
+        """Past the disk. The same batch is offered until it is accepted or the disk takes it after all."""
+        if self._offer is None:
+            self._offer = Offer([decode(data) for data in batch])
+            self._spool.offers.put(self._offer)
+        self._spool.wake()
+        accepted = self._offer.wait(_OFFER_WAIT)
+        if accepted:
+            self._offer = None
+        return accepted
+
+    def _withdraw(self) -> None:
+        offer, self._offer = self._offer, None
+        if offer is not None:
+            offer.withdraw()
 
     def _end(self) -> None:
         super()._end()
-        self._direct.close()
+        self._withdraw()
         self._spool.owners.remove(self._stamp.boot)
         self._spool.wake()

@@ -21,6 +21,7 @@ from parsl_diaspora.fabric.spool.forwarder import Forwarder
 from parsl_diaspora.fabric.spool.handover import Handover
 from parsl_diaspora.fabric.spool.keeper import Keeper
 from parsl_diaspora.fabric.spool.lag import LagWatch
+from parsl_diaspora.fabric.spool.offers import Offers
 from parsl_diaspora.fabric.spool.owners import Owners
 from parsl_diaspora.fabric.spool.publisher import SpoolPublisher
 from parsl_diaspora.fabric.spool.room import Room
@@ -49,7 +50,7 @@ class SpoolReport(msgspec.Struct, frozen=True):
         forwarded: events that this process handed on from the disk.
         direct: events that went past the disk, because it could not be written.
         dropped: events that were dropped to keep the limit, by topic; each is said in an `EventsLost`.
-        refused: events that the fabric behind took under no circumstances.
+        refused: events that the fabric behind refused while it took others.
         faults: own faults that were absorbed.
         lagging: whether too many events wait, or for too long.
         why: what went wrong last with the fabric behind; empty if it takes events.
@@ -99,6 +100,7 @@ class Spool:
         self._lock = threading.RLock()
         self.owners = Owners(self.directory)
         self.backlog = Backlog(self.directory, self.owners, min(_BATCH_BYTES, self.roll_bytes))
+        self.offers = Offers()
         self._losses = Losses()
         self.room = Room(self.directory, self.backlog, self._limit, self._order, self._losses.add)
         self._watch = LagWatch(*self._lag)
@@ -107,7 +109,6 @@ class Spool:
         self._voice: SpoolPublisher | None = None
         self._unwritable = ""
         self._unsaid: list[Event] = []
-        self.direct = 0
         self.closed = closed
 
     def run(self) -> None:
@@ -119,10 +120,6 @@ class Spool:
                 self._begin_forwarder()
                 self._keeper = Keeper(self._look, self._clock)
                 self._keeper.start()
-
-    def new_handover(self) -> Handover:
-        """A way of its own to the fabric behind."""
-        return Handover(self._inner, self._clock, self._chance, self._flush_timeout)
 
     def admit(self, more: int) -> bool:
         """Whether so many bytes may be written to the disk now; if it is short, room is made."""
@@ -154,7 +151,7 @@ class Spool:
             waiting=self.backlog.waiting(),
             used=self.room.used(),
             forwarded=sum(one.forwarded for one in forwarders),
-            direct=self.direct,
+            direct=sum(one.direct for one in forwarders),
             dropped=dict(self.room.dropped),
             refused=sum(one.handover.refused for one in forwarders),
             faults=sum(one.faults for one in forwarders) + (self._keeper.faults if self._keeper else 0),
@@ -186,7 +183,8 @@ class Spool:
             self._keeper = self._voice = None
 
     def _begin_forwarder(self) -> None:
-        forwarder = Forwarder(self.backlog, self.new_handover(), self._clock)
+        handover = Handover(self._inner, self._clock, self._chance, self._flush_timeout)
+        forwarder = Forwarder(self.backlog, self.offers, handover, self._clock)
         self._forwarders.append(forwarder)
         forwarder.start()
 
