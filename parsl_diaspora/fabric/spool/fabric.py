@@ -125,15 +125,15 @@ class SpooledFabric:
         return self.inner.consumer(name, start=start)
 
     def lag(self) -> int:
-        """Events on the local disk that are not handed on yet."""
-        return self._spool.backlog.waiting()
+        """Events that are not handed on yet, on the local disk and in memory."""
+        return self._spool.waiting()
 
     def report(self) -> SpoolReport:
         """How the spool stands: what waits, went on, and was dropped."""
         return self._spool.report()
 
     def drain(self, timeout: float = 5.0) -> bool:
-        """Wait up to ``timeout`` seconds until nothing waits on the disk; whether that came to be."""
+        """Wait up to ``timeout`` seconds until nothing waits; whether that came to be."""
         return self._spool.drain(timeout)
 
     def close(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parsl_diaspora.events import decode
+from parsl_diaspora.events import decode, join
+from parsl_diaspora.fabric.file.frames import HEADER
 from parsl_diaspora.fabric.file.publisher import FilePublisher
 from parsl_diaspora.fabric.file.segment import SegmentWriter
 from parsl_diaspora.fabric.protocols import FlushReport
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from parsl_diaspora.fabric.spool.spool import Spool
 
 
+_FRAME = HEADER.size + len(join([]))  # bytes around the events of a frame
 _OFFER_WAIT = 0.25  # seconds to wait for the fabric behind before the disk is tried again
 
 
@@ -39,6 +41,7 @@ class SpoolPublisher(FilePublisher):
         """Start with a boot, a segment and counters of its own: at first, and in a forked child."""
         super().begin_life(closed=closed)
         self._offer: Offer | None = None
+        self._spool.publishers.add(self)
         if not closed:
             self._spool.owners.add(self._stamp.boot)
 
@@ -66,13 +69,16 @@ class SpoolPublisher(FilePublisher):
         return self._append(batch) or self._hand_on(batch)
 
     def _append(self, batch: list[bytes]) -> bool:
-        if not self._spool.admit(sum(map(len, batch))):
+        size = sum(map(len, batch)) + _FRAME
+        if not self._spool.admit(size):
             return False
         try:
             self._writer.append(batch, self._safe + 1)
         except OSError as error:
             self._spool.degrade(error)
             return False
+        finally:
+            self._spool.room.wrote(size)
         self._withdraw()
         self._spool.wake()
         return True

@@ -13,7 +13,7 @@ from parsl_diaspora.fabric.spool.thinning import thin
 
 #: Topics in the order in which they go: samples before transitions.
 DROP_ORDER: tuple[str, ...] = ("resources", "tasks", "failures", "control")
-_HIGH, _LOW = 0.85, 0.7  # shares of the limit: where dropping begins, and how far it goes
+_HIGH, _LOW = 0.85, 0.7  # shares of the limit: where dropping begins, and how far it goes within a topic
 
 
 class Room:
@@ -48,25 +48,31 @@ class Room:
         self._order = order
         self._tell = tell
         self._lock = threading.Lock()
-        self._used = self._since = 0
-        self._clean: set[tuple[str, str]] = set()
+        self._used = self._since = self._admitted = 0
+        self._clean: dict[str, set[str]] = {}  # topics that a segment does not hold any more
         self.dropped: Counter[str] = Counter()
 
     def admit(self, more: int) -> bool:
-        """Whether so many bytes may be written now; if so, they are counted."""
+        """Whether so many bytes may be written now; if so, `wrote` is to follow."""
         with self._lock:
-            if self._used + self._since + more > self.limit:
+            if self.used() + more > self.limit:
                 return False
-            self._since += more
+            self._admitted += more
             return True
+
+    def wrote(self, more: int) -> None:
+        """What was admitted is written, or could not be."""
+        with self._lock:
+            self._admitted -= more
+            self._since += more
 
     def is_short(self) -> bool:
         """Whether it is time to make room."""
-        return self._used + self._since > _HIGH * self.limit
+        return self.used() > _HIGH * self.limit
 
     def used(self) -> int:
-        """Bytes on disk, as far as they are known."""
-        return self._used + self._since
+        """Bytes on disk: those at the last measurement, and what was admitted since."""
+        return self._used + self._since + self._admitted
 
     def make(self) -> bool:
         """Measure, and drop what goes first until there is room; whether there is now.
@@ -74,19 +80,24 @@ class Room:
         Raises:
             OSError: the directory cannot be read.
         """
-        used = self._measure()
-        if used <= _HIGH * self.limit:
-            return True
+        self._measure()
         for topic in self._order:
-            for name in self._candidates(topic):
-                self._thin(name, topic)
-                if self._measure() <= _LOW * self.limit:
-                    return True
+            if self._used <= _HIGH * self.limit:
+                return True
+            self._drop(topic)
         return self._used <= _HIGH * self.limit
+
+    def _drop(self, topic: str) -> None:
+        for name in self._candidates(topic):
+            self._thin(name, topic)
+            if self._measure() <= _LOW * self.limit:
+                return
 
     def _measure(self) -> int:
         since = self._since
-        used = sum(size_of(self._directory / name) for name in self._backlog.standings())
+        names = self._backlog.standings()
+        self._clean = {name: gone for name, gone in self._clean.items() if name in names}
+        used = sum(size_of(self._directory / name) for name in names)
         with self._lock:
             self._used = used
             self._since = max(0, self._since - since)
@@ -96,17 +107,16 @@ class Room:
         """Segments that may still hold the topic and that nobody writes, the oldest first."""
         standings = self._backlog.standings()
         names = [name for name, standing in standings.items() if standing == "sealed"]
-        names = [name for name in names if (name, topic) not in self._clean]
+        names = [name for name in names if topic not in self._clean.get(name, ())]
         return sorted(
             names, key=lambda name: (self._backlog.is_in_flight(name), _age(self._directory / name))
         )
 
     def _thin(self, name: str, topic: str) -> None:
         thinned = thin(self._directory, name, topic, self._backlog.position(name))
-        self._clean = {(kept, gone) for kept, gone in self._clean if kept != name}
-        earlier = self._order[: self._order.index(topic) + 1]
-        self._clean.update((thinned.name, gone) for gone in earlier)
+        self._clean.setdefault(name, set()).add(topic)
         if thinned.name != name:
+            self._clean[thinned.name] = self._clean.pop(name)
             self._backlog.forget(name)
         for event in thinned.dropped:
             self.dropped[topic] += 1

@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class SpoolReport(msgspec.Struct, frozen=True):
     """How a spool stands.
 
     Attributes:
-        waiting: events on the local disk that are not handed on yet.
+        waiting: events that are not handed on yet, on the local disk and in memory.
         used: bytes of all segments on the local disk.
         forwarded: events that this process handed on from the disk.
         direct: events that went past the disk, because it could not be written.
@@ -101,6 +102,7 @@ class Spool:
         self.owners = Owners(self.directory)
         self.backlog = Backlog(self.directory, self.owners, min(_BATCH_BYTES, self.roll_bytes))
         self.offers = Offers()
+        self.publishers: weakref.WeakSet[SpoolPublisher] = weakref.WeakSet()
         self._losses = Losses()
         self.room = Room(self.directory, self.backlog, self._limit, self._order, self._losses.add)
         self._watch = LagWatch(*self._lag)
@@ -144,11 +146,16 @@ class Spool:
         self._unsaid.append(ServiceDegraded(part="spool", why=why))
         self.run()
 
+    def waiting(self) -> int:
+        """Events that are not handed on yet, on the disk and in the memory of the publishers."""
+        in_memory = sum(publisher.report().waiting for publisher in list(self.publishers))
+        return in_memory + self.backlog.waiting()
+
     def report(self) -> SpoolReport:
         """How it stands."""
         forwarders = self._forwarders
         return SpoolReport(
-            waiting=self.backlog.waiting(),
+            waiting=self.waiting(),
             used=self.room.used(),
             forwarded=sum(one.forwarded for one in forwarders),
             direct=sum(one.direct for one in forwarders),
@@ -160,9 +167,9 @@ class Spool:
         )
 
     def drain(self, timeout: float) -> bool:
-        """Wait until nothing waits on the disk; whether that came to be."""
+        """Wait until nothing waits; whether that came to be."""
         deadline = time.monotonic() + timeout
-        while waiting := self.backlog.waiting():
+        while waiting := self.waiting():
             if time.monotonic() >= deadline:
                 break
             self.wake()
@@ -205,7 +212,7 @@ class Spool:
     def _look_at_lag(self) -> Event | None:
         forwarder = self._forwarders[-1]
         now, why = self._clock.monotonic(), forwarder.handover.why
-        lagged = self._watch.look(self.backlog.waiting(), forwarder.moved, now, why)
+        lagged = self._watch.look(self.waiting(), forwarder.moved, now, why)
         if lagged is not None:
             words = "has caught up" if lagged.over else f"takes too little: {lagged.waiting} events wait"
             logger.warning("The fabric %s %s (%s).", self._inner.url, words, lagged.why)

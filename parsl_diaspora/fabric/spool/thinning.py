@@ -7,6 +7,7 @@ one is removed afterwards. A process that dies in between leaves both, and some 
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -44,6 +45,7 @@ def thin(directory: Path, name: str, topic: str, position: int) -> Thinned:
     try:
         with temporary.open("wb") as target:
             written = _copy(directory / name, target, topic, position, thinned)
+        shutil.copystat(directory / name, temporary)  # it stays as old as its events are
         if thinned.dropped or not written:
             _replace(temporary, directory, successor if written else "", thinned)
     finally:
