@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _FRAME = HEADER.size + len(join([]))  # bytes around the events of a frame
+_ROOM_WAIT = 0.25  # seconds to wait for room in a full spool
 _OFFER_WAIT = 0.25  # seconds to wait for the fabric behind before the disk is tried again
 
 
@@ -66,11 +67,11 @@ class SpoolPublisher(FilePublisher):
         self._settled_bytes += len(data)
 
     def _try_write(self, batch: list[bytes]) -> bool:
-        return self._append(batch) or self._hand_on(batch)
+        return self._append(batch, _ROOM_WAIT) or self._hand_on(batch)
 
-    def _append(self, batch: list[bytes]) -> bool:
+    def _append(self, batch: list[bytes], timeout: float = 0.0) -> bool:
         size = sum(map(len, batch)) + _FRAME
-        if not self._spool.admit(size):
+        if not self._spool.admit(size, timeout):
             return False
         try:
             self._writer.append(batch, self._safe + 1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from parsl_diaspora.events import Event
+from parsl_diaspora.events import EventsLost
 from parsl_diaspora.fabric.spool.backlog import Backlog, size_of
 from parsl_diaspora.fabric.spool.thinning import thin
 
@@ -28,51 +28,49 @@ class Room:
         backlog: what of it is still to be handed on.
         limit: bytes of all segments together.
         order: topics, those that go first first. What has another topic is never dropped.
-        tell: called with each event that is dropped, and why.
 
     Attributes:
+        comfortable: bytes up to which nothing is dropped.
         dropped: events dropped so far, by topic.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        backlog: Backlog,
-        limit: int,
-        order: Sequence[str],
-        tell: Callable[[Event, str], None],
-    ) -> None:
+    def __init__(self, directory: Path, backlog: Backlog, limit: int, order: Sequence[str]) -> None:
         self._directory = directory
         self._backlog = backlog
         self.limit = limit
+        self.comfortable = int(_HIGH * limit)
         self._order = order
-        self._tell = tell
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._used = self._since = self._admitted = 0
         self._clean: dict[str, set[str]] = {}  # topics that a segment does not hold any more
+        self._unsaid: Counter[tuple[str, str]] = Counter()
         self.dropped: Counter[str] = Counter()
 
-    def admit(self, more: int) -> bool:
-        """Whether so many bytes may be written now; if so, `wrote` is to follow."""
-        with self._lock:
-            if self.used() + more > self.limit:
+    def admit(self, more: int, timeout: float = 0.0) -> bool:
+        """Whether so many bytes may be written now or within ``timeout`` seconds; `wrote` is to follow."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.used() + more <= self.limit, timeout):
                 return False
             self._admitted += more
             return True
 
     def wrote(self, more: int) -> None:
         """What was admitted is written, or could not be."""
-        with self._lock:
+        with self._changed:
             self._admitted -= more
             self._since += more
-
-    def is_short(self) -> bool:
-        """Whether it is time to make room."""
-        return self.used() > _HIGH * self.limit
 
     def used(self) -> int:
         """Bytes on disk: those at the last measurement, and what was admitted since."""
         return self._used + self._since + self._admitted
+
+    def say(self) -> list[EventsLost]:
+        """What is to be said of events that were dropped; it counts as said from now on."""
+        unsaid, self._unsaid = self._unsaid, Counter()
+        return [
+            EventsLost(run=run, count=count, why=f"the spool was full: the oldest of topic {topic!r} went")
+            for (run, topic), count in unsaid.items()
+        ]
 
     def make(self) -> bool:
         """Measure, and drop what goes first until there is room; whether there is now.
@@ -80,37 +78,35 @@ class Room:
         Raises:
             OSError: the directory cannot be read.
         """
-        self._measure()
-        for topic in self._order:
-            if self._used <= _HIGH * self.limit:
-                return True
-            self._drop(topic)
-        return self._used <= _HIGH * self.limit
-
-    def _drop(self, topic: str) -> None:
-        for name in self._candidates(topic):
+        first = None
+        target = self.comfortable
+        while self._measure() > target and (victim := self._next_victim()):
+            topic, name = victim
+            first = first or topic
+            target = int(_LOW * self.limit) if topic == first else self.comfortable
             self._thin(name, topic)
-            if self._measure() <= _LOW * self.limit:
-                return
+        return self._used <= self.comfortable
+
+    def _next_victim(self) -> tuple[str, str] | None:
+        """Topic and segment to begin with. Asked anew each time: a new segment holds what should go first."""
+        names = [name for name, standing in self._backlog.standings().items() if standing == "sealed"]
+        names.sort(key=lambda name: (self._backlog.is_in_flight(name), _age(self._directory / name)))
+        candidates = ((topic, name) for topic in self._order for name in names)
+        return next(((topic, name) for topic, name in candidates if not self._is_clean(name, topic)), None)
+
+    def _is_clean(self, name: str, topic: str) -> bool:
+        return topic in self._clean.get(name, ())
 
     def _measure(self) -> int:
         since = self._since
         names = self._backlog.standings()
         self._clean = {name: gone for name, gone in self._clean.items() if name in names}
         used = sum(size_of(self._directory / name) for name in names)
-        with self._lock:
+        with self._changed:
             self._used = used
             self._since = max(0, self._since - since)
+            self._changed.notify_all()
         return used
-
-    def _candidates(self, topic: str) -> list[str]:
-        """Segments that may still hold the topic and that nobody writes, the oldest first."""
-        standings = self._backlog.standings()
-        names = [name for name, standing in standings.items() if standing == "sealed"]
-        names = [name for name in names if topic not in self._clean.get(name, ())]
-        return sorted(
-            names, key=lambda name: (self._backlog.is_in_flight(name), _age(self._directory / name))
-        )
 
     def _thin(self, name: str, topic: str) -> None:
         thinned = thin(self._directory, name, topic, self._backlog.position(name))
@@ -118,9 +114,9 @@ class Room:
         if thinned.name != name:
             self._clean[thinned.name] = self._clean.pop(name)
             self._backlog.forget(name)
-        for event in thinned.dropped:
-            self.dropped[topic] += 1
-            self._tell(event, f"the spool was full: the oldest of topic {topic!r} went first")
+        for run, count in thinned.dropped.items():
+            self.dropped[topic] += count
+            self._unsaid[run, topic] += count
 
 
 def _age(path: Path) -> float:

@@ -15,7 +15,6 @@ import msgspec
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import Event, ServiceDegraded
 from parsl_diaspora.fabric.file.fork import renew_after_fork
-from parsl_diaspora.fabric.losses import Losses
 from parsl_diaspora.fabric.protocols import Fabric
 from parsl_diaspora.fabric.spool.backlog import Backlog
 from parsl_diaspora.fabric.spool.forwarder import Forwarder
@@ -31,7 +30,7 @@ from parsl_diaspora.fabric.stamp import default_source
 logger = logging.getLogger(__name__)
 
 _BATCH_BYTES = 1024 * 1024
-_ROLL_LARGEST = 64 * 1024 * 1024
+_ROLL_LARGEST = 16 * 1024 * 1024
 _ROLL_SHARE = (
     16  # segments of one publisher that fill the limit: what is dropped is dropped a segment at a time
 )
@@ -103,8 +102,7 @@ class Spool:
         self.backlog = Backlog(self.directory, self.owners, min(_BATCH_BYTES, self.roll_bytes))
         self.offers = Offers()
         self.publishers: weakref.WeakSet[SpoolPublisher] = weakref.WeakSet()
-        self._losses = Losses()
-        self.room = Room(self.directory, self.backlog, self._limit, self._order, self._losses.add)
+        self.room = Room(self.directory, self.backlog, self._limit, self._order)
         self._watch = LagWatch(*self._lag)
         self._forwarders: list[Forwarder] = []  # the last one is at work; those before it hang, or hung
         self._keeper: Keeper | None = None
@@ -123,12 +121,11 @@ class Spool:
                 self._keeper = Keeper(self._look, self._clock)
                 self._keeper.start()
 
-    def admit(self, more: int) -> bool:
-        """Whether so many bytes may be written to the disk now; if it is short, room is made."""
-        admitted = self.room.admit(more)
-        if self._keeper is not None and (not admitted or self.room.is_short()):
+    def admit(self, more: int, timeout: float) -> bool:
+        """Whether so many bytes may be written to the disk; if it is short, room is made."""
+        if self._keeper is not None and self.room.used() + more > self.room.comfortable:
             self._keeper.wake()
-        return admitted
+        return self.room.admit(more, timeout)
 
     def wake(self) -> None:
         """There is something to hand on."""
@@ -207,7 +204,7 @@ class Spool:
         self._say([*self._unsaid, *([lagged] if lagged else [])])
         self._unsaid.clear()
         self.room.make()
-        self._say(self._losses.say())
+        self._say(self.room.say())
 
     def _look_at_lag(self) -> Event | None:
         forwarder = self._forwarders[-1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from parsl_diaspora.events import Event, decode_many, encode, join
+from parsl_diaspora.events import decode_many, encode, join
 from parsl_diaspora.fabric.file.consumer import read_frames
 from parsl_diaspora.fabric.file.frames import Frame, Scan, pack_frame
 from parsl_diaspora.fabric.file.segment import SUFFIX, writer_of
@@ -26,11 +27,11 @@ class Thinned(msgspec.Struct):
 
     Attributes:
         name: under which the rest is found; empty if there is none.
-        dropped: events that are gone.
+        dropped: how many events are gone, by run.
     """
 
     name: str = ""
-    dropped: list[Event] = []
+    dropped: Counter[str] = msgspec.field(default_factory=Counter)
 
 
 def thin(directory: Path, name: str, topic: str, position: int) -> Thinned:
@@ -59,7 +60,7 @@ def _copy(source: Path, target: BinaryIO, topic: str, position: int, thinned: Th
     for frame in _frames(source, position):
         events = decode_many(frame.body)
         kept = [event for event in events if event.topic != topic]
-        thinned.dropped.extend(event for event in events if event.topic == topic)
+        thinned.dropped.update(event.run for event in events if event.topic == topic)
         if kept:
             body = join([encode(event) for event in kept])
             written += target.write(pack_frame(body, len(kept), frame.first, frame.time))
