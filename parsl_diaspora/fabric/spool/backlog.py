@@ -174,7 +174,9 @@ class Backlog:
             names = segment_names(self._directory)
             kept = read_positions(path) or {}
             known = {name: max(self.position(name), kept.get(name, 0)) for name in names}
-            keep_positions(path, {name: at for name, at in known.items() if at})
+            self._positions = {name: at for name, at in known.items() if at}
+            self._counts = {name: count for name, count in self._counts.items() if name in known}
+            keep_positions(path, self._positions)
         except OSError as error:
             why = f"{error.strerror}; a later process may hand on again what this one did"
             self._say(f"How far the spool {self._directory} is handed on cannot be kept: {why}.")

@@ -42,9 +42,8 @@ class SpoolPublisher(FilePublisher):
         """Start with a boot, a segment and counters of its own: at first, and in a forked child."""
         super().begin_life(closed=closed)
         self._offer: Offer | None = None
-        self._spool.publishers.add(self)
         if not closed:
-            self._spool.owners.add(self._stamp.boot)
+            self._spool.enter(self, self._stamp.boot)
 
     def close(self, timeout: float = 2.0) -> FlushReport:
         """Flush and stop; what cannot be written in time is counted as lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from parsl_diaspora.events import EventsLost
 from parsl_diaspora.fabric.spool.backlog import Backlog, size_of
 from parsl_diaspora.fabric.spool.thinning import thin
+
+logger = logging.getLogger(__name__)
 
 #: Topics in the order in which they go: samples before transitions.
 DROP_ORDER: tuple[str, ...] = ("resources", "tasks", "failures", "control")
@@ -43,6 +46,8 @@ class Room:
         self._changed = threading.Condition()
         self._used = self._since = self._admitted = 0
         self._clean: dict[str, set[str]] = {}  # topics that a segment does not hold any more
+        self._failed: set[str] = set()  # of one round; the next one tries them again
+        self._said = False
         self._unsaid: Counter[tuple[str, str]] = Counter()
         self.dropped: Counter[str] = Counter()
 
@@ -78,13 +83,13 @@ class Room:
         Raises:
             OSError: the directory cannot be read.
         """
-        first = None
+        first, self._failed = None, set()
         target = self.comfortable
         while self._measure() > target and (victim := self._next_victim()):
             topic, name = victim
             first = first or topic
             target = int(_LOW * self.limit) if topic == first else self.comfortable
-            self._thin(name, topic)
+            self._try_to_thin(name, topic)
         return self._used <= self.comfortable
 
     def _next_victim(self) -> tuple[str, str] | None:
@@ -92,10 +97,10 @@ class Room:
         names = [name for name, standing in self._backlog.standings().items() if standing == "sealed"]
         names.sort(key=lambda name: (self._backlog.is_in_flight(name), _age(self._directory / name)))
         candidates = ((topic, name) for topic in self._order for name in names)
-        return next(((topic, name) for topic, name in candidates if not self._is_clean(name, topic)), None)
+        return next(((topic, name) for topic, name in candidates if not self._is_done(name, topic)), None)
 
-    def _is_clean(self, name: str, topic: str) -> bool:
-        return topic in self._clean.get(name, ())
+    def _is_done(self, name: str, topic: str) -> bool:
+        return name in self._failed or topic in self._clean.get(name, ())
 
     def _measure(self) -> int:
         since = self._since
@@ -107,6 +112,15 @@ class Room:
             self._since = max(0, self._since - since)
             self._changed.notify_all()
         return used
+
+    def _try_to_thin(self, name: str, topic: str) -> None:
+        try:
+            self._thin(name, topic)
+        except OSError as error:
+            self._failed.add(name)
+            if not self._said:
+                self._said = True
+                logger.warning("Segment %s of the spool cannot be made smaller: %s.", name, error.strerror)
 
     def _thin(self, name: str, topic: str) -> None:
         thinned = thin(self._directory, name, topic, self._backlog.position(name))

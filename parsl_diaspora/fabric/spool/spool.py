@@ -31,9 +31,7 @@ logger = logging.getLogger(__name__)
 
 _BATCH_BYTES = 1024 * 1024
 _ROLL_LARGEST = 16 * 1024 * 1024
-_ROLL_SHARE = (
-    16  # segments of one publisher that fill the limit: what is dropped is dropped a segment at a time
-)
+_ROLL_SHARE = 16  # segments that fill the limit: events are dropped a segment at a time
 _HUNG = 4.0  # flush timeouts after which a forwarder counts as hung
 _REPLACEMENTS = 3  # forwarders that take the place of a hung one in the life of a spool
 _STOP = 1.0  # seconds to wait for the forwarder when it is to stop
@@ -97,19 +95,26 @@ class Spool:
 
     def begin_life(self, *, closed: bool = False) -> None:
         """Start without threads and with counters at zero: at first, and in a forked child."""
-        self._lock = threading.RLock()
+        self._lock, self._entering = threading.RLock(), threading.Lock()
         self.owners = Owners(self.directory)
         self.backlog = Backlog(self.directory, self.owners, min(_BATCH_BYTES, self.roll_bytes))
         self.offers = Offers()
-        self.publishers: weakref.WeakSet[SpoolPublisher] = weakref.WeakSet()
+        self._publishers: weakref.WeakSet[SpoolPublisher] = weakref.WeakSet()
         self.room = Room(self.directory, self.backlog, self._limit, self._order)
         self._watch = LagWatch(*self._lag)
         self._forwarders: list[Forwarder] = []  # the last one is at work; those before it hang, or hung
         self._keeper: Keeper | None = None
         self._voice: SpoolPublisher | None = None
         self._unwritable = ""
+        self._replaced = 0
         self._unsaid: list[Event] = []
         self.closed = closed
+
+    def enter(self, publisher: SpoolPublisher, boot: str) -> None:
+        """A publisher begins to write under this boot."""
+        self.owners.add(boot)
+        with self._entering:
+            self._publishers.add(publisher)
 
     def run(self) -> None:
         """Begin to hand on, if that has not begun and the spool is not closed."""
@@ -145,7 +150,9 @@ class Spool:
 
     def waiting(self) -> int:
         """Events that are not handed on yet, on the disk and in the memory of the publishers."""
-        in_memory = sum(publisher.report().waiting for publisher in list(self.publishers))
+        with self._entering:
+            publishers = list(self._publishers)
+        in_memory = sum(publisher.report().waiting for publisher in publishers)
         return in_memory + self.backlog.waiting()
 
     def report(self) -> SpoolReport:
@@ -201,8 +208,8 @@ class Spool:
         """What the keeper does each time."""
         self._replace_hung()
         lagged = self._look_at_lag()
-        self._say([*self._unsaid, *([lagged] if lagged else [])])
-        self._unsaid.clear()
+        unsaid, self._unsaid = self._unsaid, []
+        self._say([*unsaid, *([lagged] if lagged else [])])
         self.room.make()
         self._say(self.room.say())
 
@@ -219,7 +226,8 @@ class Spool:
         """A call that never returns keeps its thread; a new one takes its place."""
         busy = self._forwarders[-1].busy_since
         hung = busy is not None and self._clock.monotonic() - busy > _HUNG * self._flush_timeout
-        if hung and len(self._forwarders) <= _REPLACEMENTS:
+        if hung and self._replaced < _REPLACEMENTS:
+            self._replaced += 1
             logger.warning("The fabric %s hangs; a new connection is tried.", self._inner.url)
             self._forwarders[-1].abandon()
             self._begin_forwarder()

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import decode_many, encode, join
 from parsl_diaspora.fabric.file.consumer import read_frames
 from parsl_diaspora.fabric.file.frames import Frame, Scan, pack_frame
@@ -58,7 +59,11 @@ def thin(directory: Path, name: str, topic: str, position: int) -> Thinned:
 def _copy(source: Path, target: BinaryIO, topic: str, position: int, thinned: Thinned) -> int:
     written = 0
     for frame in _frames(source, position):
-        events = decode_many(frame.body)
+        try:
+            events = decode_many(frame.body)
+        except EventError:  # whatever it is, it is not ours to drop
+            written += target.write(pack_frame(frame.body, frame.count, frame.first, frame.time))
+            continue
         kept = [event for event in events if event.topic != topic]
         thinned.dropped.update(event.run for event in events if event.topic == topic)
         if kept:
