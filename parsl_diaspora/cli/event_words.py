@@ -12,6 +12,7 @@ from parsl_diaspora.events import (
     DecisionMade,
     Event,
     EventsLost,
+    FabricLagged,
     FaultInjected,
     ManagerLost,
     ManagerSeen,
@@ -128,5 +129,6 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     PlaceQuarantined: _quarantined,
     PlaceReleased: lambda event: str(event.reason),
     EventsLost: lambda event: f"{event.count}: {event.why}",
+    FabricLagged: lambda event: f"{event.waiting} waiting, {event.seconds:g} s: {event.why}",
     ServiceDegraded: lambda event: f"{event.part}: {event.why}",
 }

@@ -365,6 +365,26 @@ class EventsLost(Event, tag="events.lost"):
     why: str = ""
 
 
+class FabricLagged(Event, tag="fabric.lagged"):
+    """Events wait on this side because the fabric does not take them, or not fast enough.
+
+    Said when the wait becomes too long, and once more when it is over.
+
+    Attributes:
+        waiting: events that are not handed on yet.
+        seconds: how long none was handed on; when it is over, how long it lasted.
+        why: in words.
+        over: the fabric has caught up again.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    waiting: int = 0
+    seconds: float = 0.0
+    why: str = ""
+    over: bool = False
+
+
 class ServiceDegraded(Event, tag="service.degraded"):
     """A part of this package met a fault of its own and fell back to stock behaviour. Said once a part.
 

@@ -3,6 +3,7 @@
     file:./events              the embedded log: a directory, one file per writing process
     memory: memory:name        inside this process, for tests and notebooks
     relay:HOST:PORT?key=FILE   to a site's hub, for nodes that cannot reach the fabric
+    spool:/dir?to=URL          any of the others behind a local log: store and forward
 
 More backends come from other packages through the entry-point group ``parsl_diaspora.fabrics``, whose names
 are URL schemes and whose values are callables that take the URL.

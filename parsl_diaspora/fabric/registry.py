@@ -18,6 +18,7 @@ _BACKENDS = {
     "file": "parsl_diaspora.fabric.file:FileFabric",
     "memory": "parsl_diaspora.fabric.memory:open_memory",
     "relay": "parsl_diaspora.fabric.relay:RelayFabric",
+    "spool": "parsl_diaspora.fabric.spool:open_spool",
 }
 
 

@@ -6,6 +6,7 @@
     immediate.py  publishing at once, for processes that may be killed
     fork.py       a forked child gets a segment of its own
     consumer.py   reading all segments of a directory, positions of named consumers
+    positions.py  where readers stand, kept durably
     verify.py     is the log whole?
 
 Safe on shared file systems: no locks, no mmap, no file with two writers.

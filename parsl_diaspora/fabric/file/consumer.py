@@ -6,15 +6,12 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
-
-import msgspec
 
 from parsl_diaspora.errors import EventError, FabricUnavailable
 from parsl_diaspora.events import Event, decode_many
 from parsl_diaspora.fabric.file.frames import HEADER, MAX_FRAME, Frame, Scan, scan_frames
+from parsl_diaspora.fabric.file.positions import keep_positions, read_positions
 from parsl_diaspora.fabric.file.segment import segment_names, writer_of
 
 logger = logging.getLogger(__name__)
@@ -22,8 +19,6 @@ logger = logging.getLogger(__name__)
 CHUNK = 2 * MAX_FRAME  # a full chunk without a whole frame is damaged, so reading always gets on
 POLL_FIRST, POLL_LONGEST = 0.002, 0.05
 SETTLED = 2.0
-
-_Positions = dict[str, Annotated[int, msgspec.Meta(ge=0)]]
 
 
 class FileConsumer:
@@ -44,7 +39,7 @@ class FileConsumer:
         self._unreadable: set[str] = set()
         self._turn = ""
         self._skipped = 0
-        kept = _read_positions(positions)
+        kept = read_positions(positions)
         self._positions = self._begin_at(start) if kept is None else kept
 
     def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
@@ -69,14 +64,9 @@ class FileConsumer:
         Raises:
             FabricUnavailable: they cannot be written.
         """
-        temporary = self._committed.with_suffix(f".{os.getpid()}.tmp")
         try:
-            self._committed.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(msgspec.json.encode(self._positions))
-            temporary.replace(self._committed)
+            keep_positions(self._committed, self._positions)
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
             message = f"The position of a consumer cannot be kept in {self._committed}: {error.strerror}."
             raise FabricUnavailable(message, url=f"file:{self._directory}") from error
 
@@ -195,14 +185,3 @@ def _state(path: Path) -> tuple[int, int]:
 def _is_settled(state: tuple[int, int]) -> bool:
     """Whether a further change would show in the time of the last one, which may be coarse."""
     return time.time() - state[1] / 1e9 > SETTLED
-
-
-def _read_positions(path: Path) -> dict[str, int] | None:
-    """Positions that were kept. Damaged ones count as the very beginning: nothing may be missed."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Positions)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
-        logger.warning("The positions in %s cannot be read (%s); reading starts over.", path, error)
-        return {}

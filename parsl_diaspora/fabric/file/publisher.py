@@ -44,7 +44,7 @@ class FilePublisher:
     def begin_life(self, *, closed: bool = False) -> None:
         """Start with a boot, a segment and counters of its own: at first, and in a forked child."""
         self._stamp = Stamp(self._source)
-        self._writer = SegmentWriter(self._directory, self._stamp.boot)
+        self._writer = self._open_writer()
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._written = threading.Condition()
@@ -56,6 +56,9 @@ class FilePublisher:
         if closed:
             self._closing.set()
         self._thread: threading.Thread | None = None
+
+    def _open_writer(self) -> SegmentWriter:
+        return SegmentWriter(self._directory, self._stamp.boot)
 
     @property
     def source(self) -> str:

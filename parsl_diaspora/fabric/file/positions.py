@@ -1,0 +1,44 @@
+"""Where readers of the embedded log stand: how far each segment is read, kept by atomic rename."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+logger = logging.getLogger(__name__)
+
+_Positions = dict[str, Annotated[int, msgspec.Meta(ge=0)]]
+
+
+def read_positions(path: Path) -> dict[str, int] | None:
+    """Positions that were kept. Damaged ones count as the very beginning: nothing may be missed."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Positions)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        logger.warning("The positions in %s cannot be read (%s); reading starts over.", path, error)
+        return {}
+
+
+def keep_positions(path: Path, positions: Mapping[str, int]) -> None:
+    """Keep positions, so that a killed reader finds the old or the new ones.
+
+    Raises:
+        OSError: they cannot be written; the old ones still stand.
+    """
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(msgspec.json.encode(dict(positions)))
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
