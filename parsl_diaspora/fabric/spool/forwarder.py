@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
 from parsl_diaspora.clock import Clock
@@ -26,7 +27,8 @@ class Forwarder:
         forwarded: events handed on from the disk.
         direct: events handed on that never were on the disk.
         moved: when a batch was last confirmed, on the clock's monotonic time.
-        busy_since: when it last turned to the fabric behind; None while it does not.
+        busy_since: when it last turned to the fabric behind, which counts its timeouts in real time; None
+            while it does not.
         faults: own faults that were absorbed.
     """
 
@@ -114,7 +116,7 @@ class Forwarder:
             self.direct += len(offer.events)
 
     def _hand_on(self, events: Sequence[Event]) -> bool:
-        self.busy_since = self._clock.monotonic()
+        self.busy_since = time.monotonic()
         try:
             done = self.handover.hand_on(events)
         finally:

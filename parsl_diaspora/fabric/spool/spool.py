@@ -225,7 +225,7 @@ class Spool:
     def _replace_hung(self) -> None:
         """A call that never returns keeps its thread; a new one takes its place."""
         busy = self._forwarders[-1].busy_since
-        hung = busy is not None and self._clock.monotonic() - busy > _HUNG * self._flush_timeout
+        hung = busy is not None and time.monotonic() - busy > _HUNG * self._flush_timeout
         if hung and self._replaced < _REPLACEMENTS:
             self._replaced += 1
             logger.warning("The fabric %s hangs; a new connection is tried.", self._inner.url)
