@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from parsl_diaspora.events.schema import json_schema
 from parsl_diaspora.failures import CLASSES
 from parsl_diaspora.recovery import RULES
 from parsl_diaspora.settings import Settings
@@ -26,3 +28,8 @@ def test_every_setting_is_documented(name):
 def test_every_reason_of_a_rule_is_documented_as_it_is():
     text = (ROOT / "docs" / "failures.md").read_text()
     assert [rule.name for rule in RULES if rule.reason not in text] == []
+
+
+def test_the_published_schema_is_that_of_the_code():
+    published = json.loads((ROOT / "docs" / "events.schema.json").read_text())
+    assert published == json_schema()
