@@ -65,7 +65,7 @@ def test_each_error_documents_its_own_fields(kind):
 
 
 def _documented(kind):
-    return set(re.findall(r"^ {8}(\w+): ", kind.__doc__ or "", re.MULTILINE))
+    return set(re.findall(r"^ {4}(\w+): ", inspect.cleandoc(kind.__doc__ or ""), re.MULTILINE))
 
 
 def test_app_may_raise_non_retryable_without_any_words():

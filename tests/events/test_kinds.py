@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import get_args
 
@@ -35,14 +36,14 @@ def test_kind_belongs_to_one_of_the_topics(kind):
 @EACH_KIND
 def test_kind_documents_each_field_of_its_own(kind):
     own = set(kind.__struct_fields__) - set(ENVELOPE_FIELDS)
-    documented = set(re.findall(r"^ {8}(\w+): ", kind.__doc__, re.MULTILINE))
+    documented = set(re.findall(r"^ {4}(\w+): ", inspect.cleandoc(kind.__doc__), re.MULTILINE))
     assert documented == own
 
 
 @pytest.mark.parametrize("kind", [Event, Unknown, Failure, events.Diagnosis], ids=lambda kind: kind.__name__)
 def test_envelope_and_values_document_each_field(kind):
     own = set(kind.__struct_fields__) - (set(ENVELOPE_FIELDS) if kind is Unknown else set())
-    assert own <= set(re.findall(r"^ {8}(\w+): ", kind.__doc__, re.MULTILINE))
+    assert own <= set(re.findall(r"^ {4}(\w+): ", inspect.cleandoc(kind.__doc__), re.MULTILINE))
 
 
 @EACH_KIND
