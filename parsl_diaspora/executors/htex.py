@@ -267,13 +267,8 @@ class _Checked:
 
 
 def _declined(launch: Launch, report: Report) -> TryDeclined:
-    return TryDeclined(
-        task=launch.task,
-        try_id=launch.try_id,
-        executor=launch.executor,
-        block=report.block,
-        manager=report.manager,
-        worker=report.worker,
-        node=report.node,
-        count=launch.declined,
+    event = TryDeclined(
+        task=launch.task, try_id=launch.try_id, executor=launch.executor, count=launch.declined
     )
+    report.put_place_on(event)
+    return event

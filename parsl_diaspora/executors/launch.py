@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from parsl.serialize.concretes import DillSerializer
 
-from parsl_diaspora.events import Failure
+from parsl_diaspora.events import Event, Failure
 
 #: Import path of the function that runs tries on workers. Named, not imported: it lives in a higher layer.
 RUNNER = "parsl_diaspora.monitoring.runner.run"
@@ -76,6 +76,11 @@ class Report(msgspec.Struct, array_like=True, gc=False):
     declined: bool = False
     unsaid: str = ""
     plain: bool = False
+
+    def put_place_on(self, event: Event) -> None:
+        """Write on an event where the try ran."""
+        event.block, event.manager = self.block, self.manager
+        event.worker, event.node = self.worker, self.node
 
 
 pack = msgspec.msgpack.Encoder().encode

@@ -237,8 +237,8 @@ def _describe(error: Exception, task: Any, session: Session) -> Failure:
 def _put_place(event: TryFailed, error: Exception, report: Report | None, live: Live) -> None:
     """Where the try was: as the worker told with its report, or at its start, or as the exception says."""
     if report is not None:
-        event.block, event.manager, event.worker = report.block, report.manager, report.worker
-        event.node, event.seconds = report.node, report.seconds
+        report.put_place_on(event)
+        event.seconds = report.seconds
         return
     state = live.picture.last_try(event.task if event.task is not None else -1)
     if state is not None:

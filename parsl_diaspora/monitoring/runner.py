@@ -129,20 +129,16 @@ def _say_started(launch: Launch, report: Report) -> None:
     publisher = _publisher(launch.url)
     if publisher is None:
         return
-    publisher.publish(
-        TryStarted(
-            run=launch.run,
-            task=launch.task,
-            try_id=launch.try_id,
-            executor=launch.executor,
-            block=report.block,
-            manager=report.manager,
-            worker=report.worker,
-            node=report.node,
-            pid=report.pid,
-            manager_pid=os.getppid(),
-        )
+    event = TryStarted(
+        run=launch.run,
+        task=launch.task,
+        try_id=launch.try_id,
+        executor=launch.executor,
+        pid=report.pid,
+        manager_pid=os.getppid(),
     )
+    report.put_place_on(event)
+    publisher.publish(event)
     if publisher.flush(0.0).lost:
         _unsaid = f"a worker on {report.node} could not write its events"
 

@@ -286,6 +286,6 @@ def _words(error: BaseException) -> str:
 def _try_ended(task: Record, report: Report | None) -> TryEnded:
     event = TryEnded(task=task["id"], try_id=task["try_id"], executor=task["executor"])
     if report is not None:
-        event.block, event.manager, event.worker = report.block, report.manager, report.worker
-        event.node, event.seconds = report.node, report.seconds
+        report.put_place_on(event)
+        event.seconds = report.seconds
     return event

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import pytest
 
 from parsl_diaspora.fabric import Fabric
 from parsl_diaspora.testing.fabric_contract import FabricContract
+from tests.fabric.disk import no_file_may_grow
 
 
 class TestUnnamedMemory(FabricContract):
@@ -40,9 +40,5 @@ class TestFile(FabricContract):
     @contextmanager
     def outage(self, fabric: Fabric) -> Iterator[None]:
         """No file of this process may grow: each write fails as on a disk that is full."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-        try:
+        with no_file_may_grow():
             yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from parsl_diaspora.events import TaskSubmitted
 from parsl_diaspora.fabric import Fabric, Publisher, open_fabric
 from parsl_diaspora.fabric.spool import SpooledFabric
 from parsl_diaspora.testing.fabric_contract import FabricContract
+from tests.fabric.disk import no_file_may_grow
 
 
 class SpoolContract(FabricContract):
@@ -58,12 +58,8 @@ class TestSpooledFile(SpoolContract):
     @contextmanager
     def outage(self, fabric: Fabric) -> Iterator[None]:
         """The disk of the spool breaks together with the fabric behind."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-        try:
+        with no_file_may_grow():
             yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 # --- opening --------------------------------------------------------------------------------------------
