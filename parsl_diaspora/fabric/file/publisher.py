@@ -9,23 +9,19 @@ import threading
 import time
 from pathlib import Path
 
-from parsl_diaspora.errors import EventError
-from parsl_diaspora.events import Event, encode
+from parsl_diaspora.fabric.callers import CallersSide
 from parsl_diaspora.fabric.file.fork import renew_after_fork
-from parsl_diaspora.fabric.file.frames import MAX_EVENT, TARGET_BODY
+from parsl_diaspora.fabric.file.frames import TARGET_BODY
 from parsl_diaspora.fabric.file.segment import SegmentWriter
-from parsl_diaspora.fabric.losses import CLOSED, FULL, Losses, encode_within
 from parsl_diaspora.fabric.protocols import FlushReport
-from parsl_diaspora.fabric.stamp import Stamp
 
 logger = logging.getLogger(__name__)
 
-BUFFER_BYTES = 64 * 1024 * 1024
 RETRY_FIRST, RETRY_LONGEST = 0.05, 2.0
 _GRACE = 0.5  # seconds beyond close's timeout for the thread to give up what waits
 
 
-class FilePublisher:
+class FilePublisher(CallersSide):
     """Encodes in the caller, writes in a thread, keeps a bounded number of events and bytes in between.
 
     While the directory cannot be written the events wait and the write is tried again. When more than
@@ -43,16 +39,11 @@ class FilePublisher:
 
     def begin_life(self, *, closed: bool = False) -> None:
         """Start with a boot, a segment and counters of its own: at first, and in a forked child."""
-        self._stamp = Stamp(self._source)
+        self._open(self._source, self._buffer)
         self._writer = self._open_writer()
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
         self._written = threading.Condition()
-        self._losses = Losses()
-        self._accepted = self._accepted_bytes = 0  # changed by callers, who hold the lock
-        self._safe = self._given_up = self._settled_bytes = 0  # changed by the thread only
         self._said = False
-        self._closing = threading.Event()
         if closed:
             self._closing.set()
         self._thread: threading.Thread | None = None
@@ -69,48 +60,6 @@ class FilePublisher:
     def closed(self) -> bool:
         """Whether nothing is taken any more."""
         return self._closing.is_set()
-
-    def publish(self, event: Event) -> None:
-        """Stamp, encode and queue the event."""
-        with self._lock:
-            if self._refuses(event):
-                self._stamp.sign(event)
-                return
-            self._stamp(event)
-            try:
-                data = encode_within(event, MAX_EVENT)
-            except EventError as error:
-                self._stamp.take_back(event)
-                self._lose(event, error.message)
-            else:
-                self._put(data)
-
-    def forward(self, event: Event) -> None:
-        """Queue an event that another source has stamped."""
-        with self._lock:
-            if self._refuses(event):
-                return
-            try:
-                self._put(encode_within(event, MAX_EVENT))
-            except EventError as error:
-                self._lose(event, error.message)
-
-    def _refuses(self, event: Event) -> bool:
-        """Whether there is no room for a further event; counts it if so."""
-        closed = self._closing.is_set()
-        waiting = self._accepted - self._safe - self._given_up
-        full = waiting >= self._buffer or self._accepted_bytes - self._settled_bytes >= BUFFER_BYTES
-        if closed or full:
-            self._losses.add(event, CLOSED if closed else FULL)
-        return closed or full
-
-    def _lose(self, event: Event, why: str) -> None:
-        self._losses.add(event, why)
-        self._say_losses()
-
-    def _say_losses(self) -> None:
-        for said in self._losses.say():
-            self._put(encode(self._stamp(said)))
 
     def _put(self, data: bytes) -> None:
         self._accepted += 1
@@ -150,11 +99,6 @@ class FilePublisher:
                 self._thread.join(max(0.0, deadline - time.monotonic()) + _GRACE)
                 atexit.unregister(self._at_exit)
         return self.report()
-
-    def report(self) -> FlushReport:
-        """What became of the events so far."""
-        waiting = self._accepted - self._safe - self._given_up
-        return FlushReport(safe=self._safe, waiting=waiting, lost=self._losses.total + self._given_up)
 
     def _run(self) -> None:
         try:

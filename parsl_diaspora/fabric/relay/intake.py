@@ -1,4 +1,4 @@
-"""The callers' side of a publisher that works in a thread: stamps, encodes, bounds, counts."""
+"""What waits to be sent to the hub, and what became of it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,8 @@ import queue
 import threading
 from collections.abc import Callable
 
-from parsl_diaspora.errors import EventError
-from parsl_diaspora.events import Event, encode
-from parsl_diaspora.fabric.file.frames import MAX_EVENT, TARGET_BODY
-from parsl_diaspora.fabric.losses import CLOSED, FULL, Losses, encode_within
-from parsl_diaspora.fabric.protocols import FlushReport
-from parsl_diaspora.fabric.stamp import Stamp
-
-BUFFER_BYTES = 64 * 1024 * 1024
+from parsl_diaspora.fabric.callers import CallersSide
+from parsl_diaspora.fabric.file.frames import TARGET_BODY
 
 
 class Forwarded(bytes):
@@ -22,7 +16,7 @@ class Forwarded(bytes):
     __slots__ = ()
 
 
-class Intake:
+class Intake(CallersSide):
     """A bounded queue of encoded events, and what became of all that were put into it.
 
     Args:
@@ -37,45 +31,15 @@ class Intake:
     """
 
     def __init__(self, source: str, buffer: int, ring: Callable[[], None]) -> None:
-        self.stamp = Stamp(source)
-        self.closing = threading.Event()
-        self._buffer = buffer
+        self._open(source, buffer)
+        self.stamp, self.closing = self._stamp, self._closing
         self.ring = ring
         self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._held: bytes | None = None
-        self._lock = threading.Lock()
         self._settled = threading.Condition()
-        self._losses = Losses()
-        self._accepted = self._accepted_bytes = 0  # changed by callers, who hold the lock
-        self._safe = self._given_up = self._settled_bytes = 0  # changed by the thread only
         self._said_at = 0
 
     # --- callers ---
-
-    def publish(self, event: Event) -> None:
-        """Stamp, encode and queue the event."""
-        with self._lock:
-            if self._refuses(event):
-                self.stamp.sign(event)
-                return
-            self.stamp(event)
-            try:
-                data = encode_within(event, MAX_EVENT)
-            except EventError as error:
-                self.stamp.take_back(event)
-                self._lose(event, error.message)
-            else:
-                self._put(data)
-
-    def forward(self, event: Event) -> None:
-        """Queue an event that another source has stamped."""
-        with self._lock:
-            if self._refuses(event):
-                return
-            try:
-                self._put(Forwarded(encode_within(event, MAX_EVENT)))
-            except EventError as error:
-                self._lose(event, error.message)
 
     def wait(self, timeout: float) -> bool:
         """Wait until all that was put in so far has met its end; whether it has."""
@@ -91,30 +55,11 @@ class Intake:
                 self.closing.set()
         self.ring()
 
-    def report(self) -> FlushReport:
-        """What became of the events so far."""
-        waiting = self._accepted - self._met()
-        return FlushReport(safe=self._safe, waiting=waiting, lost=self._losses.total + self._given_up)
-
     def _met(self) -> int:
         return self._safe + self._given_up
 
-    def _refuses(self, event: Event) -> bool:
-        """Whether there is no room for a further event; counts it if so."""
-        closed = self.closing.is_set()
-        waiting = self._accepted - self._safe - self._given_up
-        full = waiting >= self._buffer or self._accepted_bytes - self._settled_bytes >= BUFFER_BYTES
-        if closed or full:
-            self._losses.add(event, CLOSED if closed else FULL)
-        return closed or full
-
-    def _lose(self, event: Event, why: str) -> None:
-        self._losses.add(event, why)
-        self._say_losses()
-
-    def _say_losses(self) -> None:
-        for said in self._losses.say():
-            self._put(encode(self.stamp(said)))
+    def _forwarded(self, data: bytes) -> bytes:
+        return Forwarded(data)
 
     def _put(self, data: bytes) -> None:
         self._accepted += 1
