@@ -35,6 +35,7 @@ def parse_bytes(text: str) -> int:
         raise ValueError(f"{text!r} is no size. Write it as in '200MB', '1.5GiB' or '4096' (bytes).")
     whole, _, fraction = number.partition(".")
     scale: int = 10 ** len(fraction)
+    size: int
     size, rest = divmod(int(whole + fraction) * _BYTES[unit.lower()], scale)
     if rest:
         raise ValueError(f"{text!r} is not a whole number of bytes.")
