@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from _candidates import LOGS, candidate
@@ -27,7 +28,7 @@ def measure(name: str, place: str, sizes: Sizes) -> Measured:
 
 
 def _rate(name: str, place: str, sizes: Sizes, size: int, *, sync: bool = False) -> float:
-    with closing(candidate(name, place)) as log:
+    with _removed(place), closing(candidate(name, place)) as log:
         writer = log.writer(sync=sync)
         batch = encoded(size)
         writer.append(batch)
@@ -39,11 +40,18 @@ def _rate(name: str, place: str, sizes: Sizes, size: int, *, sync: bool = False)
 
 def _rate_of_frames(place: str, sizes: Sizes) -> float:
     frame = pack_frame(join(encoded()), BATCH, 1, time.time())
-    with closing(SegmentWriter(Path(place), BOOT)) as segment:
+    with _removed(place), closing(SegmentWriter(Path(place), BOOT)) as segment:
         segment.append_frames(frame)
         started = time.perf_counter()
         count = repeat(lambda: segment.append_frames(frame), sizes.seconds, stride=1) * BATCH
         return count / (time.perf_counter() - started)
+
+
+@contextmanager
+def _removed(place: str) -> Iterator[None]:
+    """The next figure shall not wait for this one's pages to be written to the disk."""
+    yield
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def repeat(act: Callable[[], object], seconds: float, *, stride: int) -> int:

@@ -20,10 +20,10 @@ class Sizes(NamedTuple):
         small: bytes of the small log.
     """
 
-    seconds: float = 0.5
-    pairs: int = 4
+    seconds: float = 0.25
+    pairs: int = 8
     events: int = 150_000
-    paced_seconds: float = 3.0
+    paced_seconds: float = 2.0
     large: int = 1_000_000_000
     small: int = 10_000_000
 
