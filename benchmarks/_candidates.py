@@ -50,8 +50,8 @@ class Publisher(Protocol):
 class Reader(Protocol):
     """Reads and decodes what is appended, and keeps its position."""
 
-    def poll(self, timeout: float = 0.0) -> list[Event]:
-        """Events not yet read, about 10,000 at most."""
+    def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
+        """Events not yet read, about so many at most."""
 
     def commit(self) -> None:
         """Keep the position, so that a killed reader goes on behind it."""
@@ -68,8 +68,8 @@ class Candidate(Protocol):
     def writer(self, *, sync: bool = False) -> Writer:
         """A writer; with ``sync`` each batch survives a power loss before ``append`` returns."""
 
-    def publisher(self, buffer: int = 50_000) -> Publisher:
-        """A publisher that keeps that many events in memory at most."""
+    def publisher(self, buffer: int = 50_000, *, plain: bool = False) -> Publisher:
+        """A publisher that keeps that many events in memory at most; with ``plain`` none waits for a disk."""
 
     def reader(self) -> Reader:
         """A reader from the beginning."""

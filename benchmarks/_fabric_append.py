@@ -41,9 +41,9 @@ def _rate(name: str, place: str, sizes: Sizes, size: int, *, sync: bool = False)
 def _rate_of_frames(place: str, sizes: Sizes) -> float:
     frame = pack_frame(join(encoded()), BATCH, 1, time.time())
     with _removed(place), closing(SegmentWriter(Path(place), BOOT)) as segment:
-        segment.append_frames(frame)
+        segment.append_frames([frame])
         started = time.perf_counter()
-        count = repeat(lambda: segment.append_frames(frame), sizes.seconds, stride=1) * BATCH
+        count = repeat(lambda: segment.append_frames([frame]), sizes.seconds, stride=1) * BATCH
         return count / (time.perf_counter() - started)
 
 

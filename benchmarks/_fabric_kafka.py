@@ -12,7 +12,6 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from parsl_diaspora.events import Event, decode_many, encode, join
 from parsl_diaspora.fabric.stamp import Stamp
 
-LIMIT = 10_000
 PATIENCE = 10.0  # seconds
 
 
@@ -33,9 +32,9 @@ class KafkaTopic:
         self._create()
         return _Writer(self._address, self._topic)
 
-    def publisher(self, buffer: int = 50_000) -> _Publisher:
+    def publisher(self, buffer: int = 50_000, *, plain: bool = False) -> _Publisher:
         """A producer, which has its own thread."""
-        del buffer
+        del buffer, plain
         self._create()
         return _Publisher(self._address, self._topic)
 
@@ -117,11 +116,11 @@ class _Reader:
         self._consumer = Consumer(settings)
         self._consumer.subscribe([topic])
 
-    def poll(self, timeout: float = 0.0) -> list[Event]:
+    def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
         first = self._consumer.poll(timeout)
         if first is None:
             return []
-        messages = [first, *self._consumer.consume(LIMIT - 1, 0)]
+        messages = [first, *self._consumer.consume(limit - 1, 0)]
         return decode_many(join([_value(message) for message in messages if not message.error()]))
 
     def commit(self) -> None:

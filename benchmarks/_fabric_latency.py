@@ -49,7 +49,7 @@ def measure_acknowledged(name: str, place: str, sizes: Sizes) -> Measured:
     with closing(candidate(name, place)) as log:
         if isinstance(log, Relay):
             found["rate"] = ready_frames(log.start(), "a" * 16, 2 * sizes.events // BATCH * BATCH)
-        publisher = log.publisher()
+        publisher = log.publisher(plain=True)
         publisher.publish(sample(0))
         publisher.flush()
         taken: list[float] = []

@@ -13,7 +13,6 @@ from _handoff import HandOff
 
 from parsl_diaspora.events import Event, decode_many, join
 
-LIMIT = 10_000
 POLL = 0.001  # seconds
 MAP_BYTES = 8 * 1024**3
 _KEY = struct.Struct(">Q")
@@ -29,9 +28,9 @@ class LmdbLog:
         """An environment; with ``sync`` each commit waits for the disk."""
         return _Writer(_open(self.place, sync=sync))
 
-    def publisher(self, buffer: int = 50_000) -> HandOff:
+    def publisher(self, buffer: int = 50_000, *, plain: bool = False) -> HandOff:
         """Hand-over to a thread."""
-        del buffer
+        del buffer, plain
         return HandOff(self.writer())
 
     def reader(self) -> _Reader:
@@ -82,19 +81,19 @@ class _Reader:
         self._readers = environment.open_db(b"readers")
         self._position = 0
 
-    def poll(self, timeout: float = 0.0) -> list[Event]:
+    def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
         deadline = time.monotonic() + timeout
-        while not (found := self._read()) and time.monotonic() < deadline:
+        while not (found := self._read(limit)) and time.monotonic() < deadline:
             time.sleep(POLL)
         self._position += len(found)
         return decode_many(join(found))
 
-    def _read(self) -> list[bytes]:
+    def _read(self, limit: int) -> list[bytes]:
         with self._environment.begin(db=self._events) as transaction, transaction.cursor() as cursor:
             if not cursor.set_key(_KEY.pack(self._position + 1)):
                 return []
             values: Iterator[bytes] = cursor.iternext(keys=False, values=True)
-            return list(islice(values, LIMIT))
+            return list(islice(values, limit))
 
     def commit(self) -> None:
         with self._environment.begin(write=True, db=self._readers) as transaction:

@@ -54,8 +54,9 @@ class Relay:
         """A relay takes no batches from outside: see `ready_frames`."""
         raise NotImplementedError
 
-    def publisher(self, buffer: int = 50_000) -> Publisher:
-        """The library's publisher for a hub."""
+    def publisher(self, buffer: int = 50_000, *, plain: bool = False) -> Publisher:
+        """The library's publisher for a hub, whose log is as by default."""
+        del plain
         return open_fabric(self.start()).publisher("benchmark", buffer=buffer)
 
     def reader(self) -> Consumer:

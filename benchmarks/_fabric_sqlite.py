@@ -11,7 +11,6 @@ from _handoff import HandOff
 
 from parsl_diaspora.events import Event, decode_many, join
 
-LIMIT = 10_000
 POLL = 0.001  # seconds
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS events (position INTEGER PRIMARY KEY, data BLOB NOT NULL);
@@ -30,9 +29,9 @@ class SqliteLog:
         """A connection; with ``sync`` each commit waits for the disk."""
         return _Writer(_connect(self.place, "FULL" if sync else "NORMAL"))
 
-    def publisher(self, buffer: int = 50_000) -> HandOff:
+    def publisher(self, buffer: int = 50_000, *, plain: bool = False) -> HandOff:
         """Hand-over to a thread."""
-        del buffer
+        del buffer, plain
         return HandOff(self.writer())
 
     def reader(self) -> _Reader:
@@ -82,17 +81,17 @@ class _Reader:
         self._connection = connection
         self._position = 0
 
-    def poll(self, timeout: float = 0.0) -> list[Event]:
+    def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
         deadline = time.monotonic() + timeout
-        while not (rows := self._rows()) and time.monotonic() < deadline:
+        while not (rows := self._rows(limit)) and time.monotonic() < deadline:
             time.sleep(POLL)
         if rows:
             self._position = rows[-1][0]
         return decode_many(join([data for _, data in rows]))
 
-    def _rows(self) -> list[tuple[int, bytes]]:
+    def _rows(self, limit: int) -> list[tuple[int, bytes]]:
         query = "SELECT position, data FROM events WHERE position > ? ORDER BY position LIMIT ?"
-        return self._connection.execute(query, (self._position, LIMIT)).fetchall()
+        return self._connection.execute(query, (self._position, limit)).fetchall()
 
     def commit(self) -> None:
         self._connection.execute(
