@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from parsl_diaspora.events import Event, decode_many, encode, join
 from parsl_diaspora.fabric.stamp import Stamp

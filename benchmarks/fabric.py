@@ -19,6 +19,7 @@ import traceback
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from _candidates import ALL, why_missing
 from _events import encoded
@@ -43,7 +44,7 @@ def main() -> None:
     print(f"{machine()}, events of {len(encoded(1)[0])} bytes, median of rounds: {rounds}")
     for name, why in missing.items():
         print(f"{name}: {why}")
-    report = {"machine": machine(), "rounds": rounds, "missing": missing, "rows": []}
+    report: dict[str, Any] = {"machine": machine(), "rounds": rounds, "missing": missing, "rows": []}
     for part in PARTS:
         if not arguments.only or part.name in arguments.only:
             measured = _measure(part, sizes, 1 if part.once else rounds, missing, arguments)
