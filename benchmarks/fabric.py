@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 import tempfile
@@ -39,6 +40,7 @@ Rounds = dict[str, list[Measured]]
 def main() -> None:
     """Measure and print."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what it made is removed then as well
     sizes, rounds = (QUICK, 1) if arguments.quick else (Sizes(), arguments.rounds)
     missing = _missing(arguments.kafka)
     print(f"{machine()}, events of {len(encoded(1)[0])} bytes, median of rounds: {rounds}")
