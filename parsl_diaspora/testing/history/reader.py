@@ -21,12 +21,13 @@ class HistoryReader:
 
     Example:
         >>> import tempfile
+        >>> from parsl_diaspora.testing.history import read_notes
         >>> from parsl_diaspora.fabric import open_fabric
         >>> path = tempfile.mkdtemp() + "/notes"
         >>> reader = HistoryReader(open_fabric("memory:").consumer("you"), "you", Notes(path))
         >>> reader.drain(quiet=0.0)
-        >>> open(path).read().strip()
-        '{"note":"drained","reader":"you"}'
+        >>> list(read_notes([path]))
+        [Drained(reader='you')]
     """
 
     def __init__(self, consumer: Consumer, name: str, notes: Notes) -> None:
