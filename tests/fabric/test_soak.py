@@ -61,4 +61,4 @@ def test_nothing_acknowledged_is_lost_when_writers_readers_and_relay_are_killed(
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_nothing_acknowledged_is_lost_in_hundreds_of_kills(tmp_path):
-    hold(tmp_path, 300)
+    hold(tmp_path, 500)
