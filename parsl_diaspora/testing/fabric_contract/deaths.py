@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from parsl_diaspora.fabric import Fabric
@@ -22,7 +23,7 @@ for number in range(5):
     publisher.publish(TaskSubmitted(task=number))
 os.kill(os.getpid(), signal.SIGKILL)
 """
-_QUIET = 0.5  # seconds without an event after which a reader believes that it has all
+_QUIET = 0.2  # seconds without an event after which a reader believes that it has all
 
 
 class Deaths(ContractBase):
@@ -30,11 +31,17 @@ class Deaths(ContractBase):
 
     def verdict(self, fabric: Fabric, place: Path) -> Verdict:
         """What the notes show after a last life of ``reader`` has read all there is."""
+        deadline = time.monotonic() + self.patience
+        consumer = fabric.consumer("reader")
         with Notes(place / "reader.last") as notes:
-            consumer = fabric.consumer("reader")
-            HistoryReader(consumer, "reader", notes).drain(_QUIET)
-            consumer.close()
-        return self.judged(place)
+            reader = HistoryReader(consumer, "reader", notes)
+            while True:
+                reader.drain(_QUIET)
+                verdict = self.judged(place)
+                if not verdict.lost or time.monotonic() > deadline:
+                    break
+        consumer.close()
+        return verdict
 
     def test_killed_process_leaves_what_it_published_at_once(self, fabric: Fabric) -> None:
         self.need(self.reaches_processes, "reaches no other process")
