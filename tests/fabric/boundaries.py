@@ -21,7 +21,6 @@ from functools import partial
 from pathlib import Path
 
 from parsl_diaspora.fabric import open_fabric
-from parsl_diaspora.fabric.file import immediate, publisher, segment
 from parsl_diaspora.fabric.file.verify import verify
 from parsl_diaspora.fabric.relay import Hub, make_keys
 from parsl_diaspora.testing.history import HistoryReader, HistoryWriter, Notes, check
@@ -75,7 +74,7 @@ def write(directory: Path, spring, *, at_once: bool) -> None:
     notes = Notes(directory / "notes.writer")
     spring()
     writer = HistoryWriter(fabric_of(directory).publisher("w", immediate=at_once), notes)
-    for sizes in ([10], [20, 30, 10], [400], [1, 1]):
+    for sizes in ([10], [20, 30, 10], [800], [1, 1]):
         writer.publish(sizes)
         writer.flush()
     writer._publisher.close()
@@ -156,7 +155,7 @@ def serve(directory: Path, address: str, spring) -> None:
 
 
 def fabric_of(directory: Path):
-    return open_fabric(f"file:{directory / 'events'}")
+    return open_fabric(f"file:{directory / 'events'}?roll=1kB")
 
 
 SCRIPTS = {
@@ -207,7 +206,6 @@ def judge(directory: Path) -> str:
 def main() -> None:
     directory, script = Path(sys.argv[1]), sys.argv[2]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    publisher.SegmentWriter = immediate.SegmentWriter = partial(segment.SegmentWriter, roll_bytes=600)
     deaths, wrong = 0, []
     for when in WHEN:
         at = 1

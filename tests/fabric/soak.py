@@ -19,16 +19,13 @@ import sys
 import time
 import traceback
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 from parsl_diaspora.fabric import open_fabric
-from parsl_diaspora.fabric.file import immediate, publisher, segment
 from parsl_diaspora.fabric.relay import Hub
 from parsl_diaspora.testing.history import HistoryReader, HistoryWriter, Notes
 from tests.fabric.relay_help import free_port
 
-ROLL_BYTES = 20_000
 PAUSES = (0.0, 0.002, 0.05, 0.15, 0.3)  # seconds between two kills, at most
 ROLES = {
     "writer-queued-1": "file queued",
@@ -48,7 +45,7 @@ class Nursery:
         self.chance = random.Random(seed)
         self.seed = seed
         self.directory = directory
-        self.log = f"file:{directory / 'events'}"
+        self.log = f"file:{directory / 'events'}?roll=20kB"
         self.keys = directory / "keys"
         self.address = f"127.0.0.1:{free_port()}"
         self.relay = f"relay:{self.address}?key={self.keys / 'client.key'}"
@@ -126,7 +123,6 @@ def read(consumer, name: str, notes: Notes, chance: random.Random) -> None:
 
 def main() -> None:
     directory, seed, kills = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    publisher.SegmentWriter = immediate.SegmentWriter = partial(segment.SegmentWriter, roll_bytes=ROLL_BYTES)
     nursery = Nursery(directory, seed)
     for name in ROLES:
         nursery.bear(name)

@@ -50,7 +50,7 @@ class ContractBase:
     goes_by_arrival: bool = False
     can_break: bool = False
     can_slow: bool = False
-    has_positions: bool = False  # to be True, and `_Positioned` to go, once `Consumer.position` is there
+    has_positions: bool = True
     lives: int = 3
     backlog: int = 200_000
     poll_memory: int = 16_000_000

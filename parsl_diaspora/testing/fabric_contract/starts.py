@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Protocol, cast
 
 import pytest
 
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events import Event
-from parsl_diaspora.fabric import Consumer, Fabric
+from parsl_diaspora.fabric import Fabric
 from parsl_diaspora.testing.fabric_contract.base import ContractBase
 
 
@@ -59,10 +58,10 @@ class Starts(ContractBase):
             fabric.consumer("reader", start="newest")
 
     def test_consumer_can_start_where_another_stands(self, fabric: Fabric) -> None:
-        self.need(self.has_positions, "tells no positions yet")
+        self.need(self.has_positions, "tells no positions")
         publisher = self.speaker(fabric)
         self.say(publisher, range(5))
-        first = cast("_Positioned", fabric.consumer("first"))
+        first = fabric.consumer("first")
         assert len(self.read(first, 5)) == 5
         place = json.loads(json.dumps(first.position()))
         self.say(publisher, range(5, 8))
@@ -72,13 +71,13 @@ class Starts(ContractBase):
         assert len(self.read(first, 5)) == 5
 
     def test_position_moves_with_polls_and_misses_nothing_wherever_it_was_taken(self, fabric: Fabric) -> None:
-        self.need(self.has_positions, "tells no positions yet")
+        self.need(self.has_positions, "tells no positions")
         for begin in range(0, 40, 4):
             self.say(self.speaker(fabric, f"writer-{begin % 3}"), range(begin, begin + 4))
-        reader = cast("_Positioned", fabric.consumer("reader"))
+        reader = fabric.consumer("reader")
         before: list[Event] = []
         for number in range(10):
-            others = fabric.consumer(f"other-{number}", start=cast("Any", reader.position()))
+            others = fabric.consumer(f"other-{number}", start=reader.position())
             after = self.read(others, 40 - len(before))
             assert sorted(event.task or 0 for event in [*before, *after]) == list(range(40))
             before += reader.poll(self.patience, limit=1)
@@ -86,15 +85,11 @@ class Starts(ContractBase):
                 break
 
     def test_committed_position_counts_more_than_a_position_to_start_at(self, fabric: Fabric) -> None:
-        self.need(self.has_positions, "tells no positions yet")
+        self.need(self.has_positions, "tells no positions")
         self.say(self.speaker(fabric), range(3))
-        first = cast("_Positioned", fabric.consumer("reader"))
+        first = fabric.consumer("reader")
         beginning = first.position()
         self.read(first, 3)
         first.commit()
         first.close()
-        assert self.read_all(fabric, 0, start=cast("Any", beginning)) == []
-
-
-class _Positioned(Consumer, Protocol):
-    def position(self) -> dict[str, int]: ...
+        assert self.read_all(fabric, 0, start=beginning) == []
