@@ -73,7 +73,8 @@ def die() -> None:
 def write(directory: Path, spring, *, at_once: bool) -> None:
     notes = Notes(directory / "notes.writer")
     spring()
-    writer = HistoryWriter(fabric_of(directory).publisher("w", immediate=at_once), notes)
+    fabric = fabric_of(directory, "none" if at_once else "batch")
+    writer = HistoryWriter(fabric.publisher("w", immediate=at_once), notes)
     for sizes in ([10], [20, 30, 10], [800], [1, 1]):
         writer.publish(sizes)
         writer.flush()
@@ -127,7 +128,7 @@ def relay(directory: Path, spring) -> None:
     _, status = os.waitpid(first, 0)
     second = os.fork()
     if second == 0:
-        in_child(partial(serve, directory, address, lambda: None))
+        in_child(partial(serve, directory, address, lambda: None, for_ever=True))
     assert os.waitpid(client, 0)[1] == 0
     os.kill(second, signal.SIGKILL)
     os.waitpid(second, 0)
@@ -144,18 +145,18 @@ def speak(directory: Path, url: str) -> None:
     in_child(work)
 
 
-def serve(directory: Path, address: str, spring) -> None:
+def serve(directory: Path, address: str, spring, *, for_ever: bool = False) -> None:
     spring()
     hub = Hub(f"file:{directory / 'events'}", directory / "keys", listen=address)
     reader = fabric_of(directory).consumer("watch")
     seen = 0
-    while seen < 4:  # all that the client says
+    while for_ever or seen < 4:  # all that the client says
         seen += len(reader.poll(0.1))
     hub.close()
 
 
-def fabric_of(directory: Path):
-    return open_fabric(f"file:{directory / 'events'}?roll=1kB")
+def fabric_of(directory: Path, durability: str = "none"):
+    return open_fabric(f"file:{directory / 'events'}?roll=1kB&durability={durability}")
 
 
 SCRIPTS = {

@@ -20,6 +20,7 @@ class SpoolContract(FabricContract):
     """A spool in front of another fabric keeps what that one promises, once it has handed on."""
 
     may_double = True  # what a killed process had handed on last is handed on again
+    hands_over = True
     goes_by_arrival = True
 
     @pytest.fixture

@@ -31,6 +31,8 @@ class ContractBase:
         reaches_processes: other processes can publish under ``node_url``.
         reads_elsewhere: other processes can read under what `reader_url` gives.
         may_double: a reader may meet an event again, as at-least-once delivery allows.
+        hands_over: what a killed process leaves goes on by way of another one, so that a reader may meet it
+            before what the dead had handed on itself.
         goes_by_arrival: a start at a time goes by when events arrived, not by when they were published.
         can_break: the class has an `outage`.
         can_slow: the class has a `slowness`.
@@ -47,6 +49,7 @@ class ContractBase:
     reaches_processes: bool = True
     reads_elsewhere: bool = True
     may_double: bool = False
+    hands_over: bool = False
     goes_by_arrival: bool = False
     can_break: bool = False
     can_slow: bool = False
@@ -137,6 +140,8 @@ class ContractBase:
         verdict = check(sorted(notes.iterdir()))
         if self.may_double:
             verdict = msgspec.structs.replace(verdict, duplicates=[], repeated=[])
+        if self.hands_over:
+            verdict = msgspec.structs.replace(verdict, disorder=[])
         return verdict
 
     def need(self, ability: bool, why: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from parsl_diaspora.events import Event
 from parsl_diaspora.fabric import Fabric
 from parsl_diaspora.testing.fabric_contract.base import ContractBase
+from parsl_diaspora.testing.history import check
 from parsl_diaspora.testing.history.actors import Writer, play
 
 _STEPS = [0.0, -5.0, -3600.0, -3601.0, 0.0, -7.0]  # seconds off, batch by batch
@@ -45,10 +46,10 @@ class Clocks(ContractBase):
         assert fabric.node_url is not None
         notes = str(tmp_path / "notes")
         play([Writer(name="stepping", url=fabric.node_url, notes=notes, events=300, clock=_STEPS)])
+        safe = check([notes]).safe
+        assert safe >= 300
         consumer = fabric.consumer("reader")
-        events: dict[str, Event] = {}
-        while more := consumer.poll(self.patience / 5):
-            events.update({event.id: event for event in more if event.id not in events})
+        events = self.read(consumer, safe)
         consumer.close()
-        assert len(events) >= 300
-        return list(events.values())
+        assert len(events) == safe
+        return events

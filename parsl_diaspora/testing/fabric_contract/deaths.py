@@ -67,7 +67,8 @@ class Deaths(ContractBase):
                 notes=str(place / f"writer-{life}"),
                 seed=chance.randrange(1000),
                 immediate=life % 2 == 1,
-                killed_after=chance.uniform(0.1, 0.6),
+                seconds=60.0,
+                killed_after=chance.uniform(0.0, 0.4),
             )
             for life in range(2 * self.lives)
         ]
@@ -92,6 +93,7 @@ class Deaths(ContractBase):
                 url=self.reader_url(fabric),
                 notes=str(place / f"reader.{life}"),
                 limit=10,
+                quiet=0.2,
                 polls_to_death=chance.randrange(1, 6),
             )
             play([reader])

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -33,7 +34,7 @@ class Actor(msgspec.Struct, kw_only=True):
         url: of the fabric.
         notes: path of the file for notes.
         seed: of what is random.
-        killed_after: seconds after its start; None to let it end by itself.
+        killed_after: seconds after its second note, when it has met something; None to let it end by itself.
     """
 
     name: str
@@ -52,12 +53,14 @@ class Writer(Actor, kw_only=True, tag="writer"):
 
     Attributes:
         events: how many at least.
+        seconds: for how long at least.
         immediate: publish at once.
         clock: seconds that the wall clock is off, batch by batch, over and over.
         pause: seconds between two batches, at most.
     """
 
-    events: int = 1_000_000
+    events: int = 0
+    seconds: float = 0.0
     immediate: bool = False
     clock: list[float] = []
     pause: float = 0.005
@@ -68,8 +71,8 @@ class Writer(Actor, kw_only=True, tag="writer"):
         fabric = open_fabric(self.url)
         publisher = fabric.publisher(self.name, immediate=self.immediate)
         writer = HistoryWriter(publisher, Notes(self.notes))
-        batch = 0
-        while writer.number < self.events:
+        batch, until = 0, time.monotonic() + self.seconds
+        while writer.number < self.events or time.monotonic() < until:
             if self.clock:
                 off = self.clock[batch % len(self.clock)]
                 time.time = lambda off=off: real() + off  # type: ignore[misc]
@@ -110,8 +113,13 @@ class _Play(msgspec.Struct):
     actors: list[Writer | Reader]
 
 
-def play(actors: Sequence[Writer | Reader], timeout: float = 60.0) -> None:
+def play(actors: Sequence[Writer | Reader], timeout: float = 60.0, within: Sequence[str] = ()) -> None:
     """Start all actors at once, and wait until each has ended or was killed.
+
+    Args:
+        actors: who acts.
+        timeout: seconds.
+        within: a command that runs the command behind it elsewhere, as ``ip netns exec node-1``.
 
     Raises:
         RuntimeError: one of them failed.
@@ -125,7 +133,7 @@ def play(actors: Sequence[Writer | Reader], timeout: float = 60.0) -> None:
         >>> check([f"{place}/w"]).safe >= 5
         True
     """
-    command = [sys.executable, "-W", "ignore", "-m", "parsl_diaspora.testing.history.actors"]
+    command = [*within, sys.executable, "-W", "ignore", "-m", "parsl_diaspora.testing.history.actors"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as stage:
@@ -142,14 +150,26 @@ def play(actors: Sequence[Writer | Reader], timeout: float = 60.0) -> None:
 def _stage() -> int:
     """Fork all, kill those that are to be killed; whether any has failed."""
     actors = msgspec.json.decode(sys.stdin.buffer.read(), type=_Play).actors
-    started = time.monotonic()
     pids = {_fork(actor): actor for actor in actors}
-    doomed = sorted((one.killed_after, pid) for pid, one in pids.items() if one.killed_after is not None)
-    for when, pid in doomed:
-        time.sleep(max(0.0, started + when - time.monotonic()))
-        os.kill(pid, signal.SIGKILL)
+    doomed = {pid: one for pid, one in pids.items() if one.killed_after is not None}
+    due: dict[int, float] = {}
+    while doomed:
+        due.update(
+            (pid, time.monotonic() + (one.killed_after or 0.0))
+            for pid, one in doomed.items()
+            if pid not in due and _has_noted(one)
+        )
+        for pid in [pid for pid in doomed if time.monotonic() >= due.get(pid, float("inf"))]:
+            os.kill(pid, signal.SIGKILL)
+            del doomed[pid]
+        time.sleep(0.002)
     statuses = [os.waitpid(pid, 0)[1] for pid in pids]
     return any(os.WIFEXITED(status) and os.WEXITSTATUS(status) for status in statuses)
+
+
+def _has_noted(actor: Actor) -> bool:
+    path = Path(actor.notes)
+    return path.exists() and path.read_bytes().count(b"\n") > 1
 
 
 def _fork(actor: Actor) -> int:
