@@ -138,7 +138,7 @@ def relay(directory: Path, spring) -> None:
 def speak(directory: Path, url: str) -> None:
     def work() -> None:
         writer = HistoryWriter(open_fabric(url).publisher("w"), Notes(directory / "notes.writer"))
-        for sizes in ([10], [20, 30], [400]):
+        for sizes in ([10], [20, 300]):
             writer.publish(sizes)
             assert writer.flush(20).waiting == 0
 
@@ -150,7 +150,7 @@ def serve(directory: Path, address: str, spring, *, for_ever: bool = False) -> N
     hub = Hub(f"file:{directory / 'events'}", directory / "keys", listen=address)
     reader = fabric_of(directory).consumer("watch")
     seen = 0
-    while for_ever or seen < 4:  # all that the client says
+    while for_ever or seen < 3:  # all that the client says
         seen += len(reader.poll(0.1))
     hub.close()
 

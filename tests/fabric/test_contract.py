@@ -16,6 +16,7 @@ from tests.fabric.disk import no_file_may_grow, slow_disk
 class TestUnnamedMemory(FabricContract):
     reopens = False
     reaches_processes = False
+    backlog = 50_000
 
     @pytest.fixture
     def fabric_url(self):
@@ -24,6 +25,7 @@ class TestUnnamedMemory(FabricContract):
 
 class TestNamedMemory(FabricContract):
     reaches_processes = False
+    backlog = 50_000
 
     @pytest.fixture
     def fabric_url(self):

@@ -238,7 +238,8 @@ def test_directory_that_is_removed_again_and_again_costs_what_it_held_and_no_mor
         shutil.rmtree(directory)
     say(publisher, range(50, 60))
     met += poll_all(consumer)
-    assert [event.task for event in met] == list(range(60))
+    first_met = dict.fromkeys(event.task for event in met)  # what was written just before may come again
+    assert list(first_met) == list(range(60))
     assert publisher.close().lost == 0
 
 

@@ -58,6 +58,7 @@ class TestRelayToFile(FabricContract):
 class TestRelayToAnyFabric(TestRelayToFile):
     can_slow = False
     reads_elsewhere = False
+    backlog = 50_000
 
     def log(self, tmp_path):
         return open_fabric(f"memory:{tmp_path}")

@@ -109,12 +109,12 @@ def test_link_that_fails_in_any_way_loses_doubles_and_mixes_nothing(tmp_path, ur
         for fault in faults:
             time.sleep(chance.uniform(0.1, 0.3))
             spoil(link, fault)
-            time.sleep(chance.uniform(0.1, 0.6))
+            time.sleep(chance.uniform(0.1, 0.4))
             link.heal()
             if fault in ("vanish", "deaf", "dumb"):
                 link.reset()  # bytes are missing in the middle of the stream
 
-    hold(tmp_path, url, writers(through, tmp_path, 6.0), (), happen)
+    hold(tmp_path, url, writers(through, tmp_path, 4.5), (), happen)
 
 
 @pytest.mark.parametrize("fault", ["cut", "reset", "away", "stalled", "vanish", "deaf", "dumb"])
@@ -240,10 +240,10 @@ def node():
 def test_node_that_is_cut_off_from_the_relay_loses_nothing_and_comes_back(tmp_path, url, keys, node, cuts):
     hub = HubProcess(url, keys, host=node.hub_address)
     try:
-        actors = writers(hub.url, tmp_path, sum(cuts) + 2.5)
+        actors = writers(hub.url, tmp_path, sum(cuts) + 2.0)
 
         def happen():
-            time.sleep(1.0)
+            time.sleep(0.7)
             for seconds in cuts:
                 node.disconnect()
                 time.sleep(seconds)

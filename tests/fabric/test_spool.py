@@ -21,6 +21,7 @@ class SpoolContract(FabricContract):
 
     may_double = True  # what a killed process had handed on last is handed on again
     hands_over = True
+    backlog = 50_000
     goes_by_arrival = True
 
     @pytest.fixture
