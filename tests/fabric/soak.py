@@ -103,11 +103,17 @@ def serve(nursery: Nursery) -> None:
 
 def write(speaker, notes: Notes, chance: random.Random) -> None:
     writer = HistoryWriter(speaker, notes)
+    last = chance.randrange(1, 30) if chance.random() < 0.3 else 0  # a death when most is still on its way
     while True:
         sizes = [chance.randrange(200) for _ in range(chance.randrange(1, 20))]
         if chance.random() < 0.01:
             sizes.append(chance.randrange(100_000))
         writer.publish(sizes)
+        last -= 1
+        if last == 0:
+            writer.publish([1000] * 200)
+            writer.flush(0.0)
+            os.kill(os.getpid(), signal.SIGKILL)
         if chance.random() < 0.7:
             writer.flush(chance.uniform(0.0, 0.2))
         time.sleep(chance.uniform(0.0, 0.02))
