@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
-from time import monotonic, time
+import time
 
 from parsl_diaspora.events.envelope import Event
 
 
 class Stamp:
     """Numbers the events of one life of one source. Not thread-safe: its publisher holds a lock.
+
+    Attributes:
+        source: who speaks.
+        boot: random id of this life, hex.
+        seq: number of the last event.
+        last: time of the last event, seconds UTC.
 
     Example:
         >>> stamp = Stamp("submit:host:1")
@@ -19,12 +25,13 @@ class Stamp:
         (1, 'submit:host:1')
     """
 
-    __slots__ = ("boot", "seq", "source")
+    __slots__ = ("boot", "last", "seq", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.boot = secrets.token_hex(8)
         self.seq = 0
+        self.last = 0.0
 
     def __call__(self, event: Event) -> Event:
         """Stamp ``event`` in place and return it. A time that the speaker set is kept."""
@@ -32,8 +39,8 @@ class Stamp:
         event.source = self.source
         event.boot = self.boot
         event.seq = self.seq
-        event.time = event.time or time()
-        event.mono = monotonic()
+        event.time = self.last = event.time or time.time()
+        event.mono = time.monotonic()
         return event
 
     def take_back(self, event: Event) -> None:

@@ -18,7 +18,8 @@ from parsl_diaspora.fabric.file.sync import INTERVAL, Syncer
 class Disk:
     """Stands between the log and ``fdatasync``: counts, delays or refuses."""
 
-    def __init__(self, monkeypatch):
+    def __init__(self, monkeypatch, place):
+        self.place = str(place)
         self.synced = 0
         self.broken = False
         self.gate = threading.Event()
@@ -31,12 +32,12 @@ class Disk:
         if self.broken:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         self._fdatasync(fd)
-        self.synced += 1
+        self.synced += os.readlink(f"/proc/self/fd/{fd}").startswith(self.place)  # not what others left
 
 
 @pytest.fixture
-def fake(monkeypatch):
-    disk = Disk(monkeypatch)
+def fake(monkeypatch, tmp_path):
+    disk = Disk(monkeypatch, tmp_path)
     yield disk
     disk.gate.set()
 

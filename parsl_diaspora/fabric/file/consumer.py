@@ -38,6 +38,7 @@ class FileConsumer:
         self._prefix = f"{directory}{os.sep}"
         self._path = positions
         self._quiet: dict[str, tuple[int, int]] = {}
+        self._known: set[str] = set()
         self._finished: set[str] = set()
         self._pending: set[str] = set()
         self._unreadable: set[str] = set()
@@ -45,7 +46,7 @@ class FileConsumer:
         self._turn = ""
         self._skipped = 0
         kept = read_positions(positions)
-        self._positions = self._begin_at(start) if kept is None else kept
+        self._positions = self._begin_at(start) if kept is None else self._within_segments(kept)
         self._committed = None if kept is None else dict(kept)
 
     def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
@@ -105,10 +106,12 @@ class FileConsumer:
 
     def _segments(self) -> list[str]:
         try:
-            return segment_names(self._directory)
+            names = segment_names(self._directory, self._known)
         except OSError as error:
             message = f"The events directory {self._directory} cannot be read: {error.strerror}."
             raise FabricUnavailable(message, url=f"file:{self._directory}") from error
+        self._known = set(names)
+        return names
 
     def _at(self, name: str) -> int:
         return self._positions.get(name, 0)
@@ -222,6 +225,11 @@ class FileConsumer:
         if start == float("-inf"):
             return {}
         return {name: self._first_after(name, start) for name in self._segments()}
+
+    def _within_segments(self, positions: dict[str, int]) -> dict[str, int]:
+        """Positions as they were kept; a segment that has become shorter since is read from its beginning."""
+        sizes = {name: _state(self._prefix + name)[0] for name in positions}
+        return {name: at if at <= sizes[name] or not sizes[name] else 0 for name, at in positions.items()}
 
     def _first_after(self, name: str, moment: float) -> int:
         size = _state(self._prefix + name)[0]

@@ -165,7 +165,7 @@ class FilePublisher(CallersSide):
 
     def _try_write(self, batch: list[bytes]) -> bool:
         try:
-            self._writer.append(batch, self._safe + 1)
+            self._writer.append(batch, self._safe + 1, self._stamp.last)
             if self._urgent_until > self._safe:
                 self._writer.sync()
         except OSError as error:

@@ -8,6 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,12 +26,28 @@ _HIGH = 512
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def segment_names(directory: Path) -> list[str]:
+def segment_names(directory: Path, known: AbstractSet[str] = frozenset()) -> list[str]:
     """Names of the segments in a directory, in the order in which each publisher wrote its own.
+
+    A directory that is listed while a publisher makes files may show a later one without the one before it.
+    So where there are new files it is listed again, up to the last one of each publisher: no reader meets a
+    segment before those that precede it.
+
+    Args:
+        directory: of the log.
+        known: names that were there when it was last listed.
 
     Raises:
         OSError: the directory cannot be read.
     """
+    names = _listed(directory)
+    if known.issuperset(names):
+        return names
+    last = {writer_of(name): name for name in names}
+    return [name for name in _listed(directory) if name <= last.get(writer_of(name), "")]
+
+
+def _listed(directory: Path) -> list[str]:
     try:
         with os.scandir(directory) as entries:
             return sorted(entry.name for entry in entries if entry.name.endswith(SUFFIX) and _is_file(entry))
@@ -118,20 +135,22 @@ class SegmentWriter:
         """Files begun so far."""
         return self._number
 
-    def append(self, encoded: Sequence[bytes], first: int) -> None:
+    def append(self, encoded: Sequence[bytes], first: int, moment: float = 0.0) -> None:
         """Write events as one frame, whole or not at all; those too large for it go into files of their own.
 
         Args:
             encoded: the events, together no longer than a frame's body may be.
             first: number of the first of them among all that this publisher wrote.
+            moment: no event is later than this or now, seconds UTC; the clock may have stepped back since
+                they were stamped.
 
         Raises:
             OSError: the frame could not be written; no reader will find it.
         """
-        body, now = join(encoded), time.time()
+        body, moment = join(encoded), max(moment, time.time())
         if len(body) > large.LIMIT and max(map(len, encoded)) > large.LIMIT:
             body = self._body_within(encoded)
-        self._append(pack_frame(body, len(encoded), first, now), len(encoded), now)
+        self._append(pack_frame(body, len(encoded), first, moment), len(encoded), moment)
 
     def append_frames(self, frames: Sequence[bytes]) -> None:
         """Write ready frames, one behind the other: all of them or none.
