@@ -37,6 +37,10 @@ class Settings(
 
     Attributes:
         fabric: URL of the event fabric; None puts a ``file:`` fabric into the run's own directory.
+        relay: whether workers send their events to a hub in the submitting process, from where they go to the
+            fabric: ``auto`` (only where workers cannot reach the fabric themselves), ``on``, ``off``, or the
+            ``HOST`` or ``HOST:PORT`` to listen on. By default it listens on the address that each executor
+            gives its own interchange, encrypted, with keys made for the run.
         retries: budget per failure class, as ``{"memory": 3}``; see `parsl_diaspora.failures` for the
             classes. Classes that are not named keep their defaults. The class ``application`` defaults to
             ``Config.retries``, but at least 1.
@@ -64,6 +68,7 @@ class Settings(
     """
 
     fabric: str | None = None
+    relay: str = "auto"
     retries: dict[str, int] = {}
     max_tries: int = 12
     retry_delay: float = 0.5
@@ -212,6 +217,8 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"The setting {name!r} must be at least {low}, not {value}.")
     if settings.move not in ("app", "any", "none"):
         raise SettingsError(f"The setting 'move' must be 'app', 'any' or 'none', not {settings.move!r}.")
+    if not settings.relay.strip():
+        raise SettingsError("The setting 'relay' must be 'auto', 'on', 'off' or a host, not empty.")
     for key, budget in settings.retries.items():
         if budget < 0:
             raise SettingsError(f"The retry budget of {key!r} must be at least 0, not {budget}.")
