@@ -15,11 +15,11 @@ from parsl_diaspora.fabric.relay.address import with_detour
 from parsl_diaspora.fabric.relay.keys import CLIENT_FILE, HUB_FILE
 from parsl_diaspora.fabric.relay.orders import LIFETIME
 from parsl_diaspora.fabric.relay.peers import To
+from parsl_diaspora.settings import RELAY_WORDS
 
 logger = logging.getLogger(__name__)
 
 KEYS = "relay"
-WORDS = ("auto", "on", "off")
 
 
 class Pool(Protocol):
@@ -146,7 +146,7 @@ def addresses_for(setting: str, pools: Iterable[Pool]) -> dict[str, str]:
     """
     found = {}
     for pool in pools:
-        if setting not in WORDS:
+        if setting not in RELAY_WORDS:
             found[pool.label] = setting
         elif host := pool.address or (pool.loopback_address if pool.is_local else None):
             found[pool.label] = f"[{host}]:0" if ":" in host and not host.startswith("[") else f"{host}:0"

@@ -106,7 +106,7 @@ class Session:
             if self.live is None:
                 live = self._make_live(run_id)
                 live.say(self._run_started())
-                self._reach = Reach(live, self.settings.relay, self._run_dir, self._watched)
+                self._reach = Reach(live, str(self.settings.relay), self._run_dir, self._watched)
                 self.live = live
                 live.start()
         return self.live

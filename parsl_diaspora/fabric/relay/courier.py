@@ -237,7 +237,8 @@ class Courier:
         if detour.is_news():
             why = f"the hub at {self._address} does not answer; events go to {detour.url}"
             logger.warning("The relay is not used: %s.", why)
-            self._intake.publish(ServiceDegraded(run=self._run_id, part="relay", why=why))
+            if not self._intake.closing.is_set():
+                self._intake.publish(ServiceDegraded(run=self._run_id, part="relay", why=why))
 
     def _end_detour(self) -> None:
         """At the end, what the hub has not taken goes around."""

@@ -124,6 +124,6 @@ def _dealer(context: zmq.Context[zmq.Socket[bytes]], address: str, keys: ClientK
     socket.sndhwm = 2 * MAX_IN_FLIGHT
     socket.maxmsgsize = MAX_PART
     socket.reconnect_ivl, socket.reconnect_ivl_max = RECONNECT_FIRST, RECONNECT_LONGEST
-    socket.handshake_ivl = HANDSHAKE_LONGEST
+    socket.connect_timeout = socket.handshake_ivl = HANDSHAKE_LONGEST  # a host that is gone answers nothing
     socket.heartbeat_ivl, socket.heartbeat_timeout = HEARTBEAT, HEARTBEAT_LOST
     return socket
