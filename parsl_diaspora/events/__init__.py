@@ -6,7 +6,7 @@ Nothing here knows how events travel (`parsl_diaspora.fabric`) or what they mean
 
 from __future__ import annotations
 
-from parsl_diaspora.events.codec import decode, decode_many, encode, join
+from parsl_diaspora.events.codec import decode, decode_many, encode, join, split
 from parsl_diaspora.events.envelope import Event, Unknown
 from parsl_diaspora.events.kinds import (
     KINDS,
@@ -64,4 +64,5 @@ __all__ = [
     "decode_many",
     "encode",
     "join",
+    "split",
 ]

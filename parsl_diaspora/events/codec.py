@@ -78,15 +78,20 @@ def decode_many(data: bytes | memoryview) -> list[Event]:
     try:
         events: list[Event] = _unpack_many(data)
     except _UNREADABLE:
-        return [decode(bytes(raw)) for raw in _split(data)]
+        return [decode(raw) for raw in split(data)]
     if all(event.version == type(event).VERSION for event in events):
         return events
-    return [decode(bytes(raw)) for raw in _split(data)]
+    return [decode(raw) for raw in split(data)]
 
 
-def _split(data: bytes | memoryview) -> list[msgspec.Raw]:
+def split(data: bytes | memoryview) -> list[bytes]:
+    """The encoded events of one joined message.
+
+    Raises:
+        EventError: the bytes are no joined message.
+    """
     try:
-        return _unpack_raw(data)
+        return [bytes(raw) for raw in _unpack_raw(data)]
     except _UNREADABLE as error:
         raise EventError(f"These {len(data)} bytes are no list of events: {error}.") from error
 

@@ -6,12 +6,12 @@ import threading
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, encode
-from parsl_diaspora.fabric.file.frames import MAX_EVENT
 from parsl_diaspora.fabric.losses import CLOSED, FULL, Losses, encode_within
 from parsl_diaspora.fabric.protocols import FlushReport
 from parsl_diaspora.fabric.stamp import Stamp
 
 BUFFER_BYTES = 64 * 1024 * 1024
+LARGEST = 256 * 1024  # bytes of one event, unless a publisher takes larger ones
 
 
 class CallersSide:
@@ -20,6 +20,9 @@ class CallersSide:
     What is put in counts as accepted; the publisher's thread says with ``_safe``, ``_given_up`` and
     ``_settled_bytes`` what became of it.
     """
+
+    _largest = LARGEST
+    _urgent: frozenset[str] = frozenset()  # topics whose events the thread brings to the disk at once
 
     def _open(self, source: str, buffer: int) -> None:
         """Start with a boot and counters of its own."""
@@ -30,6 +33,7 @@ class CallersSide:
         self._losses = Losses()
         self._accepted = self._accepted_bytes = 0  # changed by callers, who hold the lock
         self._safe = self._given_up = self._settled_bytes = 0  # changed by the thread only
+        self._urgent_until = 0  # number of the last event taken of an urgent topic
 
     def publish(self, event: Event) -> None:
         """Stamp, encode and queue the event."""
@@ -39,12 +43,12 @@ class CallersSide:
                 return
             self._stamp(event)
             try:
-                data = encode_within(event, MAX_EVENT)
+                data = encode_within(event, self._largest)
             except EventError as error:
                 self._stamp.take_back(event)
                 self._lose(event, error.message)
             else:
-                self._put(data)
+                self._accept(event, data)
 
     def forward(self, event: Event) -> None:
         """Queue an event that another source has stamped."""
@@ -52,14 +56,21 @@ class CallersSide:
             if self._refuses(event):
                 return
             try:
-                self._put(self._forwarded(encode_within(event, MAX_EVENT)))
+                data = self._forwarded(encode_within(event, self._largest))
             except EventError as error:
                 self._lose(event, error.message)
+            else:
+                self._accept(event, data)
 
     def report(self) -> FlushReport:
         """What became of the events so far."""
         waiting = self._accepted - self._safe - self._given_up
         return FlushReport(safe=self._safe, waiting=waiting, lost=self._losses.total + self._given_up)
+
+    def _accept(self, event: Event, data: bytes) -> None:
+        if event.topic in self._urgent:
+            self._urgent_until = self._accepted + 1
+        self._put(data)
 
     def _refuses(self, event: Event) -> bool:
         """Whether there is no room for a further event; counts it if so."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from itertools import islice
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, EventsLost, decode, encode
-from parsl_diaspora.fabric.protocols import FlushReport, Start, start_time
+from parsl_diaspora.fabric.protocols import FlushReport, Start, start_position, start_time
 from parsl_diaspora.fabric.stamp import Stamp
 
 DEFAULT_CAPACITY = 1_000_000
+_PART = "events"
 
 _named: dict[str, MemoryFabric] = {}
 _named_lock = threading.Lock()
@@ -100,6 +102,8 @@ class MemoryFabric:
         return self._end
 
     def _position(self, start: Start) -> int:
+        if isinstance(start, Mapping):
+            return start_position(start).get(_PART, 0)
         moment = start_time(start)
         if moment == float("inf"):
             return self._end
@@ -167,7 +171,6 @@ class MemoryConsumer:
         self._position = position
         self._skipped = 0
         self._stamp = Stamp(f"reader:{name}")
-        self._stamp = Stamp(f"reader:{name}")
 
     def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
         """Events not yet polled; first of all how many had gone, if any."""
@@ -183,6 +186,10 @@ class MemoryConsumer:
     def commit(self) -> None:
         """Keep the position for the next consumer of this name."""
         self._fabric.commit(self._name, self._position)
+
+    def position(self) -> dict[str, int]:
+        """Number of events before it."""
+        return {_PART: self._position}
 
     def lag(self) -> int:
         """Events not yet polled."""

@@ -6,18 +6,27 @@ costs microseconds, never waits for the backend and never raises because of it.
 
 from __future__ import annotations
 
-from typing import Protocol, Union, runtime_checkable
+import math
+from collections.abc import Mapping
+from typing import Annotated, Protocol, Union, runtime_checkable
 
 import msgspec
 
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events.envelope import Event
 
-#: Where a consumer without a committed position begins: ``earliest``, ``latest``, or a time (seconds, UTC).
-Start = Union[str, float]  # noqa: UP007 - evaluated at run time on Python 3.10
+#: Where a consumer stands, part by part of its fabric; plain data that only the same fabric understands.
+Position = Mapping[str, int]
+
+#: Where a consumer without a committed position begins: ``earliest``, ``latest``, a time (seconds, UTC), or
+#: the position of another consumer.
+Start = Union[str, float, Position]  # noqa: UP007 - evaluated at run time on Python 3.10
 
 
-def start_time(start: Start) -> float:
+_HINT = "Use 'earliest', 'latest', seconds since the epoch, or what another consumer's position() gave."
+
+
+def start_time(start: str | float) -> float:
     """A start as a time: minus infinity for ``earliest``, infinity for ``latest``.
 
     Raises:
@@ -26,10 +35,24 @@ def start_time(start: Start) -> float:
     if start in ("earliest", "latest"):
         return float("-inf") if start == "earliest" else float("inf")
     try:
-        return float(start)
-    except ValueError:
-        hint = "Use 'earliest', 'latest' or seconds since the epoch."
-        raise FabricError(f"A consumer cannot start at {start!r}.", hint=hint) from None
+        moment = float(start)
+    except (TypeError, ValueError):
+        raise FabricError(f"A consumer cannot start at {start!r}.", hint=_HINT) from None
+    if math.isnan(moment):
+        raise FabricError("A consumer cannot start at a time that is no number.", hint=_HINT)
+    return moment
+
+
+def start_position(start: Position) -> dict[str, int]:
+    """A start that is a position, checked.
+
+    Raises:
+        FabricError: it is none.
+    """
+    try:
+        return msgspec.convert(start, dict[str, Annotated[int, msgspec.Meta(ge=0)]])
+    except msgspec.ValidationError as error:
+        raise FabricError(f"A consumer cannot start at such a position: {error}.", hint=_HINT) from error
 
 
 class FlushReport(msgspec.Struct, frozen=True):
@@ -39,11 +62,14 @@ class FlushReport(msgspec.Struct, frozen=True):
         safe: events that survive the death of this process.
         waiting: events still in memory.
         lost: events that were given up and counted.
+        synced: those of the safe ones that are known to survive a loss of power as well; 0 where a backend
+            cannot know.
     """
 
     safe: int
     waiting: int
     lost: int
+    synced: int = 0
 
 
 @runtime_checkable
@@ -99,6 +125,10 @@ class Consumer(Protocol):
         Raises:
             FabricUnavailable: the position cannot be kept now.
         """
+        ...
+
+    def position(self) -> dict[str, int]:
+        """Where it stands, behind what was polled: another consumer can start there."""
         ...
 
     def lag(self) -> int:

@@ -6,7 +6,7 @@ import math
 import re
 
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([A-Za-z]*)", re.ASCII)
-_BYTES: dict[str, int] = {
+_BYTES = {
     **{unit: 1000**power for power, unit in enumerate(("", "k", "m", "g", "t"))},
     **{f"{unit}b": 1000**power for power, unit in enumerate(("", "k", "m", "g", "t"))},
     **{f"{unit}ib": 1024**power for power, unit in enumerate(("", "k", "m", "g", "t")) if unit},
@@ -34,7 +34,9 @@ def parse_bytes(text: str) -> int:
     if number is None or unit.lower() not in _BYTES:
         raise ValueError(f"{text!r} is no size. Write it as in '200MB', '1.5GiB' or '4096' (bytes).")
     whole, _, fraction = number.partition(".")
-    size, rest = divmod(int(whole + fraction) * _BYTES[unit.lower()], int(10 ** len(fraction)))
+    scale: int = 10 ** len(fraction)
+    size: int
+    size, rest = divmod(int(whole + fraction) * _BYTES[unit.lower()], scale)
     if rest:
         raise ValueError(f"{text!r} is not a whole number of bytes.")
     if size > _LARGEST:

@@ -15,8 +15,8 @@ pytest.register_assert_rewrite("parsl_diaspora.testing.fabric_contract")
 
 _PRELUDE = """
 import ctypes, json, os, random, resource, signal, sys, time
-from functools import partial
 from pathlib import Path
+from msgspec import structs
 from parsl_diaspora.events import EventsLost, TaskSubmitted
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.file import immediate, publisher, segment
@@ -30,7 +30,10 @@ def counts(report):
 
 
 def small_segments(size):
-    publisher.SegmentWriter = immediate.SegmentWriter = partial(segment.SegmentWriter, roll_bytes=size)
+    def open_writer(directory, boot, options):
+        return segment.open_writer(directory, boot, structs.replace(options, roll_bytes=size))
+
+    publisher.open_writer = immediate.open_writer = open_writer
 
 
 def obey_permissions():

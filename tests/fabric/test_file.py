@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from parsl_diaspora.errors import FabricError, FabricUnavailable
 from parsl_diaspora.events import EventsLost, TaskSubmitted, encode
 from parsl_diaspora.fabric import open_fabric
-from parsl_diaspora.fabric.file import FileFabric
-from parsl_diaspora.fabric.file.frames import MAX_BODY, MAX_EVENT, TARGET_BODY
+from parsl_diaspora.fabric.file import FileFabric, large
+from parsl_diaspora.fabric.file.frames import HEADER, LARGEST_FRAME, MAX_BODY, TARGET_BODY
 from parsl_diaspora.fabric.file.segment import SegmentWriter
 from parsl_diaspora.fabric.file.verify import verify
 
@@ -337,13 +337,13 @@ def test_long_damage_is_passed_over_once_in_bounded_memory(directory):
 
 
 def test_largest_event_behind_an_almost_full_batch_fits_into_a_frame():
-    assert TARGET_BODY + MAX_EVENT + 5 <= MAX_BODY
+    assert HEADER.size + 5 + TARGET_BODY + large.LIMIT <= LARGEST_FRAME
 
 
 def test_frame_that_no_reader_would_look_for_is_not_written(directory):
     directory.mkdir()
     with pytest.raises(ValueError, match="may have"):
-        SegmentWriter(directory, "ab").append([bytes(MAX_BODY + 1)], 1)
+        SegmentWriter(directory, "ab").append([bytes(1000)] * 1000, 1)
 
 
 def test_files_and_directories_of_others_among_the_segments_are_ignored(directory):
@@ -439,6 +439,7 @@ def test_commit_that_cannot_be_kept_is_an_error_that_names_the_file(directory):
     write_segment(directory, [1])
     (directory / "consumers").write_text("in the way")
     consumer = FileFabric(f"file:{directory}").consumer("reader")
+    consumer.poll()
     with pytest.raises(FabricUnavailable, match=r"consumers/reader\.json"):
         consumer.commit()
 
@@ -740,7 +741,7 @@ def test_buffer_holds_no_more_bytes_than_memory_should_have(run_program):
 
 def test_close_says_losses_that_nothing_was_written_after(directory):
     speaker = FileFabric(f"file:{directory}").publisher("s")
-    speaker.publish(TaskSubmitted(run="r", func="x" * (MAX_EVENT + 1)))
+    speaker.publish(TaskSubmitted(run="r", func="x" * (large.LARGEST + 1)))
     assert speaker.close().lost == 1
     (event,) = read(directory)[0]
     assert (event.run, event.count, event.seq) == ("r", 1, 1)

@@ -5,42 +5,48 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from parsl_diaspora.errors import EventError, FabricUnavailable
-from parsl_diaspora.events import Event, decode_many
-from parsl_diaspora.fabric.file.frames import HEADER, MAX_FRAME, Frame, Scan, scan_frames
+from parsl_diaspora.events import Event
+from parsl_diaspora.fabric.file.frames import Frame, Scan
+from parsl_diaspora.fabric.file.index import offset_before
+from parsl_diaspora.fabric.file.large import events_of
 from parsl_diaspora.fabric.file.positions import keep_positions, read_positions
+from parsl_diaspora.fabric.file.scan import CHUNK, read_frames
 from parsl_diaspora.fabric.file.segment import segment_names, writer_of
+from parsl_diaspora.fabric.file.watch import Watch, watch
+from parsl_diaspora.fabric.file.writers import writer_named
 
 logger = logging.getLogger(__name__)
 
-CHUNK = 2 * MAX_FRAME  # a full chunk without a whole frame is damaged, so reading always gets on
-POLL_FIRST, POLL_LONGEST = 0.002, 0.05
 SETTLED = 2.0
 
 
 class FileConsumer:
     """Reads frames of all segments, each from its own position.
 
-    Waiting is polling, 2 to 50 ms apart, so it works on network file systems as well.
-
     Args:
         directory: of the log.
         positions: file that keeps the positions.
-        start: where to begin if it keeps none: a time, or minus or plus infinity.
+        start: where to begin if it keeps none: a time, minus or plus infinity, or positions.
     """
 
-    def __init__(self, directory: Path, positions: Path, start: float) -> None:
+    def __init__(self, directory: Path, positions: Path, start: float | Mapping[str, int]) -> None:
         self._directory = directory
-        self._committed = positions
+        self._path = positions
         self._quiet: dict[str, tuple[int, int]] = {}
+        self._finished: set[str] = set()
+        self._pending: set[str] = set()
         self._unreadable: set[str] = set()
+        self._watch: Watch | None = None
         self._turn = ""
         self._skipped = 0
         kept = read_positions(positions)
         self._positions = self._begin_at(start) if kept is None else kept
+        self._committed = None if kept is None else dict(kept)
 
     def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
         """Events not yet polled, segment by segment; a segment that cannot be read now is left for later.
@@ -49,13 +55,13 @@ class FileConsumer:
             FabricUnavailable: the directory cannot be read.
         """
         deadline = time.monotonic() + timeout
-        pause = POLL_FIRST
         while not (events := self._read(limit)):
             left = deadline - time.monotonic()
             if left <= 0:
-                break
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, POLL_LONGEST)
+                return events
+            self._wait(left)
+        if self._watch is not None:
+            self._watch.found()
         return events
 
     def commit(self) -> None:
@@ -64,22 +70,38 @@ class FileConsumer:
         Raises:
             FabricUnavailable: they cannot be written.
         """
+        if self._positions == self._committed:
+            return
         try:
-            keep_positions(self._committed, self._positions)
+            keep_positions(self._path, self._positions)
         except OSError as error:
-            message = f"The position of a consumer cannot be kept in {self._committed}: {error.strerror}."
+            message = f"The position of a consumer cannot be kept in {self._path}: {error.strerror}."
             raise FabricUnavailable(message, url=f"file:{self._directory}") from error
+        self._committed = dict(self._positions)
+
+    def position(self) -> dict[str, int]:
+        """How far each segment is read, bytes."""
+        return dict(self._positions)
 
     def lag(self) -> int:
         """Events behind the positions, counted from the frames' headers."""
         return sum(self._lag_in(name) for name in self._segments())
 
     def skipped(self) -> int:
-        """Damaged stretches that were passed over."""
+        """Damaged stretches that were passed over, and segments that went before they were read."""
         return self._skipped
 
     def close(self) -> None:
-        """Nothing is held open between polls."""
+        """Give back what wakes it."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _wait(self, timeout: float) -> None:
+        if self._watch is None:
+            self._watch = watch(self._directory)  # what comes before it watches is found by looking once more
+        else:
+            self._watch.wait(timeout)
 
     def _segments(self) -> list[str]:
         try:
@@ -93,49 +115,88 @@ class FileConsumer:
 
     def _read(self, limit: int) -> list[Event]:
         events: list[Event] = []
-        names, self._turn = self._in_turn(), ""
-        for name in names:
-            self._read_segment(name, limit, events)
+        names, last = self._names_to_read()
+        self._turn = ""
+        for number, name in enumerate(names):
+            self._read_segment(name, limit, events, followed=last.get(writer_of(name), name) != name)
             if len(events) >= limit:
                 self._turn = writer_of(name)
+                self._pending.update(names[number:])
                 break
         return events
 
-    def _in_turn(self) -> list[str]:
+    def _names_to_read(self) -> tuple[list[str], dict[str, str]]:
+        """Segments that may have grown, and each writer's last one if all were looked at."""
+        changed = self._watch.changed() if self._watch is not None else None
+        last: dict[str, str] = {}
+        if changed is None:
+            found = self._segments()
+            self._forget_all_but(found)
+            last = {writer_of(name): name for name in found}
+            changed = set(found) - self._finished
+        else:
+            changed |= self._pending
+        self._pending = set()
+        return self._in_turn(sorted(changed)), last
+
+    def _in_turn(self, names: list[str]) -> list[str]:
         """Segments, first those behind the one where the limit was met: no busy writer hides the others."""
-        names = self._segments()
         behind = [name for name in names if writer_of(name) > self._turn]
         return [*behind, *(name for name in names if writer_of(name) <= self._turn)]
 
-    def _read_segment(self, name: str, limit: int, events: list[Event]) -> None:
+    def _forget_all_but(self, names: list[str]) -> None:
+        """Segments that are gone need no position. A directory without any may only be away for a while."""
+        gone = self._positions.keys() - set(names)
+        if not gone or not names:
+            return
+        for name in gone:
+            del self._positions[name]
+            self._quiet.pop(name, None)
+        self._finished -= gone
+        for name in gone & self._pending:
+            self._skipped += 1
+            logger.warning("Segment %s was deleted before it was read to its end.", name)
+
+    def _read_segment(self, name: str, limit: int, events: list[Event], *, followed: bool) -> None:
         state = _state(self._directory / name)
-        if state[0] <= self._at(name) or self._quiet.get(name) == state:
+        if not followed and (state[0] <= self._at(name) or self._quiet.get(name) == state):
             return
         scan = Scan(self._at(name))
-        for frame in self._frames(name, scan):
+        for frame in self._frames(name, scan, state[0]):
             events.extend(self._events(name, frame))
             if len(events) >= limit:
                 break
         else:
-            if name not in self._unreadable and _is_settled(state):
-                self._quiet[name] = state  # nothing more to be had until the file changes
-        self._positions[name] = scan.position
+            self._note_end(name, state, followed=followed)
+        if scan.position:
+            self._positions[name] = scan.position
         self._skipped += scan.skipped
+
+    def _note_end(self, name: str, state: tuple[int, int], *, followed: bool) -> None:
+        """Nothing more is to be had of a segment until it changes, or ever."""
+        if name in self._unreadable:
+            return
+        if followed and writer_named(name) is not None:
+            self._finished.add(name)  # its writer has gone on to the next, and never comes back
+        elif _is_settled(state):
+            self._quiet[name] = state
 
     def _events(self, name: str, frame: Frame) -> list[Event]:
         try:
-            return decode_many(frame.body)
+            events = events_of(self._directory, frame.body)
         except EventError:
             self._skipped += 1
             logger.warning(
                 "Segment %s has a frame at %d that holds no events; passed over.", name, frame.start
             )
             return []
+        self._skipped += len(events) < frame.count
+        return events
 
-    def _frames(self, name: str, scan: Scan) -> Iterator[Frame]:
+    def _frames(self, name: str, scan: Scan, size: int) -> Iterator[Frame]:
         try:
-            with (self._directory / name).open("rb", buffering=0) as file:
-                yield from read_frames(file.fileno(), scan)
+            with _opened(self._directory / name) as fd:
+                yield from read_frames(fd, scan, left=max(0, size - scan.position))
         except FileNotFoundError:
             return
         except OSError as error:
@@ -147,36 +208,39 @@ class FileConsumer:
 
     def _lag_in(self, name: str) -> int:
         at = self._at(name)
-        if _state(self._directory / name)[0] <= at:
+        if name in self._finished or _state(self._directory / name)[0] <= at:
             return 0
-        return sum(frame.count for frame in self._frames(name, Scan(at)))
+        return sum(frame.count for frame in self._frames(name, Scan(at), CHUNK))
 
-    def _begin_at(self, start: float) -> dict[str, int]:
+    def _begin_at(self, start: float | Mapping[str, int]) -> dict[str, int]:
+        if isinstance(start, Mapping):
+            return dict(start)
         if start == float("-inf"):
             return {}
         return {name: self._first_after(name, start) for name in self._segments()}
 
     def _first_after(self, name: str, moment: float) -> int:
-        scan = Scan(0)
-        for frame in self._frames(name, scan):
+        path = self._directory / name
+        scan = Scan(offset_before(path, moment, size=_state(path)[0]))
+        for frame in self._frames(name, scan, CHUNK):
             if frame.time >= moment:
                 return frame.start
         return scan.position
 
 
-def read_frames(fd: int, scan: Scan) -> Iterator[Frame]:
-    """Whole frames of an open segment from ``scan.position`` on, in bounded memory."""
-    while len(data := os.pread(fd, CHUNK, scan.position)) >= HEADER.size:
-        before = scan.position
-        yield from scan_frames(data, before, scan)
-        if scan.position == before:
-            return  # the end of the file as it is now
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # never wait for what is no ordinary file
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _state(path: Path) -> tuple[int, int]:
     """Size and time of the last change; a file that is written back to an earlier size has changed, too."""
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return 0, 0
     return status.st_size, status.st_mtime_ns

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from parsl_diaspora.errors import FabricError, FabricUnavailable
 from parsl_diaspora.fabric.file.consumer import FileConsumer
 from parsl_diaspora.fabric.file.immediate import ImmediatePublisher
+from parsl_diaspora.fabric.file.options import read_options
+from parsl_diaspora.fabric.file.positions import positions_of
 from parsl_diaspora.fabric.file.publisher import FilePublisher
-from parsl_diaspora.fabric.file.segment import SegmentWriter
-from parsl_diaspora.fabric.protocols import Publisher, Start, start_time
+from parsl_diaspora.fabric.file.segment import SegmentWriter, open_writer
+from parsl_diaspora.fabric.protocols import Publisher, Start, start_position, start_time
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -21,7 +23,8 @@ class FileFabric:
     """A directory of segments. It is made when the first publisher is opened, not when it is only read.
 
     Args:
-        url: ``file:PATH``; a relative path is taken from the current directory, once.
+        url: ``file:PATH``; a relative path is taken from the current directory, once. Behind a question mark
+            come options, see `parsl_diaspora.fabric.file.options`. A question mark in the path is ``%3F``.
 
     Example:
         >>> import tempfile
@@ -36,17 +39,19 @@ class FileFabric:
     """
 
     def __init__(self, url: str) -> None:
-        path = url.partition(":")[2]
+        path, _, self._query = url.partition(":")[2].partition("?")
         if not path:
             raise FabricError("A file fabric needs a directory.", url=url, hint="Try 'file:./events'.")
-        self.directory = _absolute(path)
+        self.options = read_options(self._query, url)
+        self.directory = _absolute(path.replace("%3F", "?"))
         if os.path.exists(self.directory) and not os.path.isdir(self.directory):
             raise FabricUnavailable(f"{self.directory} is a file, not a directory for events.", url=self.url)
 
     @property
     def url(self) -> str:
-        """``file:`` and the absolute path."""
-        return f"file:{self.directory}"
+        """``file:``, the absolute path, and the options."""
+        path = str(self.directory).replace("?", "%3F")
+        return f"file:{path}?{self._query}" if self._query else f"file:{path}"
 
     @property
     def node_url(self) -> str | None:
@@ -61,8 +66,8 @@ class FileFabric:
         """
         self._make_directory()
         if immediate:
-            return ImmediatePublisher(self.directory, source)
-        return FilePublisher(self.directory, source, buffer)
+            return ImmediatePublisher(self.directory, source, self.options)
+        return FilePublisher(self.directory, source, buffer, self.options)
 
     def segment_writer(self, boot: str, name: Callable[[int], str]) -> SegmentWriter:
         """A writer of segments of its own, for what arrives as ready frames.
@@ -76,7 +81,7 @@ class FileFabric:
             FabricUnavailable: the directory cannot be made or written.
         """
         self._make_directory()
-        return SegmentWriter(self.directory, boot, name=name)
+        return open_writer(self.directory, boot, self.options, name)
 
     def consumer(self, name: str, *, start: Start = "earliest") -> FileConsumer:
         """The named consumer; its positions lie in ``consumers/NAME.json``.
@@ -88,8 +93,9 @@ class FileFabric:
         if not _NAME.fullmatch(name):
             hint = "Use up to 64 letters, digits, '.', '_' and '-'."
             raise FabricError(f"{name!r} is no name for a consumer.", url=self.url, hint=hint)
-        positions = self.directory / "consumers" / f"{name}.json"
-        return FileConsumer(self.directory, positions, start_time(start))
+        positions = positions_of(self.directory, name)
+        begin = start_position(start) if isinstance(start, Mapping) else start_time(start)
+        return FileConsumer(self.directory, positions, begin)
 
     def close(self) -> None:
         """Nothing is held open."""

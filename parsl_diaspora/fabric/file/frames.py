@@ -22,9 +22,9 @@ HEADER = struct.Struct("<4sIIIQd")
 _CHECKED = struct.Struct("<IIQd")
 _CRC = struct.Struct("<4sI")
 MAX_BODY = 512 * 1024
-MAX_FRAME = HEADER.size + MAX_BODY
+MAX_FRAME = HEADER.size + MAX_BODY  # what readers and the relay take
+LARGEST_FRAME = 128 * 1024  # what is written into segments
 TARGET_BODY = 64 * 1024
-MAX_EVENT = 256 * 1024  # with a batch that has just not reached its target it still fits into a frame
 
 
 class Frame(msgspec.Struct, frozen=True):

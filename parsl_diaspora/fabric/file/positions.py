@@ -16,6 +16,29 @@ logger = logging.getLogger(__name__)
 _Positions = dict[str, Annotated[int, msgspec.Meta(ge=0)]]
 
 
+DIRECTORY = "consumers"
+SUFFIX = ".json"
+
+
+def positions_of(directory: Path, consumer: str) -> Path:
+    """The file that keeps the positions of a named consumer of a log."""
+    return directory / DIRECTORY / f"{consumer}{SUFFIX}"
+
+
+def kept_positions(directory: Path) -> dict[str, dict[str, int]]:
+    """The positions of all named consumers of a log.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    kept = {}
+    for path in sorted((directory / DIRECTORY).glob(f"*{SUFFIX}")):
+        positions = read_positions(path)
+        if positions is not None:
+            kept[path.name.removesuffix(SUFFIX)] = positions
+    return kept
+
+
 def read_positions(path: Path) -> dict[str, int] | None:
     """Positions that were kept. Damaged ones count as the very beginning: nothing may be missed."""
     try:

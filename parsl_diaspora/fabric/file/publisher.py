@@ -7,12 +7,18 @@ import logging
 import queue
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from msgspec import structs
+
 from parsl_diaspora.fabric.callers import CallersSide
+from parsl_diaspora.fabric.file import large
 from parsl_diaspora.fabric.file.fork import renew_after_fork
 from parsl_diaspora.fabric.file.frames import TARGET_BODY
-from parsl_diaspora.fabric.file.segment import SegmentWriter
+from parsl_diaspora.fabric.file.options import DEFAULTS, FileOptions
+from parsl_diaspora.fabric.file.retention import Retention
+from parsl_diaspora.fabric.file.segment import SegmentWriter, open_writer
 from parsl_diaspora.fabric.protocols import FlushReport
 
 logger = logging.getLogger(__name__)
@@ -27,10 +33,20 @@ class FilePublisher(CallersSide):
     While the directory cannot be written the events wait and the write is tried again. When more than
     ``buffer`` wait, the newest are counted as lost; the count is published as an event as soon as the log
     can be written. A forked child gets a life, a thread and a segment of its own.
+
+    Args:
+        directory: of the log.
+        source: who speaks.
+        buffer: events kept in memory.
+        options: of the log; this publisher also deletes what they do not keep.
     """
 
-    def __init__(self, directory: Path, source: str, buffer: int) -> None:
+    _largest = large.LARGEST
+
+    def __init__(self, directory: Path, source: str, buffer: int, options: FileOptions = DEFAULTS) -> None:
         self._directory = directory
+        self._options = options
+        self._urgent = options.synced_at_once
         self._source = source
         self._buffer = buffer
         self._at_exit = self.close  # one object, to be found again: each look at a method makes a new one
@@ -41,6 +57,7 @@ class FilePublisher(CallersSide):
         """Start with a boot, a segment and counters of its own: at first, and in a forked child."""
         self._open(self._source, self._buffer)
         self._writer = self._open_writer()
+        self._retention = Retention(self._directory, self._options)
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._written = threading.Condition()
         self._said = False
@@ -49,7 +66,7 @@ class FilePublisher(CallersSide):
         self._thread: threading.Thread | None = None
 
     def _open_writer(self) -> SegmentWriter:
-        return SegmentWriter(self._directory, self._stamp.boot)
+        return open_writer(self._directory, self._stamp.boot, self._options)
 
     @property
     def source(self) -> str:
@@ -80,11 +97,17 @@ class FilePublisher(CallersSide):
             atexit.register(self._at_exit)  # a program that ends without a close loses nothing, either
 
     def flush(self, timeout: float = 5.0) -> FlushReport:
-        """Wait for the events published so far to be written: a kill of this process no longer loses them."""
+        """Wait for the events published so far to be written, and to be on the disk if that is declared."""
+        deadline = time.monotonic() + timeout
         target = self._accepted
         with self._written:
             self._written.wait_for(lambda: self._safe + self._given_up >= target, timeout)
+        self._writer.wait_synced(max(0.0, deadline - time.monotonic()))
         return self.report()
+
+    def report(self) -> FlushReport:
+        """What became of the events so far."""
+        return structs.replace(super().report(), synced=self._writer.synced)
 
     def close(self, timeout: float = 2.0) -> FlushReport:
         """Flush and stop; what cannot be written in time is counted as lost."""
@@ -112,11 +135,10 @@ class FilePublisher(CallersSide):
             self._end()
 
     def _end(self) -> None:
-        try:
-            self._writer.sync()
+        with suppress(OSError):  # which is counted and said
+            if self._options.synced:
+                self._writer.sync()
             self._writer.close()
-        except OSError as error:
-            logger.warning("The event log %s could not be synced to disk (%s).", self._directory, error)
 
     def _next_batch(self) -> list[bytes] | None:
         first = self._queue.get()
@@ -146,6 +168,8 @@ class FilePublisher(CallersSide):
     def _try_write(self, batch: list[bytes]) -> bool:
         try:
             self._writer.append(batch, self._safe + 1)
+            if self._urgent_until > self._safe:
+                self._writer.sync()
         except OSError as error:
             if not self._said:
                 self._said = True
@@ -169,3 +193,5 @@ class FilePublisher(CallersSide):
             with self._lock:
                 if not self._closing.is_set():
                     self._say_losses()
+        if self._retention.is_due(self._writer.rolls):
+            self._retention.apply(self.publish)

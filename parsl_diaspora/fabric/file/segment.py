@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from parsl_diaspora.events import join
-from parsl_diaspora.fabric.file.frames import pack_frame
+from parsl_diaspora.events import join, split
+from parsl_diaspora.fabric.file import large
+from parsl_diaspora.fabric.file.disk import OnDisk
+from parsl_diaspora.fabric.file.frames import HEADER, LARGEST_FRAME, pack_frame
+from parsl_diaspora.fabric.file.index import IndexWriter, index_of
+from parsl_diaspora.fabric.file.options import ROLL_AFTER, ROLL_BYTES, FileOptions
+from parsl_diaspora.fabric.file.sync import Syncer, shared_syncer
 
 SUFFIX = ".events"
-ROLL_BYTES = 64 * 1024 * 1024
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -35,6 +40,18 @@ def writer_of(name: str) -> str:
     return name.removesuffix(SUFFIX).rpartition(".")[0]
 
 
+def delete_segment(directory: Path, name: str) -> None:
+    """Remove a segment that is no longer needed, and what belongs to it.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    path = directory / name
+    path.unlink(missing_ok=True)  # first: a reader must not meet references to what is gone
+    for other in (index_of(path), *large.files_of(directory, path.stem)):
+        other.unlink(missing_ok=True)
+
+
 def _is_file(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_file()
@@ -43,15 +60,22 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 class SegmentWriter:
-    """Appends frames to a file that nobody else writes; begins a new one when it is full, gone or broken.
+    """Appends frames to a file that nobody else writes; begins the next when it is full, old, gone or broken.
 
-    The file is made with the first frame. Not thread-safe.
+    The file is made with the first frame. Not thread-safe, but for `sync`.
 
     Args:
         directory: of the log; made again if it is removed.
         boot: the publisher's boot id, part of the file's name.
         roll_bytes: size at which a new file is begun.
         name: gives the stem of the file with a given number; by default host, process, boot and number.
+        roll_seconds: age at which a new file is begun.
+        syncer: brings what is written to the disk soon; None to leave that to `sync`.
+
+    Attributes:
+        written: events that readers find.
+        synced: those of them that are known to survive a loss of power; events that are not, as a disk
+            failed to take them, are never counted later.
     """
 
     def __init__(
@@ -60,18 +84,38 @@ class SegmentWriter:
         boot: str,
         roll_bytes: int = ROLL_BYTES,
         name: Callable[[int], str] | None = None,
+        *,
+        roll_seconds: float = ROLL_AFTER,
+        syncer: Syncer | None = None,
     ) -> None:
+        self.written = 0
         self._directory = directory
         self._boot = boot
         self._roll_bytes = roll_bytes
+        self._roll_seconds = roll_seconds
         self._name = name or self._own_name
+        self._syncer = syncer
+        self._stem = ""
         self._number = 0
         self._fd = -1
         self._device = self._inode = 0
         self._end = 0
+        self._opened = 0.0
+        self._latest = 0.0
+        self._disk = OnDisk(directory, deferred=syncer is not None)
+
+    @property
+    def synced(self) -> int:
+        """Events that survive a loss of power."""
+        return self._disk.synced
+
+    @property
+    def rolls(self) -> int:
+        """Files begun so far."""
+        return self._number
 
     def append(self, encoded: Sequence[bytes], first: int) -> None:
-        """Write events as one frame, whole or not at all.
+        """Write events as one frame, whole or not at all; those too large for it go into files of their own.
 
         Args:
             encoded: the events, together no longer than a frame's body may be.
@@ -80,37 +124,83 @@ class SegmentWriter:
         Raises:
             OSError: the frame could not be written; no reader will find it.
         """
-        self.append_frames(pack_frame(join(encoded), len(encoded), first, time.time()))
+        body, now = join(encoded), time.time()
+        if len(body) > large.LIMIT and max(map(len, encoded)) > large.LIMIT:
+            body = self._body_within(encoded)
+        self._append(pack_frame(body, len(encoded), first, now), len(encoded), now)
 
-    def append_frames(self, frames: bytes) -> None:
+    def append_frames(self, frames: Sequence[bytes]) -> None:
         """Write ready frames, one behind the other: all of them or none.
 
         Raises:
             OSError: they could not be written; no reader will find them.
         """
-        if not self._is_usable() or self._is_full(len(frames)):
-            self._open_next()
+        frames = [frame if len(frame) <= LARGEST_FRAME else self._smaller(frame) for frame in frames]
+        headers = [HEADER.unpack_from(frame) for frame in frames]
+        events = sum(header[3] for header in headers)
+        self._append(b"".join(frames), events, max(header[5] for header in headers))
+
+    def sync(self) -> None:
+        """Make what was written survive a power loss as well. Any thread may call it.
+
+        Raises:
+            OSError: it did not reach the disk, and is not counted as `synced`, ever.
+        """
+        self._disk.sync()
+
+    def wait_synced(self, timeout: float) -> None:
+        """Have all that was written brought to the disk now; wait for it up to ``timeout`` seconds."""
+        if self._syncer is not None and self._disk.behind:
+            self._syncer.wait(self, timeout)
+
+    def close(self) -> None:
+        """Close the file. A later append begins a new one.
+
+        Raises:
+            OSError: the file system says only now that it could not keep what was written.
+        """
+        self._fd = -1
+        self._disk.leave()
+
+    def _append(self, data: bytes, events: int, moment: float) -> None:
+        self._make_ready(len(data))
         try:
-            self._write(frames)
+            self._write(data)
         except OSError:
             if self._fd >= 0:
                 raise
             self._open_next()  # it may have been that file's fault, as with a limit on its size
-            self._write(frames)
+            self._write(data)
+        self._latest = max(self._latest, moment)
+        self._index.note(self._end, self._latest)
+        self.written += events
+        if self._disk.wrote(self.written) and self._syncer is not None:
+            self._syncer.add(self)
 
-    def sync(self) -> None:
-        """Make what was written survive a power loss as well."""
-        if self._fd >= 0:
-            os.fdatasync(self._fd)
+    def _smaller(self, frame: bytes) -> bytes:
+        """A frame that came ready, but is larger than this log's may be."""
+        _, _, _, count, first, moment = HEADER.unpack_from(frame)
+        return pack_frame(self._body_within(split(frame[HEADER.size :])), count, first, moment)
 
-    def close(self) -> None:
-        """Close the file. A later append begins a new one."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+    def _body_within(self, encoded: Sequence[bytes]) -> bytes:
+        self._make_ready(LARGEST_FRAME)  # large events are named after the segment that will refer to them
+        return join([self._within(data) for data in encoded])
+
+    def _within(self, data: bytes) -> bytes:
+        """An event as it goes into a frame."""
+        if len(data) <= large.LIMIT:
+            return data
+        name = f"{self._stem}.{secrets.token_hex(6)}"
+        return large.set_aside(self._directory, name, data, sync=self._syncer is not None)
+
+    def _make_ready(self, more: int) -> None:
+        if not self._is_usable() or self._is_full(more) or self._disk.failed:
+            self._open_next()
 
     def _is_full(self, more: int) -> bool:
-        return bool(self._end) and self._end + more > self._roll_bytes
+        if not self._end:
+            return False
+        return self._end + more > self._roll_bytes or time.monotonic() - self._opened > self._roll_seconds
 
     def _is_usable(self) -> bool:
         """Whether the descriptor is still our file, and that file still has a name.
@@ -125,22 +215,28 @@ class SegmentWriter:
             self._give_up()
             return False
         if status.st_ino != self._inode or status.st_dev != self._device:
-            self._fd = -1  # it is not ours to close
+            self._fd = -1
+            self._disk.leave(ours=False)
             return False
         return status.st_nlink > 0
 
     def _open_next(self) -> None:
         self.close()
-        name = self._name(self._number) + SUFFIX
+        stem = self._name(self._number)
+        path = self._directory / (stem + SUFFIX)
         try:
-            self._fd = _create(self._directory / name)
+            self._fd = _create(path)
         except FileNotFoundError:
             self._directory.mkdir(exist_ok=True)
-            self._fd = _create(self._directory / name)
+            self._fd = _create(path)
         status = os.fstat(self._fd)
         self._device, self._inode = status.st_dev, status.st_ino
+        self._disk.enter(self._fd)
+        self._index = IndexWriter(path)
+        self._stem = stem
         self._number += 1
         self._end = 0
+        self._opened = time.monotonic()
 
     def _own_name(self, number: int) -> str:
         return f"{os.uname().nodename}.{os.getpid()}.{self._boot}.{number:04d}"
@@ -169,6 +265,20 @@ class SegmentWriter:
     def _give_up(self) -> None:
         with suppress(OSError):
             self.close()
+
+
+def open_writer(
+    directory: Path, boot: str, options: FileOptions, name: Callable[[int], str] | None = None
+) -> SegmentWriter:
+    """A writer that does what the log's options declare."""
+    return SegmentWriter(
+        directory,
+        boot,
+        options.roll_bytes,
+        name,
+        roll_seconds=options.roll_seconds,
+        syncer=shared_syncer() if options.synced else None,
+    )
 
 
 def _create(path: Path) -> int:

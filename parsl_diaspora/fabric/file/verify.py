@@ -9,8 +9,8 @@ import msgspec
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, decode_many
-from parsl_diaspora.fabric.file.consumer import read_frames
 from parsl_diaspora.fabric.file.frames import HEADER, Scan, was_whole
+from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import segment_names
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from parsl_diaspora.errors import EventError
-from parsl_diaspora.events import decode_many
+from parsl_diaspora.events import Event, decode_many, encode
 from parsl_diaspora.fabric.file import FileFabric
-from parsl_diaspora.fabric.file.consumer import read_frames
 from parsl_diaspora.fabric.file.frames import HEADER, Frame, Scan
+from parsl_diaspora.fabric.file.retention import Retention
+from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import segment_names, writer_of
 from parsl_diaspora.fabric.protocols import Fabric
 from parsl_diaspora.fabric.registry import open_fabric
 from parsl_diaspora.fabric.relay.wire import FORWARDED
-from parsl_diaspora.fabric.stamp import default_source
+from parsl_diaspora.fabric.stamp import Stamp, default_source
 
 logger = logging.getLogger(__name__)
 
@@ -60,18 +60,25 @@ class SegmentStore:
 
     def __init__(self, fabric: FileFabric) -> None:
         self._directory = fabric.directory
-        self._boot = secrets.token_hex(8)
+        self._stamp = Stamp(default_source("relay"))
+        self._boot = self._stamp.boot
         self._writer = fabric.segment_writer(self._boot, self._name)
+        self._retention = Retention(fabric.directory, fabric.options)
+        self._sync = bool(fabric.options.synced_at_once)  # whose topics they are is not looked at here
         self._said = False
 
     def append(self, frames: Sequence[bytes]) -> bool:
-        """One write for all of them."""
+        """One write, and one sync if the log declares it, for all of them."""
         try:
-            self._writer.append_frames(b"".join(frames))
+            self._writer.append_frames(frames)
+            if self._sync:
+                self._writer.sync()
         except OSError as error:
             self._say(error)
             return False
         self._said = False
+        if self._retention.is_due(self._writer.rolls):
+            self._retention.apply(self._publish)
         return True
 
     def last_events(self) -> dict[str, int]:
@@ -91,6 +98,12 @@ class SegmentStore:
         try:
             self._writer.sync()
             self._writer.close()
+        except OSError as error:
+            self._say(error)
+
+    def _publish(self, event: Event) -> None:
+        try:
+            self._writer.append([encode(self._stamp(event))], FORWARDED)
         except OSError as error:
             self._say(error)
 

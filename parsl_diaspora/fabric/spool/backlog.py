@@ -12,11 +12,12 @@ from pathlib import Path
 import msgspec
 
 from parsl_diaspora.errors import EventError
-from parsl_diaspora.events import Event, decode_many
-from parsl_diaspora.fabric.file.consumer import read_frames
+from parsl_diaspora.events import Event
 from parsl_diaspora.fabric.file.frames import Frame, Scan
+from parsl_diaspora.fabric.file.large import events_of
 from parsl_diaspora.fabric.file.positions import keep_positions, read_positions
-from parsl_diaspora.fabric.file.segment import segment_names, writer_of
+from parsl_diaspora.fabric.file.scan import read_frames
+from parsl_diaspora.fabric.file.segment import delete_segment, segment_names, writer_of
 from parsl_diaspora.fabric.spool.count import Count
 from parsl_diaspora.fabric.spool.owners import Owners, Standing
 
@@ -146,7 +147,7 @@ class Backlog:
         before, scan = len(batch.events), Scan(self.position(name))
         try:
             for frame in self.frames(name, scan):
-                batch.events.extend(_events(name, frame))
+                batch.events.extend(self._events(name, frame))
                 batch.ends[name] = frame.end
                 batch.size += frame.end - frame.start
                 if batch.size >= self._batch_bytes:
@@ -159,9 +160,17 @@ class Backlog:
             if standing == "sealed" and len(batch.events) == before:
                 self._delete(name)
 
+    def _events(self, name: str, frame: Frame) -> list[Event]:
+        try:
+            return events_of(self._directory, frame.body)
+        except EventError:
+            logger.warning(
+                "Segment %s has a frame at %d that holds no events; passed over.", name, frame.start
+            )
+            return []
+
     def _delete(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            (self._directory / name).unlink()
+        delete_segment(self._directory, name)
         self.forget(name)
 
     def _waiting_in(self, name: str) -> int:
@@ -185,14 +194,6 @@ class Backlog:
         if not self._said:
             self._said = True
             logger.warning("%s", sentence)
-
-
-def _events(name: str, frame: Frame) -> list[Event]:
-    try:
-        return decode_many(frame.body)
-    except EventError:
-        logger.warning("Segment %s has a frame at %d that holds no events; passed over.", name, frame.start)
-        return []
 
 
 def size_of(path: Path) -> int:

@@ -13,43 +13,20 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import psutil
-
-from parsl_diaspora.fabric.file.segment import SUFFIX, writer_of
+from parsl_diaspora.fabric.file.segment import writer_of
+from parsl_diaspora.fabric.file.writers import is_dead, writer_named
 
 #: ``foreign``: hands off; ``open``: to be handed on, may still grow; ``sealed``: never grows again.
 Standing = Literal["foreign", "open", "sealed"]
 
 STALE_AFTER = 60.0  # seconds that a segment of another host must not have grown
 _LOOK_AGAIN = 1.0  # seconds for which a look at the process table holds
-_REUSED = 10.0  # a process that began so many seconds after the segment is another one under the same id
 
 _live: set[str] = (
     set()
 )  # boots of this process whose publishers are not closed, whatever spool they belong to
-
-
-class Writer(NamedTuple):
-    """Who wrote a segment, as its name says."""
-
-    host: str
-    pid: int
-    boot: str
-
-
-def writer_named(name: str) -> Writer | None:
-    """The writer of a segment; None for a name that no publisher gives.
-
-    Example:
-        >>> writer_named("node.site.417.8d1f.0002.events")
-        Writer(host='node.site', pid=417, boot='8d1f')
-    """
-    parts = name.removesuffix(SUFFIX).rsplit(".", 3)
-    if len(parts) != 4 or not parts[1].isdecimal():  # noqa: PLR2004 - host, pid, boot, number
-        return None
-    return Writer(parts[0], int(parts[1]), parts[2])
 
 
 class Owners:
@@ -108,17 +85,6 @@ class Owners:
             dead = is_dead(pid, _touched(self._directory / name))
             self._looked[pid] = now, dead
         return dead
-
-
-def is_dead(pid: int, touched: float) -> bool:
-    """Whether the process that wrote at ``touched`` (seconds UTC) is gone, or only waits to be reaped."""
-    try:
-        process = psutil.Process(pid)
-        return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > touched + _REUSED
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.Error:  # it is there, but not for us to look at
-        return False
 
 
 def _touched(path: Path) -> float:

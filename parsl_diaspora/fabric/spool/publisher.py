@@ -8,6 +8,7 @@ from parsl_diaspora.events import decode, join
 from parsl_diaspora.fabric.file.frames import HEADER
 from parsl_diaspora.fabric.file.publisher import FilePublisher
 from parsl_diaspora.fabric.file.segment import SegmentWriter
+from parsl_diaspora.fabric.file.sync import shared_syncer
 from parsl_diaspora.fabric.protocols import FlushReport
 from parsl_diaspora.fabric.spool.offers import Offer
 
@@ -53,7 +54,9 @@ class SpoolPublisher(FilePublisher):
         return report
 
     def _open_writer(self) -> SegmentWriter:
-        return SegmentWriter(self._directory, self._stamp.boot, self._spool.roll_bytes)
+        return SegmentWriter(
+            self._directory, self._stamp.boot, self._spool.roll_bytes, syncer=shared_syncer()
+        )
 
     def _put(self, data: bytes) -> None:
         idle = self._accepted == self._safe + self._given_up

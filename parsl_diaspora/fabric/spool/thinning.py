@@ -18,9 +18,10 @@ import msgspec
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import decode_many, encode, join
-from parsl_diaspora.fabric.file.consumer import read_frames
 from parsl_diaspora.fabric.file.frames import Frame, Scan, pack_frame
-from parsl_diaspora.fabric.file.segment import SUFFIX, writer_of
+from parsl_diaspora.fabric.file.index import index_of
+from parsl_diaspora.fabric.file.scan import read_frames
+from parsl_diaspora.fabric.file.segment import SUFFIX, delete_segment, writer_of
 
 
 class Thinned(msgspec.Struct):
@@ -74,9 +75,12 @@ def _copy(source: Path, target: BinaryIO, topic: str, position: int, thinned: Th
 
 def _replace(temporary: Path, directory: Path, successor: str, thinned: Thinned) -> None:
     old, thinned.name = thinned.name, successor
-    if successor:
-        temporary.replace(directory / successor)
-    (directory / old).unlink(missing_ok=True)
+    if not successor:
+        delete_segment(directory, old)
+        return
+    temporary.replace(directory / successor)
+    (directory / old).unlink(missing_ok=True)  # large events to which it refers now belong to its successor
+    index_of(directory / old).unlink(missing_ok=True)
 
 
 def _successor(name: str) -> str:
