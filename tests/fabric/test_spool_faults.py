@@ -22,7 +22,8 @@ from parsl_diaspora.events import (
     TryFailed,
 )
 from parsl_diaspora.fabric import open_fabric
-from parsl_diaspora.fabric.spool import SpooledFabric
+from parsl_diaspora.fabric.file.segment import SegmentWriter
+from parsl_diaspora.fabric.spool import SpooledFabric, thinning
 from parsl_diaspora.fabric.spool.backlog import size_of
 from parsl_diaspora.fabric.spool.handover import PAUSE_FIRST, PAUSE_LONGEST, Handover
 from parsl_diaspora.testing.clock import VirtualClock
@@ -358,6 +359,40 @@ def test_full_spool_drops_samples_first_oldest_first_and_says_how_many(faulty, s
             assert kept[topic] < rounds
     assert [event.seq for event in own] == sorted(event.seq for event in own)
     assert any("resources" in event.why for event in events if isinstance(event, EventsLost))
+
+
+@pytest.mark.parametrize("size", [200, 70_000], ids=["in segments", "set aside"])
+def test_limit_holds_at_every_moment_also_while_a_segment_is_thinned(faulty, spooled, monkeypatch, size):
+    limit = 1_000_000
+    met = []
+
+    def replace(temporary, directory, successor, thinned):
+        met.append(bytes_on_disk(directory))
+        original(temporary, directory, successor, thinned)
+
+    def write(self, data):
+        written(self, data)
+        met.append(bytes_on_disk(self._directory))
+
+    original, written = thinning._replace, SegmentWriter._write
+    monkeypatch.setattr(thinning, "_replace", replace)
+    monkeypatch.setattr(SegmentWriter, "_write", write)
+    faulty.fault = "refuses"
+    fabric = spooled(limit_bytes=limit)
+    publisher = fabric.publisher("s")
+    for number in range(3_000_000 // (2 * size)):
+        publisher.publish(ManagerSeen(task=number, manager="m" * size))
+        publisher.publish(TaskSubmitted(task=number, func="f" * size))
+        if number % 20 == 0:
+            publisher.flush(0.5)
+    publisher.close(5)
+    assert fabric.report().dropped
+    assert 0.5 * limit < max(met) <= limit
+    assert not list((fabric.directory / "large").glob("*.tmp"))
+
+
+def bytes_on_disk(directory):
+    return sum(size_of(path) for path in directory.rglob("*") if path.suffix != ".json" and path.is_file())
 
 
 def test_topic_that_is_not_in_the_order_is_never_dropped(faulty, spooled):
