@@ -26,6 +26,7 @@ from parsl_diaspora.fabric.file.segment import SegmentWriter
 from parsl_diaspora.fabric.spool import SpooledFabric, thinning
 from parsl_diaspora.fabric.spool.backlog import size_of
 from parsl_diaspora.fabric.spool.handover import PAUSE_FIRST, PAUSE_LONGEST, Handover
+from parsl_diaspora.fabric.spool.room import Room
 from parsl_diaspora.testing.clock import VirtualClock
 from parsl_diaspora.testing.faulty_fabric import FaultyFabric
 
@@ -374,7 +375,12 @@ def test_limit_holds_at_every_moment_also_while_a_segment_is_thinned(faulty, spo
         written(self, data)
         met.append(bytes_on_disk(self._directory))
 
-    original, written = thinning._replace, SegmentWriter._write
+    def make(self):
+        time.sleep(0.2)  # a keeper that comes late, when there is no room left
+        return made(self)
+
+    original, written, made = thinning._replace, SegmentWriter._write, Room.make
+    monkeypatch.setattr(Room, "make", make)
     monkeypatch.setattr(thinning, "_replace", replace)
     monkeypatch.setattr(SegmentWriter, "_write", write)
     faulty.fault = "refuses"
