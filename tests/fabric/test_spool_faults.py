@@ -376,7 +376,7 @@ def test_limit_holds_at_every_moment_also_while_a_segment_is_thinned(faulty, spo
         met.append(bytes_on_disk(self._directory))
 
     def make(self):
-        time.sleep(0.2)  # a keeper that comes late, when there is no room left
+        time.sleep(0.1)  # a keeper that comes late, when there is no room left
         return made(self)
 
     original, written, made = thinning._replace, SegmentWriter._write, Room.make
@@ -386,7 +386,7 @@ def test_limit_holds_at_every_moment_also_while_a_segment_is_thinned(faulty, spo
     faulty.fault = "refuses"
     fabric = spooled(limit_bytes=limit)
     publisher = fabric.publisher("s")
-    for number in range(3_000_000 // (2 * size)):
+    for number in range(1_600_000 // (2 * size)):
         publisher.publish(ManagerSeen(task=number, manager="m" * size))
         publisher.publish(TaskSubmitted(task=number, func="f" * size))
         if number % 20 == 0:

@@ -96,6 +96,9 @@ class Desk:
         self._store.close()
 
     def _receive(self) -> list[bytes] | None:
+        """The next message, if there is one. To ask costs a third of what a refusal to receive does."""
+        if not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            return None
         try:
             return self._socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
@@ -147,7 +150,8 @@ class Desk:
     def _send(self, identity: bytes, message: bytes) -> bool | None:
         """Whether the peer's queue took it; None if the peer is gone."""
         try:
-            self._socket.send_multipart([identity, message], zmq.NOBLOCK)
+            self._socket.send(identity, zmq.NOBLOCK | zmq.SNDMORE)
+            self._socket.send(message, zmq.NOBLOCK)
         except zmq.Again:
             return False  # it is slow: acknowledgements add up, and orders wait
         except zmq.ZMQError:

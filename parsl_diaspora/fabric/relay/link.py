@@ -91,6 +91,7 @@ class Link:
                 yield self._socket.recv_multipart(zmq.NOBLOCK)[0]
             except zmq.Again:
                 return
+            self._has_mail = bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
     def changes(self) -> Iterator[Change]:
         """What happened to the connection, as far as the last `wait` has met it."""
