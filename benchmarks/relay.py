@@ -2,8 +2,9 @@
 
     python benchmarks/relay.py
 
-The hub runs in a process of its own, over loopback, encrypted, into the embedded log. Run it on two quiet
-cores; figures are printed, never asserted.
+The hub runs over loopback, encrypted, into the embedded log: first in a process of its own, then as a thread
+of a program that computes meanwhile, as in a run. Run it on two quiet cores; figures are printed, never
+asserted.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +21,7 @@ from pathlib import Path
 
 from parsl_diaspora.events import TaskSubmitted, encode
 from parsl_diaspora.fabric import open_fabric
-from parsl_diaspora.fabric.relay import make_keys
+from parsl_diaspora.fabric.relay import Hub, make_keys
 from parsl_diaspora.fabric.relay.address import read_url
 from parsl_diaspora.fabric.relay.keys import load_client_keys
 from parsl_diaspora.fabric.relay.link import Link
@@ -31,6 +33,7 @@ RUN = "0c8d9d3e-6f0e-4b52-9d5c-2a9f6f1f7c11"
 BOOT = "b" * 16
 BATCH = 100
 PAD = "f" * 180  # makes an event of about 300 bytes
+BUSY_SECONDS = 3.0
 
 
 @contextmanager
@@ -46,6 +49,15 @@ def hub() -> Iterator[str]:
                 yield json.loads(process.stdout.readline())["url"]
             finally:
                 process.terminate()
+
+
+@contextmanager
+def hub_beside() -> Iterator[str]:
+    """The URL of a hub that is a thread of this process."""
+    with tempfile.TemporaryDirectory() as place:
+        keys = make_keys(Path(place) / "keys").parent
+        with Hub(f"file:{place}/events", keys) as beside:
+            yield beside.url
 
 
 def sample(number: int) -> TaskSubmitted:
@@ -120,6 +132,36 @@ def latencies(url: str, events: int, *, pace: float = 1000.0) -> tuple[float, fl
     return taken[events // 2], taken[int(events * 0.99)]
 
 
+def compute(seconds: float) -> float:
+    """Rounds a second of a loop that never lets go of the interpreter by itself."""
+    rounds, end = 0, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for _ in range(1000):
+            rounds += 1
+    return rounds / seconds
+
+
+def beside_a_busy_program(url: str) -> tuple[float, list[str]]:
+    """The share of its speed that a computing main thread keeps, and a client's latencies meanwhile."""
+    told: list[str] = []
+    count = int(BUSY_SECONDS * 1000)
+    script = f"import relay; print(*relay.latencies({url!r}, {count}))"
+    command = [sys.executable, "-c", script]
+    place = Path(__file__).parent
+
+    def client() -> None:
+        told.extend(
+            subprocess.run(command, check=True, capture_output=True, text=True, cwd=place).stdout.split()
+        )
+
+    alone = compute(1.0)
+    thread = threading.Thread(target=client)
+    thread.start()
+    kept = compute(BUSY_SECONDS) / alone
+    thread.join()
+    return kept, told
+
+
 def main() -> None:
     """Measure and print."""
     with hub() as url:
@@ -131,6 +173,10 @@ def main() -> None:
     print(f"ready frames of {BATCH} events     {max(frames):10,.0f} events/s acknowledged (best of 3)")
     print(f"from publish() on              {max(whole):10,.0f} events/s acknowledged (best of 3)")
     print(f"publish() to acknowledgement   {p50:10.3f} ms p50, {p99:.3f} ms p99 at 1,000 events/s")
+    with hub_beside() as url:
+        kept, (p50_busy, p99_busy) = beside_a_busy_program(url)
+    print(f"hub in a computing program     {float(p50_busy):10.3f} ms p50, {float(p99_busy):.3f} ms p99")
+    print(f"speed that the program keeps   {kept:10.0%} of its own, client and hub on the same cores")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +16,6 @@ from parsl_diaspora.fabric.relay.keys import CLIENT_FILE, HUB_FILE
 from parsl_diaspora.fabric.relay.orders import LIFETIME
 from parsl_diaspora.fabric.relay.peers import To
 from parsl_diaspora.settings import RELAY_WORDS
-
-logger = logging.getLogger(__name__)
 
 KEYS = "relay"
 
@@ -61,7 +59,7 @@ class RunRelay:
             address: with_detour(url, detour) for address, url in zip(addresses, self._hub.urls, strict=True)
         }
         self._urls = {label: urls[address] for label, address in listen.items()}
-        self.listens_on = tuple(addresses)
+        self._pid = os.getpid()
 
     @property
     def is_serving(self) -> bool:
@@ -92,9 +90,10 @@ class RunRelay:
         return self._hub.order(to, message, lifetime=lifetime)
 
     def close(self) -> None:
-        """Take in what has arrived, stop listening, and remove the keys."""
-        self._hub.close()
-        self._forget_keys()
+        """Take in what has arrived, stop listening, and remove the keys. A forked child has no part in it."""
+        if os.getpid() == self._pid:
+            self._hub.close()
+            self._forget_keys()
 
     def _forget_keys(self) -> None:
         for name in (HUB_FILE, CLIENT_FILE):

@@ -88,6 +88,21 @@ def test_threads_of_a_relay_end_with_it(tmp_path):
     assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
+def test_forked_child_that_ends_leaves_the_relay_to_its_parent(tmp_path):
+    relay = open_relay("on", open_fabric("memory:"), tmp_path, [pool()], None)
+    try:
+        if (child := os.fork()) == 0:
+            relay.close()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert relay.is_serving
+        publisher = open_fabric(relay.url_for("near")).publisher("worker")
+        publisher.publish(TryStarted(task=1, pid=1))
+        assert publisher.close().safe == 1
+    finally:
+        relay.close()
+
+
 def test_order_goes_to_whoever_takes_its_kind(tmp_path):
     relay = open_relay("on", open_fabric("memory:"), tmp_path, [pool()], None)
     heard = []
