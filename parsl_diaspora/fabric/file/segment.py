@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import time
@@ -19,6 +20,8 @@ from parsl_diaspora.fabric.file.options import ROLL_AFTER, ROLL_BYTES, FileOptio
 from parsl_diaspora.fabric.file.sync import Syncer, shared_syncer
 
 SUFFIX = ".events"
+_CHECK_EVERY = 0.001  # seconds between two looks at the file, which cost as much as a small write
+_HIGH = 512
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -99,8 +102,9 @@ class SegmentWriter:
         self._number = 0
         self._fd = -1
         self._device = self._inode = 0
-        self._end = 0
-        self._opened = 0.0
+        self._end = self._checked = 0
+        self._roll_at = self._check_at = 0.0
+        self._rescued = b""
         self._latest = 0.0
         self._disk = OnDisk(directory, deferred=syncer is not None)
 
@@ -159,11 +163,18 @@ class SegmentWriter:
         Raises:
             OSError: the file system says only now that it could not keep what was written.
         """
+        if not self._has_name():
+            self._open_next()
+            self._write(self._rescued)
+        self._leave()
+
+    def _leave(self) -> None:
         self._fd = -1
         self._disk.leave()
 
     def _append(self, data: bytes, events: int, moment: float) -> None:
         self._make_ready(len(data))
+        data = self._rescued + data
         try:
             self._write(data)
         except OSError:
@@ -171,6 +182,7 @@ class SegmentWriter:
                 raise
             self._open_next()  # it may have been that file's fault, as with a limit on its size
             self._write(data)
+        self._rescued = b""
         self._latest = max(self._latest, moment)
         self._index.note(self._end, self._latest)
         self.written += events
@@ -194,34 +206,39 @@ class SegmentWriter:
         return large.set_aside(self._directory, name, data, sync=self._syncer is not None)
 
     def _make_ready(self, more: int) -> None:
-        if not self._is_usable() or self._is_full(more) or self._disk.failed:
+        now = time.monotonic()
+        if now >= self._check_at:
+            self._check(now)
+        if self._fd < 0 or (self._end and self._end + more > self._roll_bytes):
             self._open_next()
 
-    def _is_full(self, more: int) -> bool:
-        if not self._end:
-            return False
-        return self._end + more > self._roll_bytes or time.monotonic() - self._opened > self._roll_seconds
+    def _check(self, now: float) -> None:
+        """Give the file up if it is not ours or has no name any more, was not synced, or is old."""
+        self._check_at = now + _CHECK_EVERY
+        if not self._has_name():
+            self._give_up()
+        elif self._disk.failed or (self._end and now >= self._roll_at):
+            self._leave()
+        self._checked = self._end
 
-    def _is_usable(self) -> bool:
-        """Whether the descriptor is still our file, and that file still has a name.
-
-        A program that becomes a daemon closes all descriptors and may get their numbers for other files.
-        """
+    def _has_name(self) -> bool:
+        """Whether the file is there; what was written since it was last seen goes into the next one."""
         if self._fd < 0:
-            return False
+            return True
         try:
             status = os.fstat(self._fd)
+            if status.st_ino != self._inode or status.st_dev != self._device:
+                self._fd = -1
+                self._disk.leave(ours=False)
+                return True
+            if not status.st_nlink:
+                self._rescued = os.pread(self._fd, self._end - self._checked, self._checked)
         except OSError:
-            self._give_up()
-            return False
-        if status.st_ino != self._inode or status.st_dev != self._device:
-            self._fd = -1
-            self._disk.leave(ours=False)
             return False
         return status.st_nlink > 0
 
     def _open_next(self) -> None:
-        self.close()
+        self._leave()
         stem = self._name(self._number)
         path = self._directory / (stem + SUFFIX)
         try:
@@ -235,8 +252,8 @@ class SegmentWriter:
         self._index = IndexWriter(path)
         self._stem = stem
         self._number += 1
-        self._end = 0
-        self._opened = time.monotonic()
+        self._end = self._checked = 0
+        self._roll_at = time.monotonic() + self._roll_seconds
 
     def _own_name(self, number: int) -> str:
         return f"{os.uname().nodename}.{os.getpid()}.{self._boot}.{number:04d}"
@@ -264,7 +281,7 @@ class SegmentWriter:
 
     def _give_up(self) -> None:
         with suppress(OSError):
-            self.close()
+            self._leave()
 
 
 def open_writer(
@@ -282,4 +299,15 @@ def open_writer(
 
 
 def _create(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    """A new file, under a high number.
+
+    A program that becomes a daemon closes all descriptors, and those that it opens next get the lowest
+    numbers: no write of ours must ever reach one of those.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    except OSError:  # beyond this process's limit
+        return fd
+    os.close(fd)
+    return high
