@@ -142,7 +142,7 @@ class FilePublisher(CallersSide):
 
     def _end(self) -> None:
         with suppress(OSError):  # which is counted and said
-            if self._options.synced:
+            if self._options.synced_soon:
                 self._writer.sync()
             self._writer.close()
 

@@ -294,7 +294,7 @@ def open_writer(
         options.roll_bytes,
         name,
         roll_seconds=options.roll_seconds,
-        syncer=shared_syncer() if options.synced else None,
+        syncer=shared_syncer() if options.synced_soon else None,
     )
 
 
