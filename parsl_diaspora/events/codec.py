@@ -43,7 +43,7 @@ def encode(event: Event, form: Format = "msgpack") -> bytes:
     Raises:
         EventError: a field holds something that has no place in an event.
     """
-    if isinstance(event, Unknown):
+    if type(event) is Unknown:  # isinstance() takes a third as long as all the rest
         return _encode_plain(_said(event), form)
     event.version = event.VERSION  # explicit in bytes unless 1: absence means 1 for ever
     try:

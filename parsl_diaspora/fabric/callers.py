@@ -33,6 +33,7 @@ class CallersSide:
         self._losses = Losses()
         self._accepted = self._accepted_bytes = 0  # changed by callers, who hold the lock
         self._safe = self._given_up = self._settled_bytes = 0  # changed by the thread only
+        self._look_at = 0
         self._urgent_until = 0  # number of the last event taken of an urgent topic
 
     def publish(self, event: Event) -> None:
@@ -50,7 +51,7 @@ class CallersSide:
                 self._stamp.take_back(event)
                 self._lose(event, error.message)
                 return
-            if event.topic in self._urgent:
+            if self._urgent and event.topic in self._urgent:
                 self._urgent_until = self._accepted + 1
             self._put(data)
 
@@ -76,11 +77,12 @@ class CallersSide:
 
     def _is_refusing(self) -> bool:
         """Whether there is no room for a further event."""
-        return (
-            self._accepted - self._safe - self._given_up >= self._buffer
-            or self._accepted_bytes - self._settled_bytes >= BUFFER_BYTES
-            or self._closing.is_set()
-        )
+        if self._accepted < self._look_at and not self._closing.is_set():
+            return False
+        room = self._buffer - (self._accepted - self._safe - self._given_up)
+        room_bytes = BUFFER_BYTES - (self._accepted_bytes - self._settled_bytes)
+        self._look_at = self._accepted + min(room, room_bytes // self._largest)  # until then there is room
+        return room <= 0 or room_bytes <= 0 or self._closing.is_set()
 
     def _refuse(self, event: Event) -> None:
         self._losses.add(event, CLOSED if self._closing.is_set() else FULL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
+from time import monotonic, time
 
 from parsl_diaspora.events.envelope import Event
 
@@ -32,8 +32,8 @@ class Stamp:
         event.source = self.source
         event.boot = self.boot
         event.seq = self.seq
-        event.time = event.time or time.time()
-        event.mono = time.monotonic()
+        event.time = event.time or time()
+        event.mono = monotonic()
         return event
 
     def take_back(self, event: Event) -> None:

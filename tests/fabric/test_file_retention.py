@@ -170,7 +170,9 @@ def test_what_belongs_to_a_segment_goes_with_it(directory):
     assert len(list((directory / "large").iterdir())) == 5
     retain(directory, "keep_for=1s", now=time.time() + 10)
     assert len(segments(directory)) == 1
-    assert not [path for path in directory.glob("*.index") if path.stem + ".events" not in segments(directory)]
+    assert not [
+        path for path in directory.glob("*.index") if path.stem + ".events" not in segments(directory)
+    ]
     assert not list((directory / "large").iterdir())
 
 
