@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsl_diaspora.events import Event
+from parsl_diaspora.events import Event, EventsCompacted
 
 
 class Dedupe:
@@ -10,7 +10,7 @@ class Dedupe:
 
     Attributes:
         duplicates: events that came again.
-        missing: numbers that were passed over.
+        missing: numbers that were passed over, those not counted that a compaction dropped.
 
     Example:
         >>> dedupe = Dedupe()
@@ -32,5 +32,7 @@ class Dedupe:
             self.duplicates += 1
             return False
         self.missing += max(0, event.seq - last - 1)
+        if isinstance(event, EventsCompacted):
+            self.missing -= event.dropped - 1
         self._last[event.boot] = event.seq
         return True

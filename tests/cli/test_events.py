@@ -200,6 +200,12 @@ def test_a_whole_log_is_whole(call, log):
         "damaged": [],
         "duplicates": 0,
         "torn": [],
+        "lost": [],
+        "unreadable": [],
+        "foreign": [],
+        "retired": 0,
+        "compacted": 0,
+        "unlisted": {},
     }
 
 
