@@ -24,6 +24,7 @@ from parsl_diaspora.fabric import Fabric
 from parsl_diaspora.state.reading import Reading
 
 NEWEST = 20
+BATCH = 1_000  # events in memory; some may be large
 _MODULES = {"repair": "parsl_diaspora.cli.repair", "compact": "parsl_diaspora.cli.compact"}
 _HELP = {
     "repair": "take out what is damaged, keeping a copy; exit status 1 if something is left",
@@ -152,7 +153,7 @@ def _write_lines(file: BinaryIO, lines: Iterator[bytes]) -> int:
 
 def _events(logs: list[Fabric], run: str) -> Iterator[Event]:
     for log in logs:
-        yield from (event for event in Reading(log) if not run or event.run == run)
+        yield from (event for event in Reading(log, BATCH) if not run or event.run == run)
 
 
 def _jsonl(event: Event) -> bytes:
