@@ -32,6 +32,12 @@ class LogCheck(msgspec.Struct, kw_only=True):
         damaged: damaged stretches, as ``file at offset``.
         duplicates: events that were there twice: readers count them once.
         torn: files whose last frame is incomplete, as a killed writer leaves it.
+        lost: files that are missing between others of the same writer.
+        unreadable: files that cannot be read, with the reason.
+        foreign: what is named like a segment and is none.
+        retired: files at the beginnings of writers that are gone, as retention leaves it.
+        compacted: events that a compaction dropped.
+        unlisted: how many more findings there are of a sort.
     """
 
     fabric: str
@@ -42,6 +48,12 @@ class LogCheck(msgspec.Struct, kw_only=True):
     damaged: list[str] = []
     duplicates: int = 0
     torn: list[str] = []
+    lost: list[str] = []
+    unreadable: list[str] = []
+    foreign: list[str] = []
+    retired: int = 0
+    compacted: int = 0
+    unlisted: dict[str, int] = {}
 
 
 def check(args: argparse.Namespace) -> int:
@@ -61,16 +73,7 @@ def check_log(log: Fabric) -> LogCheck:
 
 def _check_files(log: FileFabric) -> LogCheck:
     verdict = verify(log.directory)
-    return LogCheck(
-        fabric=log.url,
-        whole=verdict.whole,
-        events=verdict.events,
-        segments=verdict.segments,
-        gaps=verdict.gaps,
-        damaged=verdict.damaged,
-        duplicates=verdict.duplicates,
-        torn=verdict.torn,
-    )
+    return LogCheck(fabric=log.url, whole=verdict.whole, **msgspec.structs.asdict(verdict))
 
 
 def _check_stream(log: Fabric) -> LogCheck:
@@ -99,7 +102,24 @@ def _rows(each: LogCheck) -> Iterator[tuple[str, object]]:
     segments = "" if each.segments is None else f" in {count(each.segments, 'segment')}"
     words, style = ("whole", "green") if each.whole else ("NOT WHOLE", "red")
     yield "log", Text(f"{words}: {count(each.events, 'event')}{segments}", style=style)
-    yield "gaps", "\n".join(each.gaps) or "none"
-    yield "damaged", "\n".join(each.damaged) or "none"
-    yield "duplicates", str(each.duplicates) if each.duplicates else "none"
-    yield "torn tails", "\n".join(each.torn) or "none"
+    for label, sort in _ALWAYS.items():
+        yield label, _listed(each, sort)
+    for label, sort in _IF_ANY.items():
+        if getattr(each, sort):
+            yield label, _listed(each, sort)
+    if each.retired:
+        yield "retired", f"{count(each.retired, 'file')} at the beginning, as retention leaves it"
+    if each.compacted:
+        yield "compacted", f"{count(each.compacted, 'event')} dropped: what is left tells their net effect"
+
+
+_ALWAYS = {"gaps": "gaps", "damaged": "damaged", "duplicates": "duplicates", "torn tails": "torn"}
+_IF_ANY = {"lost files": "lost", "unreadable": "unreadable", "foreign": "foreign"}
+
+
+def _listed(each: LogCheck, sort: str) -> str:
+    found = getattr(each, sort)
+    if not isinstance(found, list):
+        return str(found or "none")
+    more = [f"and {each.unlisted[sort]} more"] if sort in each.unlisted else []
+    return "\n".join([*found, *more]) or "none"

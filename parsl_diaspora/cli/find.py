@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from parsl_diaspora.cli.words import listed
-from parsl_diaspora.errors import FabricUnavailable, NotFound
+from parsl_diaspora.errors import FabricError, FabricUnavailable, NotFound
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.file.segment import SUFFIX
@@ -65,6 +65,21 @@ def open_logs(args: argparse.Namespace) -> list[Fabric]:
     """
     url = _url(args)
     return [_named(url)] if url else _below(Path(args.run_dir or RUN_DIR))
+
+
+def open_files(args: argparse.Namespace) -> list[FileFabric]:
+    """The logs that the options name, all of them directories.
+
+    Raises:
+        NotFound: there are none.
+        FabricError: the fabric that is named is of another kind, or cannot be read.
+    """
+    logs = open_logs(args)
+    for log in logs:
+        if not isinstance(log, FileFabric):
+            hint = "This command is for logs that lie in directories, as file:./events."
+            raise FabricError(f"{log.url} has no segments.", url=log.url, hint=hint)
+    return [log for log in logs if isinstance(log, FileFabric)]
 
 
 def names_fabric(args: argparse.Namespace) -> bool:

@@ -163,4 +163,8 @@ def _health(reading: Reading, tally: Tally, found: Found, *, running: bool) -> L
         damaged=verdict.damaged,
         torn=[] if running else verdict.torn,  # while it is running, its writers may be in the middle
         lost=dict(tally.lost),
+        missing_files=verdict.lost,
+        unreadable=verdict.unreadable,
+        foreign=verdict.foreign,
+        repaired=tally.repaired,
     )

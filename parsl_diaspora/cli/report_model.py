@@ -91,6 +91,10 @@ class LogHealth(msgspec.Struct):
         damaged: where they are, as ``file at offset``.
         torn: files whose end is incomplete, as a killed writer or damage leaves it.
         lost: events that their speaker could not keep, by why.
+        missing_files: segments that are missing between others of the same writer.
+        unreadable: files that cannot be read, with the reason.
+        foreign: what is named like a segment and is none.
+        repaired: damaged stretches that a repair took out, as ``file at offset``.
     """
 
     events: int
@@ -100,11 +104,16 @@ class LogHealth(msgspec.Struct):
     damaged: list[str]
     torn: list[str]
     lost: dict[str, int]
+    missing_files: list[str] = []
+    unreadable: list[str] = []
+    foreign: list[str] = []
+    repaired: list[str] = []
 
     @property
     def whole(self) -> bool:
         """Nothing is amiss."""
-        return not (self.missing or self.duplicates or self.skipped or self.damaged or self.torn or self.lost)
+        values = msgspec.structs.asdict(self)
+        return not any(value for name, value in values.items() if name != "events")
 
 
 class RunReport(msgspec.Struct, kw_only=True):

@@ -206,10 +206,15 @@ def _health_lines(health: LogHealth) -> Iterator[str]:
         yield f"{count(health.duplicates, 'event')} came twice and counted once"
     if health.skipped:
         yield f"{count(health.skipped, 'damaged stretch', 'damaged stretches')} passed over"
-    for place in health.damaged:
-        yield f"damaged: {place}"
-    for name in health.torn:
-        yield f"its end is incomplete: {name}"
+    for words, places in (
+        ("damaged", health.damaged),
+        ("its end is incomplete", health.torn),
+        ("a file is missing", health.missing_files),
+        ("cannot be read", health.unreadable),
+        ("is no segment", health.foreign),
+        ("a repair took out what was damaged", health.repaired),
+    ):
+        yield from (f"{words}: {place}" for place in places)
     for why, number in health.lost.items():
         yield f"{count(number, 'event')} could not be kept: {why}"
 

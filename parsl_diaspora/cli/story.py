@@ -96,6 +96,7 @@ class TryStory(msgspec.Struct, kw_only=True):
         diagnosis: why it failed.
         decision: what was decided then.
         nearby: what else happened there.
+        compacted: a compaction dropped its details, as it was the only try and succeeded.
     """
 
     number: int
@@ -111,6 +112,7 @@ class TryStory(msgspec.Struct, kw_only=True):
     diagnosis: Diagnosis | None = None
     decision: Choice | None = None
     nearby: list[Nearby] = []
+    compacted: bool = False
 
 
 class TaskStory(msgspec.Struct, kw_only=True):

@@ -111,6 +111,8 @@ def _try_rows(each: TryStory, traceback: bool) -> Rows:
 def _times(each: TryStory) -> str:
     times = (("launched", each.launched), ("started", each.started), (each.status, each.ended))
     told = joined(f"{what} {offset(at)}" for what, at in times if at is not None)
+    if each.compacted:
+        return f"{told} (its details were compacted)"
     return told if each.started is not None else f"{told or 'not known'} (no worker told of its start)"
 
 

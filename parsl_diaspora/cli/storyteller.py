@@ -15,6 +15,7 @@ from parsl_diaspora.errors import NotFound
 from parsl_diaspora.events import (
     DecisionMade,
     Event,
+    EventsCompacted,
     RunEnded,
     RunStarted,
     TaskEnded,
@@ -45,6 +46,7 @@ class Storyteller:
         self._surroundings = Surroundings()
         self._started: RunStarted | None = None
         self._ended = False
+        self._compacted = False
         self._last_time = 0.0
         self._highest = -1
         self._others = 0
@@ -67,6 +69,8 @@ class Storyteller:
             self._started = event
         elif isinstance(event, RunEnded):
             self._ended = True
+        elif isinstance(event, EventsCompacted):
+            self._compacted = True
         else:
             self._surroundings.listen(event)
 
@@ -90,6 +94,8 @@ class Storyteller:
         for event in sorted(self._own, key=lambda each: each.time):
             _hear(event, story, tries)
         story.tries = [tries[number] for number in sorted(tries)]
+        if self._compacted:
+            _fill_in(story)
         story.worker_seconds = sum(each.seconds or 0.0 for each in story.tries)
         self._look_around(story)
         return story
@@ -104,6 +110,13 @@ class Storyteller:
         hint = f"{tasks} A task that still waits for others leaves no event."
         message = f"The log of run {self._run} has no task {self._task}."
         return NotFound(message, what=str(self._task), where=self._run, hint=hint)
+
+
+def _fill_in(story: TaskStory) -> None:
+    """Of a task that succeeded at its first try, a compaction leaves the submission and the end."""
+    if story.outcome == "done" and len(story.tries) == 1 and story.tries[0].ended is None:
+        only = story.tries[0]
+        only.status, only.ended, only.compacted = "succeeded", story.ended, True
 
 
 def _beginning(events: list[Event]) -> float:

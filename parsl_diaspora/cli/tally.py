@@ -17,6 +17,7 @@ from parsl_diaspora.events import (
     BlockLost,
     DecisionMade,
     Event,
+    EventsDamaged,
     EventsLost,
     FaultInjected,
     PlaceQuarantined,
@@ -70,6 +71,7 @@ class Tally:
         released: places let out of it.
         degraded: own parts that fell back to stock behaviour.
         lost: events that their speaker could not keep, by why.
+        repaired: damaged stretches of the log that a repair took out, as ``file at offset``.
     """
 
     def __init__(self, run: str) -> None:
@@ -86,6 +88,7 @@ class Tally:
         self.released: list[PlaceReleased] = []
         self.degraded: list[ServiceDegraded] = []
         self.lost: Counter[str] = Counter()
+        self.repaired: list[str] = []
         self._starts: dict[Key, float] = {}
 
     def add(self, event: Event) -> None:
@@ -95,6 +98,8 @@ class Tally:
             self.picture.run,
         ):  # a publisher may serve many
             self.lost[event.why] += event.count
+        if isinstance(event, EventsDamaged):
+            self.repaired.append(f"{event.file} at {event.offset}")
         if event.run != self.picture.run:
             return
         self.picture.fold(event)

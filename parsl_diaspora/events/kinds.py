@@ -365,6 +365,50 @@ class EventsLost(Event, tag="events.lost"):
     why: str = ""
 
 
+class EventsDamaged(Event, tag="events.damaged"):
+    """A stretch of the log could not be read, and a repair took it out. Said in the segment itself.
+
+    Attributes:
+        file: name of the segment.
+        offset: where the stretch began, bytes.
+        size: how long it was, bytes.
+        count: events that are known to be missing there, by the later numbers of their sources. What a
+            source said last may be missing beside them.
+        kept: where the segment lies as it was, below the log's directory.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    file: str = ""
+    offset: int = 0
+    size: int = 0
+    count: int = 0
+    kept: str = ""
+
+
+class EventsCompacted(Event, tag="events.compacted"):
+    """Events of a finished run were dropped, as the others tell its net effect. It stands for them.
+
+    It has the source, the boot and the number of the last of them, so that numbers are missing by design
+    before it: one less than were dropped.
+
+    Attributes:
+        first: number of the first event that was dropped.
+        last: number of the last one.
+        kept: events of this boot and run in the same segment that were kept.
+        dropped: events that were dropped.
+        started: how many of them were starts of tries, by manager.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    first: int = 0
+    last: int = 0
+    kept: int = 0
+    dropped: int = 0
+    started: dict[str, int] = msgspec.field(default_factory=dict)
+
+
 class FabricLagged(Event, tag="fabric.lagged"):
     """Events wait on this side because the fabric does not take them, or not fast enough.
 

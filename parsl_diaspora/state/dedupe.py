@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsl_diaspora.events import Event
+from parsl_diaspora.events import Event, EventsCompacted
 
 MOST_HOLES = 1_000  # of one boot that are remembered; numbers of older ones count as met
 
@@ -15,7 +15,7 @@ class Dedupe:
 
     Attributes:
         duplicates: events that came again.
-        missing: numbers that were passed over and have not come since.
+        missing: numbers that were passed over and have not come since, without those that a compaction dropped.
 
     Example:
         >>> dedupe = Dedupe()
@@ -40,6 +40,8 @@ class Dedupe:
             return is_new
         if event.seq > last + 1:
             self._note_hole(event.boot, last + 1, event.seq - 1)
+        if type(event) is EventsCompacted:
+            self.missing -= event.dropped - 1
         self._last[event.boot] = event.seq
         return True
 

@@ -11,6 +11,7 @@ from parsl_diaspora.events import (
     BlockSeen,
     DecisionMade,
     Event,
+    EventsCompacted,
     FaultInjected,
     ManagerLost,
     ManagerSeen,
@@ -320,6 +321,10 @@ class Picture:
     def _fault(self, event: FaultInjected) -> None:
         self.faults.append(event)
 
+    def _compacted(self, event: EventsCompacted) -> None:
+        for name, started in event.started.items():
+            self.managers.setdefault(self._word(name) or "", ManagerState()).started += started
+
 
 def _is_known_at(manager: ManagerState, event: Event) -> bool:
     """Whether an event says nothing new of where its manager is: nearly all do not, and there are many."""
@@ -348,4 +353,5 @@ _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {
     PlaceQuarantined: Picture._quarantined,
     PlaceReleased: Picture._released,
     FaultInjected: Picture._fault,
+    EventsCompacted: Picture._compacted,
 }

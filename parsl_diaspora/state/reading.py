@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from parsl_diaspora.events import Event
+from parsl_diaspora.events import Event, EventsCompacted
 from parsl_diaspora.fabric import Consumer, Fabric
 from parsl_diaspora.state.dedupe import Dedupe
 
@@ -21,7 +21,7 @@ class Reading:
         limit: about how many events are read at a time.
 
     Attributes:
-        events: how many there were.
+        events: how many there were, those included that a compaction dropped.
         dedupe: how many came twice, or are missing.
         skipped: damaged stretches that were passed over.
 
@@ -46,7 +46,7 @@ class Reading:
         try:
             for event in drain(consumer, self._limit):
                 if self.dedupe.is_new(event):
-                    self.events += 1
+                    self.events += event.dropped if isinstance(event, EventsCompacted) else 1
                     yield event
         finally:
             self.skipped = consumer.skipped()

@@ -20,6 +20,9 @@ from parsl_diaspora.events.cloudevents import from_cloudevent
 from parsl_diaspora.events.schema import json_schema
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.state import read_events
+from tests.fabric.disk import no_file_may_grow
+
+EXPORT_MEMORY = 20_000_000  # bytes: a batch, decoded, and what is imported only then
 
 
 def everything(log):
@@ -182,6 +185,46 @@ def test_export_reads_each_event_once(call, log):
     assert len(call("events", "export").lines) == 25
 
 
+def test_an_export_to_a_full_disk_is_an_error_and_leaves_the_old_file_and_no_half_one(call, log, tmp_path):
+    (tmp_path / "events.jsonl").write_text("of yesterday")
+    with no_file_may_grow():
+        answer = call("events", "export", "-o", "events.jsonl")
+    assert answer.status == 2
+    assert "events.jsonl: File too large; nothing was exported" in answer.err
+    assert (tmp_path / "events.jsonl").read_text() == "of yesterday"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.jsonl", "runinfo"]
+
+
+def test_an_export_through_a_link_or_to_a_device_goes_where_it_should(call, log, tmp_path):
+    (tmp_path / "there").touch()
+    (tmp_path / "link").symlink_to("there")
+    assert call("events", "export", "-o", "link").status == 0
+    assert (tmp_path / "link").is_symlink()
+    assert len((tmp_path / "there").read_bytes().splitlines()) == 25
+    assert call("events", "export", "-o", "/dev/null").status == 0
+
+
+@pytest.mark.parametrize("form", ["jsonl", "cloudevents"])
+def test_a_log_larger_than_the_memory_that_is_allowed_is_exported(tmp_path, form):
+    from tests.fabric.old_logs import segment
+
+    directory = tmp_path / "large"
+    segment(directory, [100] * 400, text="z" * 800)
+    assert sum(path.stat().st_size for path in directory.glob("*.events")) > 32_000_000
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "import parsl_diaspora.cli.events, parsl_diaspora.cli.main as cli, parsl_diaspora.fabric.file\n"
+        "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
+        f"resource.setrlimit(resource.RLIMIT_AS, (used + {EXPORT_MEMORY},) * 2)\n"
+        "sys.exit(cli.main(['events', 'export', *sys.argv[1:]]))\n"
+    )
+    options = ["--fabric", f"file:{directory}", "--format", form, "-o", "out"]
+    done = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with open("out", "rb") as file:
+        assert sum(1 for _ in file) == 40_000
+
+
 # --- verify ---
 
 
@@ -200,6 +243,12 @@ def test_a_whole_log_is_whole(call, log):
         "damaged": [],
         "duplicates": 0,
         "torn": [],
+        "lost": [],
+        "unreadable": [],
+        "foreign": [],
+        "retired": 0,
+        "compacted": 0,
+        "unlisted": {},
     }
 
 

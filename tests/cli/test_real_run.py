@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -151,3 +152,19 @@ def test_its_events_are_whole_and_can_be_exported(ask):
 def test_nothing_is_left_over_by_reading(home):
     assert main(["runs", "--run-dir", str(home / "runinfo")]) == 0
     assert sorted(path.name for path in (home / "runinfo").glob("*/events/*") if path.is_dir()) == []
+
+
+def test_compacted_it_tells_the_same(home, ask, tmp_path, monkeypatch):
+    shutil.copytree(home, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    questions = (("runs",), ("report",), ("explain", 4), ("explain", 5), ("explain", 6))
+
+    def told():
+        return [ask(*each, "--json").out for each in questions] + [ask(*each).out for each in questions]
+
+    before = told()
+    (done,) = json.loads(ask("events", "compact", "--json").out)
+    assert done["dropped"] >= 4
+    assert told() == before
+    assert f"compacted {done['dropped']} events dropped" in ask("events", "verify").words
+    assert json.loads(ask("events", "compact", "--json").out)[0]["segments"] == 0
