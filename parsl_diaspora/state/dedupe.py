@@ -15,7 +15,7 @@ class Dedupe:
 
     Attributes:
         duplicates: events that came again.
-        missing: numbers that were passed over and have not come since, without those that a compaction dropped.
+        missing: numbers that were passed over and have not come since; not those that a compaction dropped.
 
     Example:
         >>> dedupe = Dedupe()
