@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from parsl_diaspora.errors import EventError
-from parsl_diaspora.events import Event, encode
+from parsl_diaspora.events import Event
 from parsl_diaspora.fabric.file.frames import MAX_EVENT
 from parsl_diaspora.fabric.losses import CLOSED, FULL, Losses, encode_within
 from parsl_diaspora.fabric.protocols import FlushReport
@@ -39,7 +39,7 @@ class CallersSide:
                 return
             self._stamp(event)
             try:
-                data = encode_within(event, MAX_EVENT)
+                data = self._encode(event)
             except EventError as error:
                 self._stamp.take_back(event)
                 self._lose(event, error.message)
@@ -52,7 +52,7 @@ class CallersSide:
             if self._refuses(event):
                 return
             try:
-                self._put(self._forwarded(encode_within(event, MAX_EVENT)))
+                self._put(self._forwarded(self._encode(event)))
             except EventError as error:
                 self._lose(event, error.message)
 
@@ -76,7 +76,11 @@ class CallersSide:
 
     def _say_losses(self) -> None:
         for said in self._losses.say():
-            self._put(encode(self._stamp(said)))
+            self._put(self._encode(self._stamp(said)))
+
+    def _encode(self, event: Event) -> bytes:
+        """The event as it is put in. Raises `EventError` where that cannot be."""
+        return encode_within(event, MAX_EVENT)
 
     def _forwarded(self, data: bytes) -> bytes:
         """An event of another source, as it is put in."""
