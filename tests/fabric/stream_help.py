@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -61,6 +63,14 @@ def side_processes():
         for child in psutil.Process().children()
         if "parsl_diaspora.fabric.diaspora_stream" in " ".join(_command(child))
     ]
+
+
+def limit_files(limit):
+    """How large files may grow that are written here and in the processes that hold the binding."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    for side in side_processes():
+        with suppress(ProcessLookupError):
+            resource.prlimit(side.pid, resource.RLIMIT_FSIZE, limit)
 
 
 def _command(process):

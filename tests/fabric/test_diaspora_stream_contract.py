@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from parsl_diaspora.testing.fabric_contract import FabricContract
-from tests.fabric.stream_help import side_processes
+from tests.fabric.stream_help import limit_files
 
 GROUP_FILE = "MOFKA_GROUP_FILE"
 
@@ -25,12 +25,11 @@ class TestDiasporaFiles(FabricContract):
 
     @contextmanager
     def outage(self, fabric):
-        """No file of the process that holds the binding may grow."""
-        (process,) = [side for side in side_processes() if side.is_running()][-1:]
-        before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, before[1]))
+        """No file may grow, neither here nor in the process that holds the binding, even if it starts now."""
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        limit_files((0, before[1]))
         yield
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
+        limit_files(before)
 
 
 class TestMofka(FabricContract):
