@@ -14,7 +14,7 @@ import msgspec
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events.codec import decode, encode
-from parsl_diaspora.events.envelope import Event, Unknown
+from parsl_diaspora.events.envelope import Event, Unknown, kind_of
 
 TYPE_PREFIX = "org.parsl.diaspora."
 CONTENT_TYPE = "application/cloudevents+json"
@@ -89,7 +89,7 @@ def to_message(event: Event, data: bytes) -> Message:
         specversion="1.0",
         id=event.id,
         source=_source(event.source),
-        type=TYPE_PREFIX + _type(event),
+        type=TYPE_PREFIX + _type(event) if isinstance(event, Unknown) else _known_type(type(event)),
         time=_moment(event.time),
         subject=_subject(event),
         datacontenttype=JSON_TYPE,
@@ -117,11 +117,24 @@ def _source(source: str) -> str:
 
 
 def _moment(seconds: float) -> str:
+    """As RFC 3339 has it; empty if there is no such form."""
     try:
-        moment = datetime.fromtimestamp(seconds, tz=timezone.utc)
+        whole = int(seconds // 1)
+        micros = round((seconds - whole) * 1e6)
+        second = _second(whole + micros // 1_000_000)
     except (ValueError, OverflowError, OSError):
         return ""
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return f"{second}.{micros % 1_000_000:06d}Z"
+
+
+@lru_cache(maxsize=1000)
+def _second(whole: int) -> str:
+    return datetime.fromtimestamp(whole, tz=timezone.utc).isoformat()[:-6]
+
+
+@lru_cache(maxsize=1000)
+def _known_type(cls: type[Event]) -> str:
+    return f"{TYPE_PREFIX}{kind_of(cls)}.v{cls.VERSION}"
 
 
 def _in_path(source: str) -> str:

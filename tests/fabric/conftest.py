@@ -99,6 +99,8 @@ def stand_in(misuse_log, monkeypatch):
     monkeypatch.setenv(stream_help.MISUSE, str(misuse_log))
     monkeypatch.setenv("NA_OFI_OP_RETRY_TIMEOUT", "300")
     yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "diaspora_stream"]:
+        del sys.modules[name]
     assert misuse_log.read_text() == ""
 
 

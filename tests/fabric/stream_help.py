@@ -21,7 +21,8 @@ MISUSE = "DIASPORA_STREAM_MISUSE"
 class StreamServer:
     """The stand-in's server as a process; restarted at the same address with the same directory."""
 
-    def __init__(self, place: Path):
+    def __init__(self, place: Path, transport="ofi+tcp"):
+        self._transport = transport
         self.group_file = place / "group.json"
         self._topics = place / "topics"
         self._port = "0"
@@ -29,8 +30,9 @@ class StreamServer:
 
     def start(self):
         command = [sys.executable, "-m", "diaspora_stream.server", str(self.group_file), str(self._topics)]
+        command += [self._transport, self._port]
         environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
-        self.process = subprocess.Popen([*command, self._port], stdout=subprocess.PIPE, env=environment)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
         with self.process.stdout as said:
             self._port = said.readline().decode().rpartition(":")[2].strip()
         assert self._port, "the server did not start"

@@ -145,9 +145,8 @@ class StreamConsumer:
         if not self._opened:
             self.close()
             why = self._why or self._link.why or f"it has not answered for {self._target.patience:g} s"
-            raise FabricUnavailable(
-                f"The stream cannot be opened: {why}", url=self._url, hint="Is the server running?"
-            )
+            hint = "" if self._why else "Is the server running?"
+            raise FabricUnavailable(f"The stream cannot be opened: {why}", url=self._url, hint=hint)
 
     def _order(self, message: wire.ToSide) -> None:
         self._orders.append(message)

@@ -271,6 +271,15 @@ def join_link(target: Target, user: User) -> Link:
             return link
 
 
+def close_links() -> None:
+    """End all processes of this program that hold the binding; whoever uses one loses what is not confirmed."""
+    with _registry:
+        links = list(_links.values())
+        _links.clear()
+    for link in links:
+        link.close()
+
+
 def _forget_links() -> None:
     """A forked child has its parent's descriptors, and none of its threads."""
     global _registry  # noqa: PLW0603 - the lock may have been held at the fork

@@ -16,7 +16,7 @@ from parsl_diaspora.fabric.diaspora_stream.side.topic import Topic
 logger = logging.getLogger(__name__)
 
 IDLE_FIRST, IDLE_LONGEST = 0.001, 0.02
-_HEARTBEAT, _STARVED_BEAT = 10.0, 1.0
+_STARVED_BEAT = 1.0
 
 
 class Dispatcher:
@@ -67,13 +67,13 @@ class Dispatcher:
         self._idle = min(2 * self._idle, IDLE_LONGEST)
 
     def _keep_alive(self) -> None:
-        """Ask for a server's life, and for the ends of topics whose consumers are slow."""
+        """Ask whether the server lives, and where topics end whose consumers are slow."""
         for channel, inlet in self._inlets.items():
             if inlet.is_starved and not inlet.left:
                 self._topic_of[channel].beat(_STARVED_BEAT)
         if self._target.traits.dies:
             for topic in self._topics.values():
-                topic.beat(_HEARTBEAT)
+                topic.beat(self._target.patience)
 
     # --- orders ---
 
@@ -100,6 +100,7 @@ class Dispatcher:
     def _topic(self, spec: TopicSpec) -> Topic:
         if spec.name not in self._topics:
             self._topics[spec.name] = Topic(self._target, spec, self._driver, self._mailbox.give)
+        self._topics[spec.name].allow(spec)
         return self._topics[spec.name]
 
     def _tell(self, inlet: Inlet, message: wire.Credit | wire.Commit | wire.Leave) -> None:
@@ -139,9 +140,13 @@ class Dispatcher:
         latest = message.position is None and message.start == float("inf")
         sources = []
         for partition in range(count):
-            wanted = outlet.end(partition) if latest else None
-            if message.position is not None:
+            wanted = None
+            if latest:
+                wanted = outlet.end(partition)
+            elif message.position is not None:
                 wanted = message.position.get(str(partition), 0)
+                if traits.acknowledges:
+                    outlet.end(partition)  # if the server's cursor is further on, this record shows it
             start = float("-inf") if latest else message.start
             sources.append(Source(topic.handle, message.name, partition, traits, wanted=wanted, start=start))
         return Inlet(message.channel, sources, self._mailbox.give, topic.ends)

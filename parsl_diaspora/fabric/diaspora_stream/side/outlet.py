@@ -7,7 +7,8 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from itertools import count, repeat
+from typing import Any
 
 from parsl_diaspora.fabric.diaspora_stream import wire
 from parsl_diaspora.fabric.diaspora_stream.backends import Target
@@ -17,7 +18,8 @@ from parsl_diaspora.fabric.stamp import Stamp
 
 PAUSE_FIRST, PAUSE_LONGEST = 0.1, 2.0
 REFUSALS = 3  # of one record alone, while the server took a heartbeat, before it is given up
-_LOOK = 0.005
+_LOOK = 5  # milliseconds
+_BRACE = ord("{")
 
 
 def partitions_of(topic: Any) -> int:
@@ -30,14 +32,33 @@ class Stuck(RuntimeError):
     """The server confirms nothing any more, so the handles are given up, and this process with them."""
 
 
-class Sent(NamedTuple):
-    """A record that was pushed. It holds the buffers, which the binding does not copy."""
+Entry = tuple[int, int, bytes]  # a publisher's channel, the record's number there, and the record
 
-    channel: int
-    number: int
-    record: bytes
-    future: Any
-    held: tuple[str, bytes]
+
+class Batch:
+    """Records that are on their way. It holds their buffers, which the binding does not copy.
+
+    Attributes:
+        entries: the records.
+        partitions: where each one goes.
+        futures: of their pushes.
+        held: what was pushed.
+        deadline: when a server that has not confirmed it counts as dead.
+    """
+
+    __slots__ = ("deadline", "entries", "futures", "held", "partitions")
+
+    def __init__(self, deadline: float) -> None:
+        self.entries: list[Entry] = []
+        self.partitions: list[int] = []
+        self.futures: list[Any] = []
+        self.held: list[tuple[str, bytes]] = []
+        self.deadline = deadline
+
+    def settled(self, done: int) -> None:
+        """The first so many are stored."""
+        for part in (self.entries, self.partitions, self.futures, self.held):
+            del part[:done]
 
 
 class Outlet:
@@ -61,11 +82,12 @@ class Outlet:
         self._give = give
         self._producer = topic.producer(batch_size=self._traits.batch_events, max_num_batches=2)
         self._partitions = partitions_of(topic)
+        self._push = self._push_one if self._partitions == 1 else self._push_into
         self._stamp = Stamp("stream")
-        self._waiting: dict[int, deque[tuple[int, bytes]]] = {}
-        self._flight: list[Sent] = []
+        self._waiting: dict[int, deque[Entry]] = {}
+        self._flight = Batch(0.0)
         self._flushed: Any = None
-        self._deadline = self._not_before = self._confirmed_at = 0.0
+        self._not_before = self._confirmed_at = 0.0
         self._doubtful = 0  # records at the front that are tried alone
         self._failed: dict[tuple[int, int], int] = {}
         self._failures = 0
@@ -75,11 +97,11 @@ class Outlet:
     def add(self, channel: int, first: int, records: list[bytes]) -> None:
         """Records of one publisher."""
         own = self._waiting.setdefault(channel, deque())
-        own.extend(enumerate(records, first))
+        own.extend(zip(repeat(channel), count(first), records))
 
     def is_empty(self) -> bool:
         """Whether nothing waits or is on its way."""
-        return not self._flight and not any(self._waiting.values())
+        return not self._flight.entries and not any(self._waiting.values())
 
     def step(self) -> bool:
         """Get on with the batch, or begin the next; whether there was something to do.
@@ -87,7 +109,7 @@ class Outlet:
         Raises:
             Stuck: nothing was confirmed for too long.
         """
-        if self._flight:
+        if self._flight.entries:
             return self._settle()
         if time.monotonic() < self._not_before or not any(self._waiting.values()):
             return False
@@ -96,7 +118,7 @@ class Outlet:
 
     def beat(self, every: float) -> None:
         """Push a heartbeat if nothing was confirmed for so long: it tells us that the server lives."""
-        if not self._flight and time.monotonic() - self._confirmed_at > every:
+        if not self._flight.entries and time.monotonic() - self._confirmed_at > every:
             self._begin([(0, 0, mark(self._stamp, HEARTBEAT))])
 
     def end(self, partition: int) -> int:
@@ -105,10 +127,10 @@ class Outlet:
         Raises:
             Stuck: the server does not confirm it.
         """
-        while self._flight:
+        while self._flight.entries:
             self._settle()
         self._begin([(0, 0, mark(self._stamp, HEARTBEAT))], partition)
-        while self._flight:
+        while self._flight.entries:
             self._settle()
         if self._failures:
             raise RuntimeError("The end of the stream cannot be learned: a heartbeat was refused.")
@@ -116,84 +138,85 @@ class Outlet:
 
     # --- a batch ---
 
-    def _next(self) -> list[tuple[int, int, bytes]]:
+    def _next(self) -> list[Entry]:
         """The next records, as many as one batch may have; publishers take turns."""
-        batch: list[tuple[int, int, bytes]] = []
+        batch: list[Entry] = []
         size = 0
         limit = 1 if self._doubtful else self._traits.batch_events
         for channel in list(self._waiting):
             own = self._waiting[channel]
             while own and len(batch) < limit:
-                number, record = own[0]
-                if batch and size + len(record) > self._traits.batch_bytes:
+                size += len(own[0][2])
+                if batch and size > self._traits.batch_bytes:
                     return batch
-                own.popleft()
-                batch.append((channel, number, record))
-                size += len(record)
+                batch.append(own.popleft())
             self._waiting[channel] = self._waiting.pop(channel)  # behind the others next time
         return batch
 
-    def _begin(self, batch: list[tuple[int, int, bytes]], partition: int | None = None) -> None:
-        for channel, number, record in batch:
-            metadata, data = split_record(record)
-            held = metadata.decode("utf-8"), data
+    def _begin(self, entries: list[Entry], partition: int | None = None) -> None:
+        self._flight = flight = Batch(time.monotonic() + self._target.patience)
+        for entry in entries:
+            metadata, data = _parts(entry[2])
+            into = self._partition(metadata) if partition is None else partition
+            held = metadata.decode(), data
             try:
-                future = self._push(held, self._partition(metadata) if partition is None else partition)
+                future = self._push(*held, into)
             except RuntimeError as error:
-                self._refuse(channel, number, str(error))
-            else:
-                self._flight.append(Sent(channel, number, record, future, held))
+                self._refuse(entry[0], entry[1], str(error))
+                continue
+            flight.entries.append(entry)
+            flight.partitions.append(into)
+            flight.futures.append(future)
+            flight.held.append(held)
         with suppress(RuntimeError):  # what fails shows in the push futures, and only there
             self._flushed = (
                 self._producer.flush()
             )  # without it a partial batch stays; its wait proves nothing
-        self._deadline = time.monotonic() + self._target.patience
 
-    def _push(self, held: tuple[str, bytes], partition: int | None) -> Any:
-        if partition is None:
-            return self._producer.push(held[0], held[1])
-        return self._producer.push(held[0], held[1], partition=partition)
+    def _push_one(self, metadata: str, data: bytes, _: int) -> Any:
+        return self._producer.push(metadata, data)
 
-    def _partition(self, metadata: bytes) -> int | None:
+    def _push_into(self, metadata: str, data: bytes, partition: int) -> Any:
+        return self._producer.push(metadata, data, partition=partition)
+
+    def _partition(self, metadata: bytes) -> int:
         """Order holds within a partition, so all of one source goes to the same one."""
         if self._partitions == 1:
-            return None
+            return 0
         return zlib.crc32(source_of(metadata).encode()) % self._partitions
 
     def _settle(self) -> bool:
         """Take the confirmations that are there."""
-        done = 0
+        flight, done = self._flight, 0
         try:
-            for sent in self._flight:
-                number = wait(sent.future, _LOOK)
+            for future in flight.futures:
+                number = future.wait(timeout_ms=_LOOK)
                 if number is None:
                     break
-                self._stored(sent, number)
+                self.ends[flight.partitions[done]] = number + 1
                 done += 1
         except RuntimeError as error:
             self._fail(done, str(error))
             return True
-        self._confirm(self._flight[:done])
-        del self._flight[:done]
-        if self._flight and time.monotonic() > self._deadline:
-            message = f"The server has confirmed nothing for {self._target.patience:g} s."
-            raise Stuck(message)
+        self._confirm(done)
+        if flight.entries and time.monotonic() > flight.deadline:
+            raise Stuck(f"The server has confirmed nothing for {self._target.patience:g} s.")
         return done > 0
 
-    def _stored(self, sent: Sent, number: int) -> None:
-        partition = (self._partition(sent.held[0].encode()) or 0) if self._partitions > 1 else 0
-        self.ends[partition] = max(self.ends.get(partition, 0), int(number) + 1)
-
-    def _confirm(self, stored: list[Sent]) -> None:
-        if not stored:
+    def _confirm(self, done: int) -> None:
+        """The first so many records of the batch are stored."""
+        if not done:
             return
         self._alive()
-        for sent in stored:
-            self._failed.pop((sent.channel, sent.number), None)
-        for channel, upto in {sent.channel: sent.number for sent in stored}.items():
+        stored = self._flight.entries[:done]
+        self._flight.settled(done)
+        if self._failed:
+            for channel, number, _ in stored:
+                self._failed.pop((channel, number), None)
+        for channel, upto in {entry[0]: entry[1] for entry in stored}.items():
             if channel:
                 self._give(wire.Confirmed(channel, upto))
-        self._doubtful = max(0, self._doubtful - len(stored))
+        self._doubtful = max(0, self._doubtful - done)
 
     def _alive(self) -> None:
         self._confirmed_at = time.monotonic()
@@ -203,48 +226,44 @@ class Outlet:
 
     def _fail(self, done: int, why: str) -> None:
         """The record after the first ``done`` failed: put back what may not be stored, ask for the server."""
-        self._confirm(self._flight[:done])
-        failed, self._flight = self._flight[done:], []
-        self._await_rest(failed[1:])
-        back = [sent for sent in failed if sent.channel]  # a heartbeat is not worth another try
-        for sent in reversed(back):
-            self._waiting[sent.channel].appendleft((sent.number, sent.record))
+        self._confirm(done)
+        flight, self._flight = self._flight, Batch(0.0)
+        self._await_rest(flight)
+        back = [entry for entry in flight.entries if entry[0]]  # a heartbeat is not worth another try
+        for entry in reversed(back):
+            self._waiting[entry[0]].appendleft(entry)
         if back:
             self._ask(back, why)
         else:
             self._blame_server(why)
 
-    def _await_rest(self, rest: list[Sent]) -> None:
+    def _await_rest(self, flight: Batch) -> None:
         """No future is dropped before it is done, as the binding may still read its buffers."""
-        for sent in rest:
-            try:
-                while wait(sent.future, 1.0) is None:
-                    if time.monotonic() > self._deadline:
-                        raise Stuck("A batch failed, and the server says nothing of the rest.")
-            except Stuck:
-                raise
-            except RuntimeError:
-                continue
+        for future in flight.futures[1:]:
+            with suppress(RuntimeError):
+                while wait(future, 1.0) is None and time.monotonic() < flight.deadline:
+                    pass
+        if time.monotonic() > flight.deadline:
+            raise Stuck("A batch failed, and the server says nothing of its rest.")
 
-    def _ask(self, failed: list[Sent], why: str) -> None:
-        first = failed[0]
+    def _ask(self, failed: list[Entry], why: str) -> None:
         self._give(wire.Trouble(f"A push failed: {why or 'the server does not say why'}."))
         self._begin([(0, 0, mark(self._stamp, HEARTBEAT))])
-        while self._flight:
+        while self._flight.entries:
             self._settle()
         if self._failures:
             return  # the server is to blame
         if len(failed) == 1:
-            self._suspect(first, why)
+            self._suspect(failed[0], why)
         self._doubtful = len(failed)
 
-    def _suspect(self, sent: Sent, why: str) -> None:
-        key = sent.channel, sent.number
-        self._failed[key] = self._failed.get(key, 0) + 1
-        if self._failed[key] >= REFUSALS:
-            del self._failed[key]
-            self._waiting[sent.channel].popleft()
-            self._refuse(*key, why)
+    def _suspect(self, entry: Entry, why: str) -> None:
+        channel, number, _ = entry
+        self._failed[channel, number] = self._failed.get((channel, number), 0) + 1
+        if self._failed[channel, number] >= REFUSALS:
+            del self._failed[channel, number]
+            self._waiting[channel].popleft()
+            self._refuse(channel, number, why)
         else:
             self._not_before = time.monotonic() + PAUSE_FIRST
 
@@ -260,3 +279,7 @@ class Outlet:
             self._blame_server(why)
         else:
             self._give(wire.Refused(channel, number, why or "the server refused it"))
+
+
+def _parts(record: bytes) -> tuple[bytes, bytes]:
+    return (record, b"") if record[0] == _BRACE else split_record(record)

@@ -70,6 +70,11 @@ class Topic:
         self._outlet: Outlet | None = None
         self.handle: Any = None
 
+    def allow(self, spec: TopicSpec) -> None:
+        """Whoever comes later may be allowed to make the topic."""
+        if spec.create and not self._spec.create:
+            self._spec, self._not_before = spec, 0.0
+
     def open(self) -> Outlet:
         """Open the topic, and all that is needed for pushing into it.
 

@@ -62,7 +62,10 @@ class MofkaDriver(Owned):
         return MofkaTopic(self, name, self.call(do="open", name=name)["num_partitions"])
 
     def topic_exists(self, name):
-        return bool(self.call(do="open", name=name, may_fail=True))
+        try:
+            return bool(self.call(do="open", name=name, may_fail=True))
+        except Dead:
+            return False
 
     def list_topics(self):
         raise ValueError("paging by 48 keys")
@@ -185,6 +188,7 @@ class FutureFlushed(Owned):
 class MofkaConsumer(Owned):
     def __init__(self, topic, name, batch_size, max_num_batches, targets):
         super().__init__(topic)
+        self._is_open = False
         self._topic, self._name, self._batch_size = topic, name, batch_size
         self._most = batch_size * max_num_batches
         self._inbox = Inbox()
@@ -196,6 +200,7 @@ class MofkaConsumer(Owned):
             )
             work = _fetch, topic.driver.connect(), self._inbox, topic.name, number, cursor["next"], batch_size
             threading.Thread(target=work[0], args=(*work[1:], self._most, self._event), daemon=True).start()
+        self._is_open = True
         _consumers.add(self)
 
     @property
@@ -223,7 +228,8 @@ class MofkaConsumer(Owned):
         return self._inbox.pull(self)
 
     def __del__(self):
-        abort("a consumer was dropped (ABT_ERR_INV_COND)")
+        if self._is_open:
+            abort("a consumer was dropped (ABT_ERR_INV_COND)")
 
 
 class Inbox:

@@ -1,4 +1,4 @@
-"""``python -m diaspora_stream.server GROUP_FILE DIRECTORY [PORT]``: Mofka's server, as far as it is imitated.
+"""``python -m diaspora_stream.server GROUP_FILE DIRECTORY TRANSPORT [PORT]``: a server as Mofka's.
 
 Topics and partitions of the types `default` and `legacy` are kept in the directory; cursors only in memory.
 """
@@ -56,6 +56,8 @@ class Server:
             size = sum(len(metadata) for metadata, _ in records)
             if size > POOL:
                 abort(f"no bucket with buf_size >= min_size ({size} bytes of metadata)")
+        if any(b"POISON" in metadata for metadata, _ in records):
+            return {"error": "the validator refuses it"}
         first = self._stores[name, partition].append(records)
         self._changed.notify_all()
         return {"first": first}
@@ -88,14 +90,14 @@ class Server:
 
 
 def main() -> None:
-    group_file, place, *port = sys.argv[1:]
+    group_file, place, transport, *port = sys.argv[1:]
     Path(place).mkdir(exist_ok=True)
     server = Server(Path(place))
     with socket.create_server(("127.0.0.1", int(port[0]) if port else 0)) as listener:
         address = "tcp://{}:{}".format(*listener.getsockname())
         new = Path(group_file + ".new")
         new.write_text(
-            json.dumps({"transport": "ofi+tcp", "members": [{"address": address, "provider_id": 1}]})
+            json.dumps({"transport": transport, "members": [{"address": address, "provider_id": 1}]})
         )
         new.rename(group_file)
         sys.stdout.write(address + "\n")
