@@ -6,6 +6,7 @@ import os
 import resource
 import uuid
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import pytest
 
@@ -49,23 +50,36 @@ class TestMofka(FabricContract):
         self.server.start()
 
 
-class TestRealMofka(FabricContract):
-    """Needs the real binding and a running server; nothing here can break either."""
+BINDING = find_spec("diaspora_stream") is not None
+NO_BINDING = "the binding of the stream API is not installed"
+NO_SERVER = f"{GROUP_FILE} names no group file of a running Mofka"
 
+
+class TestRealMofka(FabricContract):
+    """With the real binding and a running server; nothing here can break either."""
+
+    __test__ = BINDING and GROUP_FILE in os.environ
     patience = 30.0
 
     @pytest.fixture
     def fabric_url(self, tmp_path):
-        pytest.importorskip("diaspora_stream.api", reason="the binding of the stream API is not installed")
-        if not (group_file := os.environ.get(GROUP_FILE)):
-            pytest.skip(f"{GROUP_FILE} names no group file of a running Mofka")
-        return f"mofka:{group_file}?topic={uuid.uuid4().hex[:12]}&type=legacy&positions={tmp_path}"
+        place = f"mofka:{os.environ[GROUP_FILE]}"
+        return f"{place}?topic={uuid.uuid4().hex[:12]}&type=legacy&positions={tmp_path}"
 
 
 class TestRealDiasporaFiles(FabricContract):
+    """With the real binding."""
+
+    __test__ = BINDING
     patience = 30.0
 
     @pytest.fixture
     def fabric_url(self, tmp_path):
-        pytest.importorskip("diaspora_stream.api", reason="the binding of the stream API is not installed")
         return f"files+diaspora:{tmp_path}"
+
+
+@pytest.mark.skipif(not BINDING, reason=NO_BINDING)
+@pytest.mark.skipif(BINDING and GROUP_FILE not in os.environ, reason=NO_SERVER)
+def test_contract_is_kept_on_the_real_thing_as_well():
+    assert TestRealMofka.__test__
+    assert TestRealDiasporaFiles.__test__

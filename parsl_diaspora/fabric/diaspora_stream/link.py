@@ -272,7 +272,7 @@ def join_link(target: Target, user: User) -> Link:
 
 
 def close_links() -> None:
-    """End all processes of this program that hold the binding; whoever uses one loses what is not confirmed."""
+    """End all processes of this program that hold the binding. Their users lose what is not confirmed."""
     with _registry:
         links = list(_links.values())
         _links.clear()

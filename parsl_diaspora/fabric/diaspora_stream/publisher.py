@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 STORED = 0.1  # seconds that an immediate publish waits for the server to store the event
 FIRST_CONTACT = 0.75  # the same for the very first one, for which the process may still be starting
-_AT_ONCE, _AT_ONCE_BYTES = 1_000, 256 * 1024  # in one message
+_AT_ONCE, _AT_ONCE_BYTES = 4_000, 1024 * 1024  # in one message
 _AHEAD, _AHEAD_BYTES = 20_000, 8 * 1024 * 1024  # sent and not confirmed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -16,6 +17,8 @@ from parsl_diaspora.fabric.diaspora_stream.side.mailbox import Mailbox
 logger = logging.getLogger(__name__)
 
 DONE, FAILED = 0, 3
+_COLLECT = 50_000  # objects
+_SWITCH = 0.0005  # seconds until the busy dispatcher lets the threads that read and write messages run
 
 _held: list[object] = []  # to the end: the binding's objects must not be dropped while they are at work
 
@@ -25,6 +28,7 @@ def main(descriptor: int) -> NoReturn:
 
     Dropping a consumer, which that end does, may abort the process; so may a producer whose server is dead.
     """
+    _prefer_throughput()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the program; its end is ours
     logging.basicConfig(level=logging.WARNING, format="%(name)s %(levelname)s %(message)s")
     mailbox = Mailbox(socket.socket(fileno=descriptor))
@@ -36,6 +40,13 @@ def main(descriptor: int) -> NoReturn:
     mailbox.close(2.0)
     sys.stderr.flush()
     os._exit(code)
+
+
+def _prefer_throughput() -> None:
+    """Many small objects live here for a moment, none in cycles: collections are seldom worth their time."""
+    sys.setswitchinterval(_SWITCH)
+    gc.freeze()
+    gc.set_threshold(_COLLECT, 20, 100)
 
 
 def _serve(mailbox: Mailbox) -> int:
