@@ -16,7 +16,7 @@ from tests.fabric.relay_help import wait_until
 from tests.fabric.stream_help import StreamServer
 from tests.fabric.test_diaspora_stream import read, say, tasks
 
-PATIENCE = 1.5
+PATIENCE = 1.0
 
 
 @pytest.fixture

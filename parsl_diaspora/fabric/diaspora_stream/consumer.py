@@ -41,6 +41,7 @@ class StreamConsumer:
     """
 
     channel: int
+    reads = True
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ class User(Protocol):
     """A publisher or a consumer, as the link sees it. All is called in the link's threads."""
 
     channel: int
+    reads: bool
 
     def orders(self) -> Iterator[wire.ToSide]:
         """What is to be sent now."""
@@ -50,7 +51,9 @@ class Link:
     """Feeds the process, notices when it is dead or frozen, and replaces it.
 
     The process beats; when it is silent for the target's patience, or says that the server is, it is killed
-    and another one gets all that was not confirmed.
+    and another one gets all that was not confirmed. Otherwise it stays as long as somebody uses it. If there
+    was a consumer of Mofka, it stays to the end of the program: a Mofka server may abort some 100 s after a
+    consumer's process has vanished, while others write.
 
     Attributes:
         target: where events go.
@@ -67,7 +70,7 @@ class Link:
         self._wake, self._hurry, self._closing = threading.Event(), threading.Event(), threading.Event()
         self._farewells: deque[wire.ToSide] = deque()
         self._process: SideProcess | None = None
-        self._gone = False
+        self._gone = self._stays = False
         self._beat_at = self._turned_at = self._unused_since = time.monotonic()
         self._turns = -1
         self._down_since: float | None = None
@@ -84,6 +87,7 @@ class Link:
             user.channel = next(self._numbers)
             user.begin_again()
             self._users[user.channel] = user
+            self._stays |= user.reads and self.target.traits.dies
         self.ring()
         return True
 
@@ -127,6 +131,7 @@ class Link:
     def forget(self) -> None:
         """In a forked child: this link is the parent's."""
         atexit.unregister(self.close)
+        self._closing = threading.Event()  # the parent's may have been locked at the fork
         self._closing.set()
         if self._process is not None:
             self._process.forget()
@@ -215,9 +220,8 @@ class Link:
             logger.warning("Events for the %s stream wait: %s", self.target.scheme, why)
 
     def _leave_if_unused(self) -> None:
-        """A process with a consumer stays: one that vanishes can bring Mofka's server down."""
         with self._lock:
-            unused = not self._users and time.monotonic() - self._unused_since > LINGER
+            unused = not self._users and not self._stays and time.monotonic() - self._unused_since > LINGER
             if unused:
                 self._closing.set()
 

@@ -44,6 +44,7 @@ class StreamPublisher(CallersSide):
     """
 
     channel: int
+    reads = False
 
     def __init__(
         self, target: Target, topic: TopicSpec, source: str, *, buffer: int, immediate: bool

@@ -47,11 +47,18 @@ class Dispatcher:
             busy = False
             for topic in self._topics.values():
                 busy |= topic.step()
-            for inlet in self._inlets.values():
-                busy |= inlet.step()
+            busy |= self._pull()
             self._keep_alive()
             self._mailbox.turns += 1
             self._rest(busy)
+
+    def _pull(self) -> bool:
+        """Look at all consumers. With a server only one of them, in turn, waits for what is not there yet."""
+        busy = False
+        for nth, inlet in enumerate(self._inlets.values()):
+            patient = not self._target.traits.dies or nth == self._mailbox.turns % len(self._inlets)
+            busy |= inlet.step(patient=patient)
+        return busy
 
     def _is_done(self) -> bool:
         if self._quit_at is None:

@@ -56,9 +56,9 @@ class Source:
         self._consumer = self._topic.consumer(name, **options)
         self._kept.append(self._consumer)
 
-    def take(self) -> wire.Item | None:
+    def take(self, *, patient: bool) -> wire.Item | None:
         """The next record that is there; None if there is none, or it is one that was there before."""
-        event = self._pulled()
+        event = self._pulled(patient)
         if event is None:
             return None
         if event.event_id is None:
@@ -92,13 +92,13 @@ class Source:
         if last is not None:
             last.acknowledge()
 
-    def _pulled(self) -> Any:
+    def _pulled(self, patient: bool) -> Any:
         self._idle = True
         if self._ended:
             return None
         if self._pull is None:
             self._pull = self._consumer.pull()
-        event, spent = look(self._pull)
+        event, spent = look(self._pull, patient=patient)
         if spent:
             self._pull = None
         self._idle = event is None
@@ -176,26 +176,26 @@ class Inlet:
         for source in self._sources:
             source.acknowledge(position.get(str(source.partition), 0))
 
-    def step(self) -> bool:
-        """Send what is there; whether there was something."""
+    def step(self, *, patient: bool) -> bool:
+        """Send what is there, for which a patient look may wait a little; whether there was something."""
         if self.left:
             return False
         items: list[wire.Item] = []
         busy = False
         for source in self._sources:
-            busy |= self._drain(source, items)
+            busy |= self._drain(source, items, patient)
         if items:
             self._give(wire.Arrived(self._channel, items))
         self._tell_behind()
         return busy
 
-    def _drain(self, source: Source, items: list[wire.Item]) -> bool:
+    def _drain(self, source: Source, items: list[wire.Item], patient: bool) -> bool:
         before = len(items)
         seen = 0
         for seen in itertools.count():
             if seen >= AT_ONCE or self._items <= 0 or self._bytes <= 0:
                 break
-            item = source.take()
+            item = source.take(patient=patient)
             if item is not None:
                 items.append(item)
                 self._items -= 1

@@ -26,11 +26,17 @@ def wait(future: Any, seconds: float) -> Any:
             return value
 
 
-def look(future: Any) -> tuple[Any, bool]:
+def look(future: Any, *, patient: bool = True) -> tuple[Any, bool]:
     """The value of a pull that is there now, or None; and whether the future is spent.
 
     An event may come between the wait and the question, so a future that is completed is asked once more.
+
+    Args:
+        future: of the pull.
+        patient: wait a millisecond for it, as drivers need that get on only while somebody waits.
     """
+    if not patient and not future.completed():
+        return None, False
     value = future.wait(timeout_ms=1)
     if value is not None:
         return value, True

@@ -18,7 +18,7 @@ from diaspora_stream.store import InMemory, Partition
 
 POOL = 64 * 1024
 DESCRIPTORS = 64
-LONG_POLL = 0.05
+LONG_POLL = 0.5
 
 
 class Server:
@@ -27,7 +27,8 @@ class Server:
         self._topics: dict[str, dict] = {}
         self._stores: dict[tuple[str, int], Partition | InMemory] = {}
         self._cursors: dict[tuple[str, int, str], int] = {}
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._grown: dict[tuple[str, int], threading.Condition] = {}
         for about in place.glob("*/topic.json"):
             self._add(about.parent.name, json.loads(about.read_text()))
 
@@ -37,6 +38,7 @@ class Server:
             on_disk = about["type"] != "memory"
             store = Partition(self._place / name / f"{number}.part") if on_disk else InMemory()
             self._stores[name, number] = store
+            self._grown[name, number] = threading.Condition(self._lock)
 
     def create(self, name, num_partitions, type):
         if name in self._topics:
@@ -59,7 +61,7 @@ class Server:
         if any(b"POISON" in metadata for metadata, _ in records):
             return {"error": "the validator refuses it"}
         first = self._stores[name, partition].append(records)
-        self._changed.notify_all()
+        self._grown[name, partition].notify_all()
         return {"first": first}
 
     def cursor(self, name, partition, consumer, limit):
@@ -73,7 +75,7 @@ class Server:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            self._changed.wait(left)
+            self._grown[name, partition].wait(left)
         return {"records": found}
 
     def acknowledge(self, name, partition, consumer, event):
@@ -84,7 +86,7 @@ class Server:
         with connection:
             while (request := receive(connection)) is not None:
                 operation = request.pop("do")
-                with self._changed:
+                with self._lock:
                     answer = getattr(self, operation)(**request)
                 send(connection, answer)
 
