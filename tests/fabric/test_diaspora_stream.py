@@ -590,3 +590,14 @@ def test_event_that_is_too_large_is_counted_and_said_and_others_go_on(any_url):
 def test_name_that_no_consumer_can_have_is_an_error(url, name):
     with pytest.raises(FabricError, match="no name"):
         open_fabric(url).consumer(name)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_binding_of_another_release_is_said(tmp_path, monkeypatch):
+    package = tmp_path / "older" / "diaspora_stream"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "api.py").write_text("class Driver:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path / "older")
+    with pytest.raises(FabricUnavailable, match="another interface"):
+        open_fabric(f"files+diaspora:{tmp_path}").consumer("reader")

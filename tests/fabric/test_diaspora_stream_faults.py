@@ -12,8 +12,9 @@ import pytest
 from parsl_diaspora.errors import FabricUnavailable
 from parsl_diaspora.events import EventsLost, TaskSubmitted
 from parsl_diaspora.fabric import open_fabric
+from parsl_diaspora.fabric.diaspora_stream import wire
 from tests.fabric.relay_help import wait_until
-from tests.fabric.stream_help import StreamServer
+from tests.fabric.stream_help import StreamServer, side_processes
 from tests.fabric.test_diaspora_stream import read, say, tasks
 
 PATIENCE = 1.0
@@ -188,6 +189,24 @@ def test_record_that_the_server_always_refuses_is_given_up_alone_and_said(url):
     assert lost.count == 1
     assert "refused" in lost.why
     consumer.close()
+
+
+def test_refused_record_leaves_the_count_right_when_the_process_is_replaced(server, url):
+    publisher = open_fabric(url).publisher("me")
+    speak(publisher, range(5))
+    assert publisher.flush(20.0).safe == 5
+    server.freeze()
+    publisher.publish(TaskSubmitted(task=5))
+    publisher.publish(TaskSubmitted(task=6))
+    publisher.publish(TaskSubmitted(task=7))
+    publisher.flush(0.2)
+    publisher.heard(wire.Refused(publisher.channel, 7, "a validator says no"))
+    for side in side_processes():
+        side.kill()
+    server.thaw()
+    report = publisher.flush(20.0)
+    assert (report.safe, report.waiting, report.lost) == (8, 0, 1)  # the loss is said in an event of its own
+    publisher.close()
 
 
 def test_spool_before_a_stream_keeps_what_is_said_while_the_server_is_gone(server, url, tmp_path):

@@ -175,6 +175,8 @@ class StreamPublisher(CallersSide):
             batch: list[tuple[int, bytes]] = []
             size = 0
             while self._unsent and len(batch) < _AT_ONCE and size < _AT_ONCE_BYTES:
+                if batch and self._unsent[0][0] != batch[-1][0] + 1:
+                    break  # the one between was refused; the numbers of a message have no gap
                 record = self._unsent.popleft()
                 batch.append(record)
                 size += len(record[1])

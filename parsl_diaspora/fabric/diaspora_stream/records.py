@@ -12,7 +12,7 @@ import msgspec
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, decode, encode
-from parsl_diaspora.events.cloudevents import TYPE_PREFIX, Message, encode_message, to_message
+from parsl_diaspora.events.cloudevents import TYPE_PREFIX, encode_message, to_message
 from parsl_diaspora.fabric.diaspora_stream.frame import join_frame, split_frame
 from parsl_diaspora.fabric.stamp import Stamp
 
@@ -146,4 +146,3 @@ class _Speaker(msgspec.Struct):
 
 
 _source = msgspec.json.Decoder(_Speaker)
-__all__ = ["ENDED", "FOREIGN", "HEARTBEAT", "Message", "Read", "encode_record", "mark", "read_record"]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from parsl_diaspora.errors import FabricError
-from parsl_diaspora.fabric.diaspora_stream.backends import FILES, MOFKA, Target, TopicSpec
+from parsl_diaspora.fabric.diaspora_stream.backends import MOFKA, Target, TopicSpec
 from parsl_diaspora.settings import without_secrets
 
 TOPIC = "parsl-diaspora"
@@ -122,6 +122,3 @@ def _absolute(place: str, url: str) -> Path:
 
 def _error(message: str, url: str, hint: str) -> FabricError:
     return FabricError(message, url=without_secrets(url), hint=hint)
-
-
-__all__ = ["FILES", "MOFKA", "Address", "read_url"]

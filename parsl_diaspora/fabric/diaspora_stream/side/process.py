@@ -8,9 +8,10 @@ import os
 import signal
 import socket
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from parsl_diaspora.fabric.diaspora_stream import wire
+from parsl_diaspora.fabric.diaspora_stream.backends import Target
 from parsl_diaspora.fabric.diaspora_stream.side.dispatcher import Dispatcher
 from parsl_diaspora.fabric.diaspora_stream.side.mailbox import Mailbox
 
@@ -57,7 +58,7 @@ def _serve(mailbox: Mailbox) -> int:
     try:
         from diaspora_stream.api import Driver  # type: ignore[import-not-found,unused-ignore]
 
-        driver = Driver(backend=target.backend, options=dict(target.options))
+        driver = _open(Driver, target)
         _held.append(driver)
         dispatcher = Dispatcher(target, driver, mailbox)
         _held.append(dispatcher)
@@ -66,6 +67,14 @@ def _serve(mailbox: Mailbox) -> int:
         mailbox.give(wire.Trouble(str(error) or type(error).__name__))
         return FAILED
     return DONE
+
+
+def _open(make: Any, target: Target) -> Any:
+    try:
+        return make(backend=target.backend, options=dict(target.options))
+    except TypeError as error:
+        message = f"diaspora_stream.api has another interface than release 0.5 of it ({error})."
+        raise RuntimeError(message) from error
 
 
 def _hello(mailbox: Mailbox) -> wire.Hello | None:
