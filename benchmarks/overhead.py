@@ -14,16 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import parsl
 from _parts import bytes_per_task, decision_times, publish_times
+from _tables import Row, machine, print_table
 
 PROGRAM = Path(__file__).with_name("_htex_noop.py")
 KINDS = ("stock", "resilient")
@@ -31,7 +31,6 @@ ROUND_SECONDS = 600
 
 Measurement = dict[str, float]
 Rounds = dict[str, list[Measurement]]
-Row = Sequence[str]
 
 
 def main() -> None:
@@ -45,7 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     tasks, rounds = (500, 1) if arguments.quick else (arguments.tasks, arguments.rounds)
 
-    print(_machine())
+    print(f"{machine()}, Parsl {parsl.__version__}")
     for logging in (True, False):
         measured = measure_rounds(tasks, rounds, logging=logging)
         print(f"\n{tasks:,} no-op tasks through HTEX {_LOGGING[logging]}, median (range) of rounds: {rounds}")
@@ -55,14 +54,6 @@ def main() -> None:
 
 
 _LOGGING = {True: "with Parsl's debug log, as by default", False: "without Parsl's debug log"}
-
-
-def _machine() -> str:
-    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    return (
-        f"{os.cpu_count()} cores (load {load}), {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, Parsl {parsl.__version__}"
-    )
 
 
 # --- tasks through HTEX ---
@@ -138,19 +129,6 @@ def part_rows(*, quick: bool) -> list[Row]:
 
 def _times(title: str, found: Measurement, goal: str) -> Row:
     return title, *(f"{found[key]:.1f}" for key in ("p50", "p99", "max")), goal
-
-
-def print_table(head: Row, rows: Sequence[Row]) -> None:
-    """Columns as wide as they need to be."""
-    table = [head, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    for row in table:
-        cells = (_align(column)(cell, widths[column]) for column, cell in enumerate(row))
-        print("  ".join(cells).rstrip())
-
-
-def _align(column: int) -> Callable[[str, int], str]:
-    return str.ljust if column == 0 else str.rjust
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ _from_json = msgspec.json.Decoder(AnyKind).decode
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # ValueError: text that is no UTF-8
 _UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 _BLANK = Event()
+_JOINED = struct.Struct(">BI")  # msgpack's head of a list
 
 
 def encode(event: Event, form: Format = "msgpack") -> bytes:
@@ -42,7 +43,7 @@ def encode(event: Event, form: Format = "msgpack") -> bytes:
     Raises:
         EventError: a field holds something that has no place in an event.
     """
-    if isinstance(event, Unknown):
+    if type(event) is Unknown:  # isinstance() takes a third as long as all the rest
         return _encode_plain(_said(event), form)
     event.version = event.VERSION  # explicit in bytes unless 1: absence means 1 for ever
     try:
@@ -66,7 +67,7 @@ def decode(data: bytes | memoryview, form: Format = "msgpack") -> Event:
 
 def join(encoded: Sequence[bytes]) -> bytes:
     """Bytes of several events as one message, without encoding them again; `decode_many` takes it back."""
-    return b"\xdd" + struct.pack(">I", len(encoded)) + b"".join(encoded)
+    return _JOINED.pack(0xDD, len(encoded)) + b"".join(encoded)
 
 
 def decode_many(data: bytes | memoryview) -> list[Event]:

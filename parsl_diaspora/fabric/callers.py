@@ -6,7 +6,7 @@ import threading
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, encode
-from parsl_diaspora.fabric.losses import CLOSED, FULL, Losses, encode_within
+from parsl_diaspora.fabric.losses import CLOSED, FULL, Losses, encode_within, too_large
 from parsl_diaspora.fabric.protocols import FlushReport
 from parsl_diaspora.fabric.stamp import Stamp
 
@@ -33,53 +33,59 @@ class CallersSide:
         self._losses = Losses()
         self._accepted = self._accepted_bytes = 0  # changed by callers, who hold the lock
         self._safe = self._given_up = self._settled_bytes = 0  # changed by the thread only
+        self._look_at = 0
         self._urgent_until = 0  # number of the last event taken of an urgent topic
 
     def publish(self, event: Event) -> None:
         """Stamp, encode and queue the event."""
         with self._lock:
-            if self._refuses(event):
-                self._stamp.sign(event)
+            if self._is_refusing():
+                self._refuse(self._stamp.sign(event))
                 return
             self._stamp(event)
             try:
-                data = encode_within(event, self._largest)
+                data = encode(event)
+                if len(data) > self._largest:
+                    raise too_large(event, data, self._largest)
             except EventError as error:
                 self._stamp.take_back(event)
                 self._lose(event, error.message)
-            else:
-                self._accept(event, data)
+                return
+            if self._urgent and event.topic in self._urgent:
+                self._urgent_until = self._accepted + 1
+            self._put(data)
 
     def forward(self, event: Event) -> None:
         """Queue an event that another source has stamped."""
         with self._lock:
-            if self._refuses(event):
+            if self._is_refusing():
+                self._refuse(event)
                 return
             try:
-                data = self._forwarded(encode_within(event, self._largest))
+                data = encode_within(event, self._largest)
             except EventError as error:
                 self._lose(event, error.message)
-            else:
-                self._accept(event, data)
+                return
+            if event.topic in self._urgent:
+                self._urgent_until = self._accepted + 1
+            self._put(self._forwarded(data))
 
     def report(self) -> FlushReport:
         """What became of the events so far."""
         waiting = self._accepted - self._safe - self._given_up
         return FlushReport(safe=self._safe, waiting=waiting, lost=self._losses.total + self._given_up)
 
-    def _accept(self, event: Event, data: bytes) -> None:
-        if event.topic in self._urgent:
-            self._urgent_until = self._accepted + 1
-        self._put(data)
+    def _is_refusing(self) -> bool:
+        """Whether there is no room for a further event."""
+        if self._accepted < self._look_at and not self._closing.is_set():
+            return False
+        room = self._buffer - (self._accepted - self._safe - self._given_up)
+        room_bytes = BUFFER_BYTES - (self._accepted_bytes - self._settled_bytes)
+        self._look_at = self._accepted + min(room, room_bytes // self._largest)  # until then there is room
+        return room <= 0 or room_bytes <= 0 or self._closing.is_set()
 
-    def _refuses(self, event: Event) -> bool:
-        """Whether there is no room for a further event; counts it if so."""
-        closed = self._closing.is_set()
-        waiting = self._accepted - self._safe - self._given_up
-        full = waiting >= self._buffer or self._accepted_bytes - self._settled_bytes >= BUFFER_BYTES
-        if closed or full:
-            self._losses.add(event, CLOSED if closed else FULL)
-        return closed or full
+    def _refuse(self, event: Event) -> None:
+        self._losses.add(event, CLOSED if self._closing.is_set() else FULL)
 
     def _lose(self, event: Event, why: str) -> None:
         self._losses.add(event, why)

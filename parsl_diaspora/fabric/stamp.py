@@ -12,6 +12,12 @@ from parsl_diaspora.events.envelope import Event
 class Stamp:
     """Numbers the events of one life of one source. Not thread-safe: its publisher holds a lock.
 
+    Attributes:
+        source: who speaks.
+        boot: random id of this life, hex.
+        seq: number of the last event.
+        last: time of the last event, seconds UTC.
+
     Example:
         >>> stamp = Stamp("submit:host:1")
         >>> event = stamp(Event())
@@ -19,12 +25,13 @@ class Stamp:
         (1, 'submit:host:1')
     """
 
-    __slots__ = ("boot", "seq", "source")
+    __slots__ = ("boot", "last", "seq", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.boot = secrets.token_hex(8)
         self.seq = 0
+        self.last = 0.0
 
     def __call__(self, event: Event) -> Event:
         """Stamp ``event`` in place and return it. A time that the speaker set is kept."""
@@ -32,7 +39,7 @@ class Stamp:
         event.source = self.source
         event.boot = self.boot
         event.seq = self.seq
-        event.time = event.time or time.time()
+        event.time = self.last = event.time or time.time()
         event.mono = time.monotonic()
         return event
 

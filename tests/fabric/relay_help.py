@@ -30,10 +30,10 @@ def free_port():
 class HubProcess:
     """A hub as a process, which can be killed, frozen and started again at the same address."""
 
-    def __init__(self, to, keys, *options, port=None):
+    def __init__(self, to, keys, *options, port=None, host="127.0.0.1"):
         self._port = port or free_port()
         self._command = [sys.executable, "-W", "ignore", "-m", "parsl_diaspora.fabric.relay"]
-        self._command += ["--to", to, "--keys", str(keys), "--listen", f"127.0.0.1:{self._port}", *options]
+        self._command += ["--to", to, "--keys", str(keys), "--listen", f"{host}:{self._port}", *options]
         self.start()
 
     def start(self):

@@ -10,11 +10,13 @@ from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.relay import make_keys
 from parsl_diaspora.testing.fabric_contract import FabricContract
+from tests.fabric.disk import slow_disk
 from tests.fabric.relay_help import Paired
 
 
 class TestRelayToFile(FabricContract):
     can_break = True
+    can_slow = True
     patience = 10.0
 
     @pytest.fixture
@@ -39,6 +41,13 @@ class TestRelayToFile(FabricContract):
         fabric.start_hub()
         return fabric
 
+    def reader_url(self, fabric):
+        return fabric.log.url
+
+    def slowness(self, fabric):
+        """The hub is a thread of this process."""
+        return slow_disk()
+
     @contextmanager
     def outage(self, fabric):
         fabric.stop_hub()
@@ -47,5 +56,9 @@ class TestRelayToFile(FabricContract):
 
 
 class TestRelayToAnyFabric(TestRelayToFile):
+    can_slow = False
+    reads_elsewhere = False
+    backlog = 50_000
+
     def log(self, tmp_path):
         return open_fabric(f"memory:{tmp_path}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -13,11 +13,16 @@ from parsl_diaspora.events import TaskSubmitted
 from parsl_diaspora.fabric import Fabric, Publisher, open_fabric
 from parsl_diaspora.fabric.spool import SpooledFabric
 from parsl_diaspora.testing.fabric_contract import FabricContract
-from tests.fabric.disk import no_file_may_grow
+from tests.fabric.disk import no_file_may_grow, slow_disk
 
 
 class SpoolContract(FabricContract):
     """A spool in front of another fabric keeps what that one promises, once it has handed on."""
+
+    may_double = True  # what a killed process had handed on last is handed on again
+    hands_over = True
+    backlog = 50_000
+    goes_by_arrival = True
 
     @pytest.fixture
     def fabric(self, fabric_url: str, tmp_path) -> Iterator[Fabric]:
@@ -50,6 +55,7 @@ class TestSpooledMemory(SpoolContract):
 
 class TestSpooledFile(SpoolContract):
     can_break = True
+    can_slow = True
 
     @pytest.fixture
     def fabric_url(self, tmp_path):
@@ -60,6 +66,9 @@ class TestSpooledFile(SpoolContract):
         """The disk of the spool breaks together with the fabric behind."""
         with no_file_may_grow():
             yield
+
+    def slowness(self, fabric: Fabric) -> AbstractContextManager[None]:
+        return slow_disk()
 
 
 # --- opening --------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 from parsl_diaspora.errors import EventError, FabricUnavailable
@@ -15,7 +14,7 @@ from parsl_diaspora.fabric.file.frames import Frame, Scan
 from parsl_diaspora.fabric.file.index import offset_before
 from parsl_diaspora.fabric.file.large import events_of
 from parsl_diaspora.fabric.file.positions import keep_positions, read_positions
-from parsl_diaspora.fabric.file.scan import CHUNK, read_frames
+from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import segment_names, writer_of
 from parsl_diaspora.fabric.file.watch import Watch, watch
 from parsl_diaspora.fabric.file.writers import writer_named
@@ -36,8 +35,10 @@ class FileConsumer:
 
     def __init__(self, directory: Path, positions: Path, start: float | Mapping[str, int]) -> None:
         self._directory = directory
+        self._prefix = f"{directory}{os.sep}"
         self._path = positions
         self._quiet: dict[str, tuple[int, int]] = {}
+        self._known: set[str] = set()
         self._finished: set[str] = set()
         self._pending: set[str] = set()
         self._unreadable: set[str] = set()
@@ -45,7 +46,7 @@ class FileConsumer:
         self._turn = ""
         self._skipped = 0
         kept = read_positions(positions)
-        self._positions = self._begin_at(start) if kept is None else kept
+        self._positions = self._begin_at(start) if kept is None else self._within_segments(kept)
         self._committed = None if kept is None else dict(kept)
 
     def poll(self, timeout: float = 0.0, limit: int = 10_000) -> list[Event]:
@@ -105,10 +106,12 @@ class FileConsumer:
 
     def _segments(self) -> list[str]:
         try:
-            return segment_names(self._directory)
+            names = segment_names(self._directory, self._known)
         except OSError as error:
             message = f"The events directory {self._directory} cannot be read: {error.strerror}."
             raise FabricUnavailable(message, url=f"file:{self._directory}") from error
+        self._known = set(names)
+        return names
 
     def _at(self, name: str) -> int:
         return self._positions.get(name, 0)
@@ -158,7 +161,7 @@ class FileConsumer:
             logger.warning("Segment %s was deleted before it was read to its end.", name)
 
     def _read_segment(self, name: str, limit: int, events: list[Event], *, followed: bool) -> None:
-        state = _state(self._directory / name)
+        state = _state(self._prefix + name)
         if not followed and (state[0] <= self._at(name) or self._quiet.get(name) == state):
             return
         scan = Scan(self._at(name))
@@ -195,8 +198,12 @@ class FileConsumer:
 
     def _frames(self, name: str, scan: Scan, size: int) -> Iterator[Frame]:
         try:
-            with _opened(self._directory / name) as fd:
+            # never wait for what is no ordinary file
+            fd = os.open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
                 yield from read_frames(fd, scan, left=max(0, size - scan.position))
+            finally:
+                os.close(fd)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -207,10 +214,10 @@ class FileConsumer:
             self._unreadable.discard(name)
 
     def _lag_in(self, name: str) -> int:
-        at = self._at(name)
-        if name in self._finished or _state(self._directory / name)[0] <= at:
+        at, size = self._at(name), _state(self._prefix + name)[0]
+        if name in self._finished or size <= at:
             return 0
-        return sum(frame.count for frame in self._frames(name, Scan(at), CHUNK))
+        return sum(frame.count for frame in self._frames(name, Scan(at), size))
 
     def _begin_at(self, start: float | Mapping[str, int]) -> dict[str, int]:
         if isinstance(start, Mapping):
@@ -219,25 +226,21 @@ class FileConsumer:
             return {}
         return {name: self._first_after(name, start) for name in self._segments()}
 
+    def _within_segments(self, positions: dict[str, int]) -> dict[str, int]:
+        """Positions as they were kept; a segment that has become shorter since is read from its beginning."""
+        sizes = {name: _state(self._prefix + name)[0] for name in positions}
+        return {name: at if at <= sizes[name] or not sizes[name] else 0 for name, at in positions.items()}
+
     def _first_after(self, name: str, moment: float) -> int:
-        path = self._directory / name
-        scan = Scan(offset_before(path, moment, size=_state(path)[0]))
-        for frame in self._frames(name, scan, CHUNK):
+        size = _state(self._prefix + name)[0]
+        scan = Scan(offset_before(self._directory / name, moment, size=size))
+        for frame in self._frames(name, scan, size):
             if frame.time >= moment:
                 return frame.start
         return scan.position
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # never wait for what is no ordinary file
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _state(path: Path) -> tuple[int, int]:
+def _state(path: str) -> tuple[int, int]:
     """Size and time of the last change; a file that is written back to an earlier size has changed, too."""
     try:
         status = os.stat(path)

@@ -72,11 +72,12 @@ def pack_frame(body: bytes, count: int, first: int, time: float) -> bytes:
     Raises:
         ValueError: the body is longer than readers would look for.
     """
-    if len(body) > MAX_BODY:
-        message = f"A frame's body may have {MAX_BODY} bytes, not {len(body)}."
+    length = len(body)
+    if length > MAX_BODY:
+        message = f"A frame's body may have {MAX_BODY} bytes, not {length}."
         raise ValueError(message)
-    checked = _CHECKED.pack(len(body), count, first, time)
-    return _CRC.pack(MAGIC, crc32(body, crc32(checked))) + checked + body
+    crc = crc32(body, crc32(_CHECKED.pack(length, count, first, time)))
+    return HEADER.pack(MAGIC, crc, length, count, first, time) + body
 
 
 def scan_frames(data: bytes, base: int, scan: Scan) -> Iterator[Frame]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from parsl_diaspora.errors import EventError
@@ -89,15 +90,16 @@ class ImmediatePublisher:
         if said:
             batch.extend([encode(self._stamp(loss)) for loss in said])
         try:
-            self._writer.append(batch, self._safe + 1)
-            if urgent:
-                self._writer.sync()
+            self._writer.append(batch, self._safe + 1, self._stamp.last)
         except OSError as error:
             self._stamp.seq = seq
             self._losses.unsay(said)
             self._warn(error)
             return False
         self._safe += len(batch)
+        if urgent:
+            with suppress(OSError):  # which is said, and counted: the event is safe, but not synced
+                self._writer.sync()
         return True
 
     def _warn(self, error: OSError) -> None:

@@ -56,9 +56,9 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(topic for topic, level in self.durability.items() if level == "fsync")
 
     @property
-    def synced(self) -> bool:
-        """Whether anything is brought to the disk before the writer closes."""
-        return any(level != "none" for level in self.durability.values())
+    def synced_soon(self) -> bool:
+        """Whether what was written is brought to the disk in the background."""
+        return "batch" in self.durability.values()
 
 
 DEFAULTS = FileOptions()

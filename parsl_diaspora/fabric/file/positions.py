@@ -8,12 +8,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
+from zlib import crc32
 
 import msgspec
 
 logger = logging.getLogger(__name__)
 
-_Positions = dict[str, Annotated[int, msgspec.Meta(ge=0)]]
+
+class _Kept(msgspec.Struct, forbid_unknown_fields=True):
+    """What a file of positions holds: a digit that changed must not hide events."""
+
+    positions: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
+    crc: int
 
 
 DIRECTORY = "consumers"
@@ -42,7 +48,10 @@ def kept_positions(directory: Path) -> dict[str, dict[str, int]]:
 def read_positions(path: Path) -> dict[str, int] | None:
     """Positions that were kept. Damaged ones count as the very beginning: nothing may be missed."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Positions)
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        if kept.crc != _checksum(kept.positions):
+            raise ValueError("their checksum does not fit")
+        return kept.positions
     except FileNotFoundError:
         return None
     except (OSError, ValueError, msgspec.MsgspecError) as error:
@@ -59,9 +68,13 @@ def keep_positions(path: Path, positions: Mapping[str, int]) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode(dict(positions)))
+        temporary.write_bytes(msgspec.json.encode(_Kept(dict(positions), _checksum(positions))))
         temporary.replace(path)
     except OSError:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _checksum(positions: Mapping[str, int]) -> int:
+    return crc32(msgspec.json.encode(sorted(positions.items())))

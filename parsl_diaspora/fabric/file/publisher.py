@@ -7,7 +7,10 @@ import logging
 import queue
 import threading
 import time
+from bisect import bisect_left
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 
 from msgspec import structs
@@ -58,7 +61,8 @@ class FilePublisher(CallersSide):
         self._open(self._source, self._buffer)
         self._writer = self._open_writer()
         self._retention = Retention(self._directory, self._options)
-        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._waiting: list[bytes] = []  # changed by whoever holds the lock
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._written = threading.Condition()
         self._said = False
         if closed:
@@ -81,7 +85,9 @@ class FilePublisher(CallersSide):
     def _put(self, data: bytes) -> None:
         self._accepted += 1
         self._accepted_bytes += len(data)
-        self._queue.put(data)
+        self._waiting.append(data)
+        if len(self._waiting) == 1:
+            self._bell.put(None)  # once for all that comes before the thread looks
         if self._thread is None:
             self._start()
 
@@ -117,7 +123,7 @@ class FilePublisher(CallersSide):
             with self._lock:
                 self._say_losses()
                 self._closing.set()
-                self._queue.put(None)
+                self._bell.put(None)
             if self._thread is not None:
                 self._thread.join(max(0.0, deadline - time.monotonic()) + _GRACE)
                 atexit.unregister(self._at_exit)
@@ -125,37 +131,29 @@ class FilePublisher(CallersSide):
 
     def _run(self) -> None:
         try:
-            while (batch := self._next_batch()) is not None:
-                self._settle(batch, written=self._write(batch))
+            while waiting := self._next():
+                for batch in _batches(waiting):
+                    self._settle(batch, written=self._write(batch))
         except Exception:
-            logger.exception(
-                "The event publisher's thread ended; %d events are unwritten.", self._queue.qsize()
-            )
+            left = self._accepted - self._safe - self._given_up
+            logger.exception("The event publisher's thread ended; %d events are unwritten.", left)
         finally:
             self._end()
 
     def _end(self) -> None:
         with suppress(OSError):  # which is counted and said
-            if self._options.synced:
+            if self._options.synced_soon:
                 self._writer.sync()
             self._writer.close()
 
-    def _next_batch(self) -> list[bytes] | None:
-        first = self._queue.get()
-        if first is None:
-            return None
-        batch, size = [first], len(first)
-        while size < TARGET_BODY:
-            try:
-                data = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if data is None:
-                self._queue.put(None)
-                break
-            batch.append(data)
-            size += len(data)
-        return batch
+    def _next(self) -> list[bytes]:
+        """All that waits, as soon as something does; nothing if the publisher was closed."""
+        while True:
+            self._bell.get()
+            with self._lock:
+                waiting, self._waiting = self._waiting, []
+            if waiting or self._closing.is_set():
+                return waiting
 
     def _write(self, batch: list[bytes]) -> bool:
         delay = RETRY_FIRST
@@ -167,7 +165,7 @@ class FilePublisher(CallersSide):
 
     def _try_write(self, batch: list[bytes]) -> bool:
         try:
-            self._writer.append(batch, self._safe + 1)
+            self._writer.append(batch, self._safe + 1, self._stamp.last)
             if self._urgent_until > self._safe:
                 self._writer.sync()
         except OSError as error:
@@ -195,3 +193,14 @@ class FilePublisher(CallersSide):
                     self._say_losses()
         if self._retention.is_due(self._writer.rolls):
             self._retention.apply(self.publish)
+
+
+def _batches(waiting: list[bytes]) -> Iterator[list[bytes]]:
+    """Events in batches that fit into a frame each."""
+    ends = list(accumulate(map(len, waiting)))
+    begin = done = 0
+    while begin < len(waiting):
+        end = bisect_left(ends, done + TARGET_BODY, begin) + 1  # with the event that reaches the target
+        yield waiting[begin:end]
+        begin = end
+        done = ends[min(end, len(ends)) - 1]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,15 +21,33 @@ from parsl_diaspora.fabric.file.options import ROLL_AFTER, ROLL_BYTES, FileOptio
 from parsl_diaspora.fabric.file.sync import Syncer, shared_syncer
 
 SUFFIX = ".events"
+_CHECK_EVERY = 0.001  # seconds between two looks at the file, which cost as much as a small write
+_HIGH = 512
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def segment_names(directory: Path) -> list[str]:
+def segment_names(directory: Path, known: AbstractSet[str] = frozenset()) -> list[str]:
     """Names of the segments in a directory, in the order in which each publisher wrote its own.
+
+    A directory that is listed while a publisher makes files may show a later one without the one before it.
+    So where there are new files it is listed again, up to the last one of each publisher: no reader meets a
+    segment before those that precede it.
+
+    Args:
+        directory: of the log.
+        known: names that were there when it was last listed.
 
     Raises:
         OSError: the directory cannot be read.
     """
+    names = _listed(directory)
+    if known.issuperset(names):
+        return names
+    last = {writer_of(name): name for name in names}
+    return [name for name in _listed(directory) if name <= last.get(writer_of(name), "")]
+
+
+def _listed(directory: Path) -> list[str]:
     try:
         with os.scandir(directory) as entries:
             return sorted(entry.name for entry in entries if entry.name.endswith(SUFFIX) and _is_file(entry))
@@ -99,8 +119,9 @@ class SegmentWriter:
         self._number = 0
         self._fd = -1
         self._device = self._inode = 0
-        self._end = 0
-        self._opened = 0.0
+        self._end = self._checked = 0
+        self._roll_at = self._check_at = 0.0
+        self._rescued = b""
         self._latest = 0.0
         self._disk = OnDisk(directory, deferred=syncer is not None)
 
@@ -114,20 +135,22 @@ class SegmentWriter:
         """Files begun so far."""
         return self._number
 
-    def append(self, encoded: Sequence[bytes], first: int) -> None:
+    def append(self, encoded: Sequence[bytes], first: int, moment: float = 0.0) -> None:
         """Write events as one frame, whole or not at all; those too large for it go into files of their own.
 
         Args:
             encoded: the events, together no longer than a frame's body may be.
             first: number of the first of them among all that this publisher wrote.
+            moment: no event is later than this or now, seconds UTC; the clock may have stepped back since
+                they were stamped.
 
         Raises:
             OSError: the frame could not be written; no reader will find it.
         """
-        body, now = join(encoded), time.time()
+        body, moment = join(encoded), max(moment, time.time())
         if len(body) > large.LIMIT and max(map(len, encoded)) > large.LIMIT:
             body = self._body_within(encoded)
-        self._append(pack_frame(body, len(encoded), first, now), len(encoded), now)
+        self._append(pack_frame(body, len(encoded), first, moment), len(encoded), moment)
 
     def append_frames(self, frames: Sequence[bytes]) -> None:
         """Write ready frames, one behind the other: all of them or none.
@@ -159,11 +182,18 @@ class SegmentWriter:
         Raises:
             OSError: the file system says only now that it could not keep what was written.
         """
+        if not self._has_name():
+            self._open_next()
+            self._write(self._rescued)
+        self._leave()
+
+    def _leave(self) -> None:
         self._fd = -1
         self._disk.leave()
 
     def _append(self, data: bytes, events: int, moment: float) -> None:
         self._make_ready(len(data))
+        data = self._rescued + data
         try:
             self._write(data)
         except OSError:
@@ -171,6 +201,7 @@ class SegmentWriter:
                 raise
             self._open_next()  # it may have been that file's fault, as with a limit on its size
             self._write(data)
+        self._rescued = b""
         self._latest = max(self._latest, moment)
         self._index.note(self._end, self._latest)
         self.written += events
@@ -194,34 +225,39 @@ class SegmentWriter:
         return large.set_aside(self._directory, name, data, sync=self._syncer is not None)
 
     def _make_ready(self, more: int) -> None:
-        if not self._is_usable() or self._is_full(more) or self._disk.failed:
+        now = time.monotonic()
+        if now >= self._check_at:
+            self._check(now)
+        if self._fd < 0 or (self._end and self._end + more > self._roll_bytes):
             self._open_next()
 
-    def _is_full(self, more: int) -> bool:
-        if not self._end:
-            return False
-        return self._end + more > self._roll_bytes or time.monotonic() - self._opened > self._roll_seconds
+    def _check(self, now: float) -> None:
+        """Give the file up if it is not ours or has no name any more, was not synced, or is old."""
+        self._check_at = now + _CHECK_EVERY
+        if not self._has_name():
+            self._give_up()
+        elif self._disk.failed or (self._end and now >= self._roll_at):
+            self._leave()
+        self._checked = self._end
 
-    def _is_usable(self) -> bool:
-        """Whether the descriptor is still our file, and that file still has a name.
-
-        A program that becomes a daemon closes all descriptors and may get their numbers for other files.
-        """
+    def _has_name(self) -> bool:
+        """Whether the file is there; what was written since it was last seen goes into the next one."""
         if self._fd < 0:
-            return False
+            return True
         try:
             status = os.fstat(self._fd)
+            if status.st_ino != self._inode or status.st_dev != self._device:
+                self._fd = -1
+                self._disk.leave(ours=False)
+                return True
+            if not status.st_nlink:
+                self._rescued = os.pread(self._fd, self._end - self._checked, self._checked)
         except OSError:
-            self._give_up()
-            return False
-        if status.st_ino != self._inode or status.st_dev != self._device:
-            self._fd = -1
-            self._disk.leave(ours=False)
             return False
         return status.st_nlink > 0
 
     def _open_next(self) -> None:
-        self.close()
+        self._leave()
         stem = self._name(self._number)
         path = self._directory / (stem + SUFFIX)
         try:
@@ -235,8 +271,8 @@ class SegmentWriter:
         self._index = IndexWriter(path)
         self._stem = stem
         self._number += 1
-        self._end = 0
-        self._opened = time.monotonic()
+        self._end = self._checked = 0
+        self._roll_at = time.monotonic() + self._roll_seconds
 
     def _own_name(self, number: int) -> str:
         return f"{os.uname().nodename}.{os.getpid()}.{self._boot}.{number:04d}"
@@ -264,7 +300,7 @@ class SegmentWriter:
 
     def _give_up(self) -> None:
         with suppress(OSError):
-            self.close()
+            self._leave()
 
 
 def open_writer(
@@ -277,9 +313,20 @@ def open_writer(
         options.roll_bytes,
         name,
         roll_seconds=options.roll_seconds,
-        syncer=shared_syncer() if options.synced else None,
+        syncer=shared_syncer() if options.synced_soon else None,
     )
 
 
 def _create(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    """A new file, under a high number.
+
+    A program that becomes a daemon closes all descriptors, and those that it opens next get the lowest
+    numbers: no write of ours must ever reach one of those.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    except OSError:  # beyond this process's limit
+        return fd
+    os.close(fd)
+    return high

@@ -76,7 +76,7 @@ class SpoolPublisher(FilePublisher):
         if not self._spool.admit(size, timeout):
             return False
         try:
-            self._writer.append(batch, self._safe + 1)
+            self._writer.append(batch, self._safe + 1, self._stamp.last)
         except OSError as error:
             self._spool.degrade(error)
             return False
