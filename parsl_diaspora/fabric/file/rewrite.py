@@ -22,7 +22,7 @@ import psutil
 
 from parsl_diaspora.fabric.file.frames import Scan
 from parsl_diaspora.fabric.file.index import index_of
-from parsl_diaspora.fabric.file.positions import keep_positions, kept_positions, positions_of
+from parsl_diaspora.fabric.file.positions import DIRECTORY, keep_positions, kept_positions, positions_of
 from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.sync import sync_directory
 from parsl_diaspora.fabric.file.writers import is_dead, writer_named
@@ -152,7 +152,7 @@ def replace_segment(path: Path, write: Write, *, still: bool) -> int:
 
 def remove_remains(directory: Path) -> None:
     """Remove new segments that somebody who was killed did not finish."""
-    for path in directory.glob("*.new"):
+    for path in (*directory.glob("*.new"), *(directory / DIRECTORY).glob("*.new")):
         found = _NEW.fullmatch(path.name)
         if found is not None and not psutil.pid_exists(int(found.group(1))):
             with suppress(OSError):
@@ -178,7 +178,15 @@ def _move(path: Path, offsets: Mapping[int, int], *, back: bool = False) -> None
         at = positions.get(path.name, 0)
         to = offsets.get(at, at)
         if to < at or (to > at and not back):
-            keep_positions(positions_of(path.parent, consumer), {**positions, path.name: to})
+            _set(positions_of(path.parent, consumer), {**positions, path.name: to})
+
+
+def _set(path: Path, positions: Mapping[str, int]) -> None:
+    """Change a consumer's positions; their file stays as old as it was, as it is not the consumer that reads."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    keep_positions(temporary, positions)
+    shutil.copystat(path, temporary)
+    temporary.replace(path)
 
 
 def _take_over(old: BinaryIO, length: int, path: Path) -> None:
