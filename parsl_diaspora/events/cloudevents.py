@@ -28,17 +28,17 @@ def to_cloudevent(event: Event) -> dict[str, Any]:
         >>> to_cloudevent(RunEnded(boot="ab", seq=1, run="r"))["type"]
         'org.parsl.diaspora.run.ended.v1'
     """
-    moment = datetime.fromtimestamp(event.time, tz=timezone.utc)
     message: dict[str, Any] = {
         "specversion": "1.0",
         "id": event.id,
-        "source": f"/parsl-diaspora/{_in_path(event.source) or 'unknown'}",
-        "type": f"{TYPE_PREFIX}{_type(event)}",
-        "time": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "source": source_of(event.source),
+        "type": f"{TYPE_PREFIX}{type_of(event)}",
         "datacontenttype": "application/json",
         "data": msgspec.json.decode(encode(event, "json")),
     }
-    if subject := _subject(event):
+    if moment := _time(event.time):
+        message["time"] = moment
+    if subject := subject_of(event):
         message["subject"] = subject
     return message
 
@@ -55,20 +55,32 @@ def from_cloudevent(message: dict[str, Any]) -> Event:
     return decode(msgspec.json.encode(message.get("data")), "json")
 
 
-def _in_path(source: str) -> str:
-    return quote(source, safe=_IN_SOURCE, errors="backslashreplace")
+def source_of(source: str) -> str:
+    """The attribute ``source`` of what a source says."""
+    return f"/parsl-diaspora/{quote(source, safe=_IN_SOURCE, errors='backslashreplace') or 'unknown'}"
 
 
-def _type(event: Event) -> str:
+def type_of(event: Event) -> str:
+    """The attribute ``type`` behind its prefix: kind and version."""
     if isinstance(event, Unknown):
         return f"{event.said_kind}.v{event.version}"
     return f"{event.kind}.v{event.VERSION}"
 
 
-def _subject(event: Event) -> str:
-    parts = [f"run/{event.run}"] if event.run else []
+def subject_of(event: Event) -> str:
+    """The attribute ``subject``: run, task and try as far as they are known."""
+    subject = f"run/{event.run}" if event.run else ""
     if event.task is not None:
-        parts.append(f"task/{event.task}")
+        subject += f"/task/{event.task}" if subject else f"task/{event.task}"
     if event.try_id is not None:
-        parts.append(f"try/{event.try_id}")
-    return "/".join(parts)
+        subject += f"/try/{event.try_id}" if subject else f"try/{event.try_id}"
+    return subject
+
+
+def _time(seconds: float) -> str:
+    """Nothing where a calendar has no such time: the event itself still has it."""
+    try:
+        moment = datetime.fromtimestamp(seconds, tz=timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return ""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

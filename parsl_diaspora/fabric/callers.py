@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from parsl_diaspora.errors import EventError
-from parsl_diaspora.events import Event, encode
-from parsl_diaspora.fabric.file.frames import MAX_EVENT
-from parsl_diaspora.fabric.losses import CLOSED, FULL, Losses, encode_within
+from parsl_diaspora.events import Event
+from parsl_diaspora.fabric.losses import CLOSED, FULL, MAX_EVENT, Losses, encode_within
 from parsl_diaspora.fabric.protocols import FlushReport
 from parsl_diaspora.fabric.stamp import Stamp
 
@@ -39,7 +39,7 @@ class CallersSide:
                 return
             self._stamp(event)
             try:
-                data = encode_within(event, MAX_EVENT)
+                data = self._encoded(event)
             except EventError as error:
                 self._stamp.take_back(event)
                 self._lose(event, error.message)
@@ -52,7 +52,7 @@ class CallersSide:
             if self._refuses(event):
                 return
             try:
-                self._put(self._forwarded(encode_within(event, MAX_EVENT)))
+                self._put(self._forwarded(self._encoded(event)))
             except EventError as error:
                 self._lose(event, error.message)
 
@@ -76,11 +76,19 @@ class CallersSide:
 
     def _say_losses(self) -> None:
         for said in self._losses.say():
-            self._put(encode(self._stamp(said)))
+            self._put(self._encoded(self._stamp(said)))
 
-    def _forwarded(self, data: bytes) -> bytes:
+    def _encoded(self, event: Event) -> Any:
+        """An event as it is put in.
+
+        Raises:
+            EventError: it cannot be encoded, or is too large.
+        """
+        return encode_within(event, MAX_EVENT)
+
+    def _forwarded(self, data: Any) -> Any:
         """An event of another source, as it is put in."""
         return data
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: Any) -> None:
         raise NotImplementedError

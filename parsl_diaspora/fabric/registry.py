@@ -16,6 +16,7 @@ ENTRY_POINTS = "parsl_diaspora.fabrics"
 
 _BACKENDS = {
     "file": "parsl_diaspora.fabric.file:FileFabric",
+    "kafka": "parsl_diaspora.fabric.kafka:KafkaFabric",
     "memory": "parsl_diaspora.fabric.memory:open_memory",
     "relay": "parsl_diaspora.fabric.relay:RelayFabric",
     "spool": "parsl_diaspora.fabric.spool:open_spool",

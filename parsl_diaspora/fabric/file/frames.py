@@ -17,6 +17,8 @@ from zlib import crc32
 
 import msgspec
 
+from parsl_diaspora.fabric import losses
+
 MAGIC = b"PDe1"
 HEADER = struct.Struct("<4sIIIQd")
 _CHECKED = struct.Struct("<IIQd")
@@ -24,7 +26,7 @@ _CRC = struct.Struct("<4sI")
 MAX_BODY = 512 * 1024
 MAX_FRAME = HEADER.size + MAX_BODY
 TARGET_BODY = 64 * 1024
-MAX_EVENT = 256 * 1024  # with a batch that has just not reached its target it still fits into a frame
+MAX_EVENT = losses.MAX_EVENT
 
 
 class Frame(msgspec.Struct, frozen=True):

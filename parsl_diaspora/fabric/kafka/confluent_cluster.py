@@ -1,0 +1,176 @@
+"""Topics and positions through librdkafka's admin client: each question has an answer or an end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from parsl_diaspora.fabric.kafka.clients import TopicSeen, When
+from parsl_diaspora.fabric.kafka.confluent_settings import LibraryLog, common_settings
+from parsl_diaspora.fabric.kafka.faults import Fault, Faults, fault_of
+from parsl_diaspora.fabric.kafka.immortal import keep_for_ever
+from parsl_diaspora.fabric.kafka.layout import Part
+from parsl_diaspora.fabric.kafka.url import KafkaUrl
+
+logger = logging.getLogger(__name__)
+
+_HURRY = 0.3  # seconds after which a known fault ends a question
+_SLICE = 0.02
+_EXISTS = KafkaError.TOPIC_ALREADY_EXISTS
+_FORBIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
+_ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION)
+
+
+class ConfluentCluster:
+    """Asks an admin client, which is made when it is first needed in a process."""
+
+    def __init__(self, url: KafkaUrl) -> None:
+        self._url = url
+        self._admin: AdminClient | None = None
+        self._process = 0
+        self._fault: Fault | None = None
+
+    def ensure(self, topics: Sequence[str], timeout: float) -> None:
+        """Make those topics that are missing, as far as that is allowed."""
+        config = {} if self._url.retention_ms is None else {"retention.ms": str(self._url.retention_ms)}
+        wanted = [
+            NewTopic(
+                topic,
+                num_partitions=self._url.number("partitions", -1),
+                replication_factor=self._url.number("replication", -1),
+                config=config,
+            )
+            for topic in topics
+        ]
+        asked = self._client().create_topics(wanted, request_timeout=timeout)
+        for topic, error in self._answers(asked, timeout)[1].items():
+            if error.code() not in (_EXISTS, *_FORBIDDEN):
+                raise self._error(error, f"the topic {topic} cannot be made")
+
+    def look(self, topics: Sequence[str]) -> Callable[[], dict[str, TopicSeen] | None]:
+        """Ask for the topics that are there."""
+        asked = self._client().describe_topics(TopicCollection(list(topics)), request_timeout=10)
+
+        def answer() -> dict[str, TopicSeen] | None:
+            self._client().poll(0)
+            if not all(future.done() for future in asked.values()):
+                return None
+            return self._seen(asked, 0.0)
+
+        return answer
+
+    def topics(self, topics: Sequence[str], timeout: float) -> dict[str, TopicSeen]:
+        """Those of the topics that are there."""
+        asked = self._client().describe_topics(TopicCollection(list(topics)), request_timeout=timeout)
+        return self._seen(asked, timeout)
+
+    def offsets(self, parts: Iterable[Part], when: When | float, timeout: float) -> dict[Part, int]:
+        """The first offset, the next one, or the first from a time on."""
+        if when == "first":
+            spec = OffsetSpec.earliest()
+        elif when == "next":
+            spec = OffsetSpec.latest()
+        else:
+            spec = OffsetSpec.for_timestamp(max(0, int(float(when) * 1000)))
+        wanted = {TopicPartition(*part): spec for part in parts}
+        if not wanted:
+            return {}
+        answers, errors = self._answers(
+            self._client().list_offsets(wanted, request_timeout=timeout), timeout
+        )
+        for part, error in errors.items():
+            raise self._error(error, f"{part.topic} has no offsets to tell")
+        found = {(part.topic, part.partition): answer.offset for part, answer in answers.items()}
+        if missing := [part for part, offset in found.items() if offset < 0]:
+            found.update(self.offsets(missing, "next", timeout))
+        return found
+
+    def committed(self, group: str, parts: Iterable[Part], timeout: float) -> dict[Part, int]:
+        """Positions that the group keeps."""
+        wanted = [TopicPartition(*part) for part in parts]
+        if not wanted:
+            return {}
+        request = [ConsumerGroupTopicPartitions(group, wanted)]
+        asked = self._client().list_consumer_group_offsets(request, request_timeout=timeout)
+        answer = self._only(asked, timeout, f"the positions of the group {group} cannot be read")
+        return {(at.topic, at.partition): at.offset for at in answer.topic_partitions if at.offset >= 0}
+
+    def commit(self, group: str, offsets: Mapping[Part, int], timeout: float) -> None:
+        """Let the group keep positions, as one that has no members."""
+        if not offsets:
+            return
+        positions = [TopicPartition(*part, offset) for part, offset in offsets.items()]
+        request = [ConsumerGroupTopicPartitions(group, positions)]
+        asked = self._client().alter_consumer_group_offsets(request, request_timeout=timeout)
+        why = f"the positions of the group {group} cannot be kept"
+        for at in self._only(asked, timeout, why).topic_partitions:
+            if at.error is not None and at.error.code() not in _ABSENT:
+                raise self._error(at.error, why)
+
+    def close(self) -> None:
+        """Let the admin client go."""
+        self._admin = None
+
+    def _client(self) -> AdminClient:
+        if self._admin is None or self._process != os.getpid():
+            keep_for_ever(self._admin)  # a forked child must not end what only its parent has
+            settings = {**common_settings(self._url), "error_cb": self._note, **self._url.raw}
+            self._admin, self._process = AdminClient(settings, logger=LibraryLog()), os.getpid()
+        return self._admin
+
+    def _note(self, error: KafkaError) -> None:
+        fault = fault_of(error.name(), error.str())
+        if fault.lasting:
+            self._fault = fault
+
+    def _seen(self, asked: Mapping[str, Any], timeout: float) -> dict[str, TopicSeen]:
+        answers, errors = self._answers(asked, timeout)
+        for topic, error in errors.items():
+            if error.code() not in (*_ABSENT, *_FORBIDDEN):
+                raise self._error(error, f"the topic {topic} cannot be looked at")
+        return {
+            name: TopicSeen(str(found.topic_id), len(found.partitions)) for name, found in answers.items()
+        }
+
+    def _only(self, asked: Mapping[str, Any], timeout: float, why: str) -> Any:
+        answers, errors = self._answers(asked, timeout)
+        for error in errors.values():
+            raise self._error(error, why)
+        return next(iter(answers.values()))
+
+    def _answers(self, asked: Mapping[Any, Any], timeout: float) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """What was answered, and the errors, by what was asked for."""
+        self._wait(asked, timeout)
+        answers: dict[Any, Any] = {}
+        errors: dict[Any, KafkaError] = {}
+        for name, future in asked.items():
+            try:
+                answers[name] = future.result(0)
+            except KafkaException as error:
+                errors[name] = error.args[0]
+        return answers, errors
+
+    def _wait(self, asked: Mapping[Any, Any], timeout: float) -> None:
+        self._fault = None
+        began = time.monotonic()
+        while not all(future.done() for future in asked.values()):
+            self._client().poll(_SLICE)
+            took = time.monotonic() - began
+            if took > timeout or (self._fault is not None and took > min(_HURRY, timeout)):
+                raise Faults(self._url.shown, "").error(self._fault)
+
+    def _error(self, error: KafkaError, why: str) -> Exception:
+        fault = fault_of(error.name(), error.str())
+        return Faults(self._url.shown, "").error(Fault(f"{why}: {fault.cause}", fault.hint))
