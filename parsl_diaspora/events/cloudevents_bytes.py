@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 
@@ -138,12 +137,12 @@ def _text(text: str) -> bytes:
         return _quote(text.encode("utf-8", "backslashreplace").decode())
 
 
-def plain(document: bytes) -> dict[str, Any]:
-    """A document as a mapping.
+def kind_in(document: bytes) -> str:
+    """The kind of the event in a document that was made here.
 
     Example:
-        >>> plain(encode_cloudevent(Event(boot="ab", seq=1)))["id"]
-        'ab-1'
+        >>> from parsl_diaspora.events import RunEnded
+        >>> kind_in(encode_cloudevent(RunEnded()))
+        'run.ended'
     """
-    found: dict[str, Any] = msgspec.json.decode(document)
-    return found
+    return _raw(document).type.removeprefix(TYPE_PREFIX).rpartition(".v")[0]

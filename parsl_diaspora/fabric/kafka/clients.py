@@ -136,6 +136,14 @@ class Cluster(Protocol):
 class Client(Protocol):
     """Makes the three."""
 
+    def check(self, url: KafkaUrl) -> None:
+        """Look at the options that are meant for the library.
+
+        Raises:
+            FabricError: it does not know one of them.
+        """
+        ...
+
     def sender(self, url: KafkaUrl, failed: OnFailure, fault: OnFault, *, linger: float) -> Sender:
         """A sender; it connects by itself, later."""
         ...

@@ -11,12 +11,12 @@ from parsl_diaspora.fabric.kafka.clients import Fetched, OnFailure, OnFault
 from parsl_diaspora.fabric.kafka.confluent_cluster import ConfluentCluster
 from parsl_diaspora.fabric.kafka.confluent_settings import (
     KILOBYTES,
-    LibraryLog,
     common_settings,
+    make,
     producer_settings,
 )
 from parsl_diaspora.fabric.kafka.faults import Verdict, fault_of, verdict_of
-from parsl_diaspora.fabric.kafka.layout import Part, Record
+from parsl_diaspora.fabric.kafka.layout import Part, Record, record_again
 from parsl_diaspora.fabric.kafka.url import KafkaUrl
 
 _WORDS = {
@@ -31,6 +31,13 @@ _WORDS = {
 
 class ConfluentClient:
     """Makes senders, receivers and clusters with confluent-kafka."""
+
+    def check(self, url: KafkaUrl) -> None:
+        """Let librdkafka judge the options that are its own."""
+        if url.raw:
+            settings = {**producer_settings(url, 0.0), "bootstrap.servers": ""}
+            settings.pop("oauth_cb", None)
+            make(Producer, settings, url)
 
     def sender(self, url: KafkaUrl, failed: OnFailure, fault: OnFault, *, linger: float) -> ConfluentSender:
         """An idempotent producer."""
@@ -58,7 +65,7 @@ class ConfluentSender:
         settings = producer_settings(url, linger)
         settings["on_delivery"] = self._delivered
         settings["error_cb"] = lambda error: fault(fault_of(error.name(), error.str()))
-        self._producer = Producer(settings, logger=LibraryLog())
+        self._producer = make(Producer, settings, url)
 
     def warm(self, topics: Sequence[str], timeout: float) -> None:
         """Learn where the topics are."""
@@ -96,7 +103,7 @@ class ConfluentSender:
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            record = Record(message.topic(), message.key(), message.value(), message.headers() or [])
+            record = record_again(message.topic(), message.key(), message.value())
             self._failed(record, verdict_of(error.name()), error.str())
 
 
@@ -118,7 +125,7 @@ class ConfluentReceiver:
             "error_cb": lambda error: fault(fault_of(error.name(), error.str())),
             **url.raw,
         }
-        self._consumer = Consumer(settings, logger=LibraryLog())
+        self._consumer = make(Consumer, settings, url)
 
     def assign(self, offsets: Mapping[Part, int]) -> None:
         """Read these partitions from these offsets on, beside those that are read already."""

@@ -18,7 +18,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from parsl_diaspora.fabric.kafka.clients import TopicSeen, When
-from parsl_diaspora.fabric.kafka.confluent_settings import LibraryLog, common_settings
+from parsl_diaspora.fabric.kafka.confluent_settings import common_settings, make
 from parsl_diaspora.fabric.kafka.faults import Fault, Faults, fault_of
 from parsl_diaspora.fabric.kafka.immortal import keep_for_ever
 from parsl_diaspora.fabric.kafka.layout import Part
@@ -28,6 +28,12 @@ logger = logging.getLogger(__name__)
 
 _HURRY = 0.3  # seconds after which a known fault ends a question
 _SLICE = 0.02
+_AGAIN = 0.1
+_SOON = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
 _EXISTS = KafkaError.TOPIC_ALREADY_EXISTS
 _FORBIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
 _ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION)
@@ -103,8 +109,11 @@ class ConfluentCluster:
         if not wanted:
             return {}
         request = [ConsumerGroupTopicPartitions(group, wanted)]
-        asked = self._client().list_consumer_group_offsets(request, request_timeout=timeout)
-        answer = self._only(asked, timeout, f"the positions of the group {group} cannot be read")
+        answer = self._of_group(
+            lambda left: self._client().list_consumer_group_offsets(request, request_timeout=left),
+            timeout,
+            f"the positions of the group {group} cannot be read",
+        )
         return {(at.topic, at.partition): at.offset for at in answer.topic_partitions if at.offset >= 0}
 
     def commit(self, group: str, offsets: Mapping[Part, int], timeout: float) -> None:
@@ -113,9 +122,13 @@ class ConfluentCluster:
             return
         positions = [TopicPartition(*part, offset) for part, offset in offsets.items()]
         request = [ConsumerGroupTopicPartitions(group, positions)]
-        asked = self._client().alter_consumer_group_offsets(request, request_timeout=timeout)
         why = f"the positions of the group {group} cannot be kept"
-        for at in self._only(asked, timeout, why).topic_partitions:
+        answer = self._of_group(
+            lambda left: self._client().alter_consumer_group_offsets(request, request_timeout=left),
+            timeout,
+            why,
+        )
+        for at in answer.topic_partitions:
             if at.error is not None and at.error.code() not in _ABSENT:
                 raise self._error(at.error, why)
 
@@ -127,13 +140,13 @@ class ConfluentCluster:
         if self._admin is None or self._process != os.getpid():
             keep_for_ever(self._admin)  # a forked child must not end what only its parent has
             settings = {**common_settings(self._url), "error_cb": self._note, **self._url.raw}
-            self._admin, self._process = AdminClient(settings, logger=LibraryLog()), os.getpid()
+            self._admin, self._process = make(AdminClient, settings, self._url), os.getpid()
         return self._admin
 
     def _note(self, error: KafkaError) -> None:
         fault = fault_of(error.name(), error.str())
         if fault.lasting:
-            self._fault = fault
+            self._fault = fault.or_clearer(self._fault)
 
     def _seen(self, asked: Mapping[str, Any], timeout: float) -> dict[str, TopicSeen]:
         answers, errors = self._answers(asked, timeout)
@@ -144,11 +157,18 @@ class ConfluentCluster:
             name: TopicSeen(str(found.topic_id), len(found.partitions)) for name, found in answers.items()
         }
 
-    def _only(self, asked: Mapping[str, Any], timeout: float, why: str) -> Any:
-        answers, errors = self._answers(asked, timeout)
-        for error in errors.values():
-            raise self._error(error, why)
-        return next(iter(answers.values()))
+    def _of_group(self, ask: Callable[[float], Mapping[str, Any]], timeout: float, why: str) -> Any:
+        """The one answer about a group; its coordinator may need a moment after a start of the cluster."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left = max(0.1, deadline - time.monotonic())
+            answers, errors = self._answers(ask(left), left)
+            for error in errors.values():
+                if error.code() not in _SOON or time.monotonic() > deadline - _AGAIN:
+                    raise self._error(error, why)
+            if answers:
+                return next(iter(answers.values()))
+            time.sleep(_AGAIN)
 
     def _answers(self, asked: Mapping[Any, Any], timeout: float) -> tuple[dict[Any, Any], dict[Any, Any]]:
         """What was answered, and the errors, by what was asked for."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from parsl_diaspora.fabric.kafka.security import librdkafka_security
+from confluent_kafka import KafkaException
+
+from parsl_diaspora.errors import FabricError
+from parsl_diaspora.fabric.kafka.faults import Fault, Faults, fault_of
+from parsl_diaspora.fabric.kafka.security import TokenFunction, librdkafka_security
 from parsl_diaspora.fabric.kafka.url import KafkaUrl
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 KILOBYTES = 64 * 1024  # that librdkafka may hold
 
 
@@ -20,6 +26,35 @@ class LibraryLog:
         """Keep a line for those who look at debug messages."""
         del level
         logger.debug(message, *values)
+
+
+def make(kind: Callable[..., T], settings: dict[str, Any], url: KafkaUrl) -> T:
+    """A client of librdkafka.
+
+    Raises:
+        FabricError: librdkafka does not know a setting, or not such a value.
+        FabricUnavailable: it cannot be made now, as no token is to be had.
+    """
+    if function := settings.get("oauth_cb"):
+        _try_tokens(function, url)
+    try:
+        return kind(settings, logger=LibraryLog())
+    except KafkaException as error:
+        found = error.args[0]
+        if found.name() == "_INVALID_ARG":
+            hint = "Options for librdkafka are written 'rdkafka.NAME=VALUE' in the URL."
+            message = f"librdkafka cannot work with the options: {found.str()}."
+            raise FabricError(message, url=url.shown, hint=hint) from error
+        raise Faults(url.shown, "").error(fault_of(found.name(), found.str())) from error
+
+
+def _try_tokens(function: TokenFunction, url: KafkaUrl) -> None:
+    """librdkafka itself would wait for a token for 10 s, and not say why there is none."""
+    try:
+        function("")
+    except Exception as error:  # a program's own function may raise anything
+        why = f"the login was refused, as {url.options['token_function']} gave no token ({error!r})"
+        raise Faults(url.shown, "").error(Fault(why, "Check the function.")) from error
 
 
 def common_settings(url: KafkaUrl) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from parsl_diaspora.errors import EventError, FabricUnavailable
 from parsl_diaspora.events import Event
 from parsl_diaspora.events.cloudevents_bytes import decode_cloudevent
 from parsl_diaspora.fabric.kafka.clients import Client, Fetched, Receiver, TopicSeen
-from parsl_diaspora.fabric.kafka.faults import Fault, Faults
+from parsl_diaspora.fabric.kafka.faults import Faults, cause_of
 from parsl_diaspora.fabric.kafka.layout import Part
 from parsl_diaspora.fabric.kafka.order import MOST_HELD, Order
 from parsl_diaspora.fabric.kafka.start import Beginning
@@ -119,7 +119,7 @@ class KafkaConsumer:
             offsets = self._beginning.offsets(self._cluster, [part for part in parts if part not in known])
         except FabricUnavailable as error:
             self._beginning.wait()
-            self._faults.now = self._faults.now or self._fault(error)
+            self._faults.now = self._faults.now or cause_of(error)
             raise
         self._faults.over()
         self._receiver = self._client.receiver(self._url, self._group, self._faults.note)
@@ -224,7 +224,7 @@ class KafkaConsumer:
         try:
             seen = self._looking()
         except FabricUnavailable as error:
-            self._faults.now = self._faults.now or self._fault(error)
+            self._faults.now = self._faults.now or cause_of(error)
             seen = {}
         else:
             if seen is None:
@@ -246,9 +246,6 @@ class KafkaConsumer:
                 new = [part for part in _parts({topic: now}) if part not in self._next]
                 self._assign(dict.fromkeys(new, 0))
         self._topics.update(seen)
-
-    def _fault(self, error: FabricUnavailable) -> Fault:
-        return Fault(error.message, error.hint)
 
 
 def _parts(seen: Mapping[str, TopicSeen]) -> list[Part]:

@@ -39,6 +39,7 @@ class KafkaFabric:
         self._url = read_url(url)
         librdkafka_security(self._url)  # what is missing is said now
         self._client = client_for(self._url)
+        self._client.check(self._url)
 
     @property
     def url(self) -> str:

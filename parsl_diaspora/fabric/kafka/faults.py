@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from parsl_diaspora.errors import FabricUnavailable
+from parsl_diaspora.errors import DiasporaError, FabricUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +24,17 @@ class Fault(msgspec.Struct, frozen=True):
         cause: a sentence, without secrets.
         hint: what to do about it.
         lasting: nothing can be done on the cluster until it is repaired.
+        vague: it says that no server answers, and not why.
     """
 
     cause: str
     hint: str = ""
     lasting: bool = True
+    vague: bool = False
+
+    def or_clearer(self, other: Fault | None) -> Fault:
+        """This fault, unless it is vague and the other one says why."""
+        return other if self.vague and other is not None and not other.vague else self
 
 
 #: by the error's name: cause, remedy
@@ -53,6 +59,7 @@ _LOST = frozenset(
     | {"INVALID_TIMESTAMP", "POLICY_VIOLATION", "_INVALID_ARG"}
 )
 _NEW = frozenset({"_FATAL", "_FENCED", "_STATE", "INVALID_PRODUCER_EPOCH", "OUT_OF_ORDER_SEQUENCE_NUMBER"})
+_CANNOT = " cannot be used now: "
 _PASSING = frozenset({"_TRANSPORT"})  # one connection of several; _ALL_BROKERS_DOWN says when it is the last
 
 
@@ -61,7 +68,13 @@ def fault_of(name: str, text: str) -> Fault:
     if name == "_TRANSPORT" and "SSL" in text:
         name = "_SSL"
     cause, hint = _KNOWN.get(name, (f"{name.strip('_').lower()}", ""))
-    return Fault(f"{cause} ({text})", hint, lasting=name not in _PASSING)
+    return Fault(f"{cause} ({text})", hint, lasting=name not in _PASSING, vague=name == "_ALL_BROKERS_DOWN")
+
+
+def cause_of(error: DiasporaError) -> Fault:
+    """The fault of which an exception speaks."""
+    before, said, cause = error.message.partition(_CANNOT)
+    return Fault((cause if said else before).rstrip("."), error.hint)
 
 
 def verdict_of(name: str) -> Verdict:
@@ -87,7 +100,7 @@ class Faults:
         if not fault.lasting:
             return
         with self._lock:
-            first, self.now = self.now is None, fault
+            first, self.now = self.now is None, fault.or_clearer(self.now)
         if first:
             logger.warning("Kafka at %s: %s; %s. %s", self._shown, fault.cause, self._what, fault.hint)
 
@@ -103,5 +116,5 @@ class Faults:
         """An exception that says what is on."""
         found = fault or self.now or Fault("no answer came in time", "Check that the cluster is healthy.")
         return FabricUnavailable(
-            f"Kafka at {self._shown} cannot be used now: {found.cause}.", url=self._shown, hint=found.hint
+            f"Kafka at {self._shown}{_CANNOT}{found.cause}.", url=self._shown, hint=found.hint
         )

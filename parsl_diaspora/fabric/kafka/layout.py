@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from parsl_diaspora.events.cloudevents import CONTENT_TYPE
-from parsl_diaspora.events.cloudevents_bytes import encode_cloudevent
+from parsl_diaspora.events.cloudevents_bytes import encode_cloudevent, kind_in
 from parsl_diaspora.events.envelope import Event, Unknown, kind_of
 
 Headers = list[tuple[str, bytes]]
@@ -41,6 +41,11 @@ def record_of(event: Event, prefix: str, sent: str) -> Record:
     else:
         topic, headers = _address(type(event), prefix)
     return Record(topic, key_of(event), encode_cloudevent(event, sent), headers)
+
+
+def record_again(topic: str, key: bytes, value: bytes) -> Record:
+    """A record from what a client gives back of it, which may lack the headers."""
+    return Record(topic, key, value, _headers(kind_in(value)))
 
 
 def key_of(event: Event) -> bytes:

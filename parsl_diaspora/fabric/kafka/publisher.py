@@ -8,12 +8,12 @@ import threading
 import time
 from collections import deque
 
-from parsl_diaspora.errors import DiasporaError, EventError, FabricUnavailable
+from parsl_diaspora.errors import DiasporaError, EventError
 from parsl_diaspora.events import Event, EventsLost
 from parsl_diaspora.fabric.callers import CallersSide
 from parsl_diaspora.fabric.file.fork import renew_after_fork
 from parsl_diaspora.fabric.kafka.clients import Client, Sender
-from parsl_diaspora.fabric.kafka.faults import Fault, Faults, Verdict
+from parsl_diaspora.fabric.kafka.faults import Fault, Faults, Verdict, cause_of
 from parsl_diaspora.fabric.kafka.immortal import keep_for_ever
 from parsl_diaspora.fabric.kafka.layout import Record, record_of
 from parsl_diaspora.fabric.kafka.url import TOPICS, KafkaUrl
@@ -66,6 +66,8 @@ class KafkaPublisher(CallersSide):
         self._open(self._source, self._buffer)
         self._sender = None
         self._waiting: deque[Record] = deque()
+        self._alone: deque[Record] = deque()  # of batches that were refused
+        self._solo = False
         self._handed = self._failed = self._safe_before = 0  # of the sender; those that are confirmed before it
         self._topics_due, self._renew, self._over = True, False, False
         self._settled = threading.Condition()
@@ -136,7 +138,8 @@ class KafkaPublisher(CallersSide):
         self._accepted += 1
         self._accepted_bytes += len(record.value)
         sender = self._sender
-        if sender is None or self._waiting or not sender.direct or not self._hand(sender, record):
+        waits = self._waiting or self._alone or self._solo
+        if sender is None or waits or not sender.direct or not self._hand(sender, record):
             self._waiting.append(record)
             self._bell.set()
             self._start()
@@ -205,7 +208,7 @@ class KafkaPublisher(CallersSide):
                 pause = _PAUSE_FIRST
                 self._step()
         except Exception:
-            logger.exception("The Kafka publisher's thread ended; %d events wait.", len(self._waiting))
+            logger.exception("The Kafka publisher's thread ended; %d events wait.", self.report().waiting)
         finally:
             self._stop()
 
@@ -223,8 +226,7 @@ class KafkaPublisher(CallersSide):
             if self._immediate:
                 sender.warm([self._url.topic(name) for name in TOPICS], FIRST_CONTACT)
         except (DiasporaError, OSError) as error:
-            hint = getattr(error, "hint", "")
-            self._faults.note(Fault(getattr(error, "message", str(error)), hint))
+            self._faults.note(cause_of(error) if isinstance(error, DiasporaError) else Fault(str(error)))
             self._met.set()
             return False
         self._sender = sender
@@ -258,7 +260,10 @@ class KafkaPublisher(CallersSide):
     def _step(self) -> None:
         sender = self._sender
         assert sender is not None  # noqa: S101 - seen to by `_connect`
-        self._drain(sender)
+        if self._alone:
+            self._send_alone(sender)
+        else:
+            self._drain(sender)
         sender.poll(_POLL if not self._waiting else 0.01)
         self._count(sender)
 
@@ -270,6 +275,24 @@ class KafkaPublisher(CallersSide):
                     if not self._hand(sender, self._waiting[0]):
                         return
                     self._waiting.popleft()
+
+    def _send_alone(self, sender: Sender) -> None:
+        """A batch is refused as a whole: what is wrong with one record shows when each goes by itself."""
+        self._solo = True
+        while self._alone and self._idle(sender):
+            with self._lock:
+                if not self._hand(sender, self._alone[0]):
+                    return
+                self._alone.popleft()
+        if not self._alone and self._idle(sender):
+            self._solo = False
+
+    def _idle(self, sender: Sender) -> bool:
+        """Wait until nothing is on its way; whether that came to be."""
+        while sender.outstanding() and not (self._end.is_set() or self._renew or self._topics_due):
+            sender.poll(_POLL)
+        self._count(sender)
+        return not sender.outstanding()
 
     def _count(self, sender: Sender) -> None:
         """In this order: what is handed over or fails meanwhile counts as not yet safe."""
@@ -297,14 +320,14 @@ class KafkaPublisher(CallersSide):
             return
         with self._lock:
             self._failed += 1
-            if verdict == "lost":
+            if verdict == "lost" and self._solo:
                 self._lost(record, why)
                 return
             self._settled_bytes -= len(record.value)
-            self._waiting.append(record)
+            (self._alone if verdict == "lost" else self._waiting).append(record)
             self._topics_due = self._topics_due or verdict == "topics"
             self._renew = self._renew or verdict == "new"
-        if not self._renew:
+        if not self._renew and verdict != "lost":
             self._faults.note(Fault(f"an event was not taken ({why}) and is sent again"))
 
     def _stop(self) -> None:
