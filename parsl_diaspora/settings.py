@@ -22,7 +22,9 @@ OTHER_VARIABLES = frozenset(
 )
 
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
-_SECRET_PART = re.compile(r"((?:password|passwd|secret|token|key)[^=&]*=(?<!_file=)(?<!_env=)(?<!_function=))[^&]*", re.IGNORECASE)
+_SECRET_PART = re.compile(
+    r"((?:password|passwd|secret|token|key)[^=&]*=(?<!_file=)(?<!_env=)(?<!_function=))[^&]*", re.IGNORECASE
+)
 
 
 class _CheckedKeywords(type(msgspec.Struct)):  # type: ignore[misc]

@@ -9,7 +9,9 @@ FULL = "the publisher's buffer was full"
 UNWRITABLE = "the log could not be written"
 CLOSED = "the publisher was closed"
 SEVERAL = "several reasons"
-MAX_EVENT = 256 * 1024  # bytes of an event; with a batch that has just not met its target it fits into a frame
+MAX_EVENT = (
+    256 * 1024
+)  # bytes of an event; with a batch that has just not met its target it fits into a frame
 _REASONS = 20  # told apart; a reason may hold names and texts of the program
 _WHY_LIMIT = 300
 

@@ -185,7 +185,11 @@ def test_topics_that_are_deleted_under_us_are_made_again_and_that_is_counted(kaf
         reader = fabric.consumer("reader")
         assert len(read(reader, 10)) == 10
         reader.commit()
-        done(cluster.delete_topics([f"{prefix}.{name}" for name in ("tasks", "resources", "failures", "control")]))
+        done(
+            cluster.delete_topics(
+                [f"{prefix}.{name}" for name in ("tasks", "resources", "failures", "control")]
+            )
+        )
         say(publisher, range(10, 20))
         assert publisher.flush(30.0).safe == 20
         assert tasks(read_when_it_can(reader, 10)) == list(range(10, 20))
@@ -291,8 +295,10 @@ def values(kafka, topic):
 
 def test_secrets_appear_nowhere(kafka, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
-    url = kafka.url().replace("kafka://", "kafka://anna:wrong-secret@").replace(
-        kafka.address(), kafka.address("SASL_PLAINTEXT")
+    url = (
+        kafka.url()
+        .replace("kafka://", "kafka://anna:wrong-secret@")
+        .replace(kafka.address(), kafka.address("SASL_PLAINTEXT"))
     )
     with opened(url) as (fabric, publisher):
         say(publisher, range(1))

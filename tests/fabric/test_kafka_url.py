@@ -20,14 +20,21 @@ def test_servers_and_prefix_have_defaults():
 
 
 def test_topics_are_named_by_the_prefix():
-    assert read_url("kafka://h/runs").topics == ("runs.tasks", "runs.resources", "runs.failures", "runs.control")
+    assert read_url("kafka://h/runs").topics == (
+        "runs.tasks",
+        "runs.resources",
+        "runs.failures",
+        "runs.control",
+    )
     some = read_url("kafka://h/runs?topics=tasks,failures")
     assert some.topics == ("runs.tasks", "runs.failures")
     assert not some.reads_all
 
 
 def test_what_is_shown_opens_the_same_fabric():
-    url = "kafka://anna@h:9092/p?compression=zstd&partitions=3&password_env=HOME&rdkafka.linger.ms=1&sasl=PLAIN"
+    url = (
+        "kafka://anna@h:9092/p?compression=zstd&partitions=3&password_env=HOME&rdkafka.linger.ms=1&sasl=PLAIN"
+    )
     fabric = open_fabric(url)
     assert fabric.url == url
     assert open_fabric(fabric.url).url == fabric.node_url == url

@@ -29,7 +29,8 @@ class Fetched(NamedTuple):
         part: topic and partition.
         offset: of the record, or where the word holds.
         value: of the record; None for a word.
-        word: ``end`` when all was read, ``range`` when the offset does not exist, ``topic`` when the partition
+        word: ``end`` when all was read, ``range`` when the offset does not exist, ``topic`` when the
+        partition
             does not, else empty.
     """
 

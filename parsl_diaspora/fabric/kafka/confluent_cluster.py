@@ -93,9 +93,7 @@ class ConfluentCluster:
         wanted = {TopicPartition(*part): spec for part in parts}
         if not wanted:
             return {}
-        answers, errors = self._answers(
-            self._client().list_offsets(wanted, request_timeout=timeout), timeout
-        )
+        answers, errors = self._answers(self._client().list_offsets(wanted, request_timeout=timeout), timeout)
         for part, error in errors.items():
             raise self._error(error, f"{part.topic} has no offsets to tell")
         found = {(part.topic, part.partition): answer.offset for part, answer in answers.items()}
@@ -183,13 +181,16 @@ class ConfluentCluster:
         return answers, errors
 
     def _wait(self, asked: Mapping[Any, Any], timeout: float) -> None:
-        self._fault = None
+        self._forget_fault()
         began = time.monotonic()
         while not all(future.done() for future in asked.values()):
             self._client().poll(_SLICE)
             took = time.monotonic() - began
             if took > timeout or (self._fault is not None and took > min(_HURRY, timeout)):
                 raise Faults(self._url.shown, "").error(self._fault)
+
+    def _forget_fault(self) -> None:
+        self._fault = None
 
     def _error(self, error: KafkaError, why: str) -> Exception:
         fault = fault_of(error.name(), error.str())

@@ -49,7 +49,7 @@ def make(kind: Callable[..., T], settings: dict[str, Any], url: KafkaUrl) -> T:
 
 
 def _try_tokens(function: TokenFunction, url: KafkaUrl) -> None:
-    """librdkafka itself would wait for a token for 10 s, and not say why there is none."""
+    """Ask for a token: librdkafka would wait for one for 10 s, and not say why there is none."""
     try:
         function("")
     except Exception as error:  # a program's own function may raise anything
@@ -82,7 +82,7 @@ def producer_settings(url: KafkaUrl, linger: float) -> dict[str, Any]:
         "acks": "all",
         "compression.type": url.options.get("compression", "lz4"),
         "linger.ms": linger * 1000,
-        "message.timeout.ms": 0,  # for ever: what the callers' side holds is bounded, and it is told the truth
+        "message.timeout.ms": 0,  # for ever: what the callers' side holds is bounded
         "queue.buffering.max.messages": 1_000_000,
         "queue.buffering.max.kbytes": KILOBYTES,
         "partitioner": "murmur2_random",  # as other clients do it

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
+import weakref
 from collections.abc import Callable, Mapping
 
 from parsl_diaspora.errors import EventError, FabricUnavailable
 from parsl_diaspora.events import Event
 from parsl_diaspora.events.cloudevents_bytes import decode_cloudevent
-from parsl_diaspora.fabric.kafka.clients import Client, Fetched, Receiver, TopicSeen
+from parsl_diaspora.fabric.file.fork import renew_after_fork
+from parsl_diaspora.fabric.kafka.clients import Client, Cluster, Fetched, Receiver, TopicSeen
 from parsl_diaspora.fabric.kafka.faults import Faults, cause_of
+from parsl_diaspora.fabric.kafka.immortal import keep_for_ever
 from parsl_diaspora.fabric.kafka.layout import Part
 from parsl_diaspora.fabric.kafka.order import MOST_HELD, Order
 from parsl_diaspora.fabric.kafka.start import Beginning
@@ -51,7 +55,9 @@ class KafkaConsumer:
         self._look_at = 0.0
         self._paused: set[Part] = set()
         self._skipped = 0
-        self._closed = False
+        self._open: list[Receiver | Cluster] = [self._cluster]
+        self._close = weakref.finalize(self, _close_all, self._open, os.getpid())
+        renew_after_fork(self)
         try:
             self._begin()
         except FabricUnavailable as error:
@@ -64,14 +70,14 @@ class KafkaConsumer:
             FabricUnavailable: no server answers, or it refuses us, and nothing is there to be given.
         """
         deadline = time.monotonic() + timeout
-        while not self._closed:
+        while not self.closed:
             left = max(0.0, deadline - time.monotonic())
             self._read(left if not self._order.held else min(left, _SLICE), limit)
             if self._order.ready or time.monotonic() >= deadline:
                 break
         ready = self._order.ready
         events = [ready.popleft().event for _ in range(min(limit, len(ready)))]
-        if not events and self._faults.now is not None and not self._closed:
+        if not events and self._faults.now is not None and not self.closed:
             raise self._faults.error()
         return events
 
@@ -102,11 +108,19 @@ class KafkaConsumer:
 
     def close(self) -> None:
         """Stop reading."""
-        if not self._closed:
-            self._closed = True
-            if self._receiver is not None:
-                self._receiver.close()
-            self._cluster.close()
+        self._close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is read any more."""
+        return not self._close.alive
+
+    def begin_life(self, *, closed: bool = False) -> None:
+        """A forked child cannot read with what its parent has open: its copy is closed."""
+        del closed
+        keep_for_ever(self._receiver)
+        keep_for_ever(self._cluster)
+        self._close.detach()
 
     # --- beginning ---
 
@@ -122,7 +136,9 @@ class KafkaConsumer:
             self._faults.now = self._faults.now or cause_of(error)
             raise
         self._faults.over()
-        self._receiver = self._client.receiver(self._url, self._group, self._faults.note)
+        faults = self._faults
+        self._receiver = self._client.receiver(self._url, self._group, faults.note)
+        self._open.append(self._receiver)
         self._topics = seen
         self._assign({**offsets, **known})
         self._look_at = time.monotonic() + (_LOOK if len(seen) == len(self._url.topics) else _LOOK_SOON)
@@ -135,7 +151,7 @@ class KafkaConsumer:
             self._receiver.assign(offsets)
 
     def _positions(self) -> dict[Part, int]:
-        """Behind all that was given out; in a partition with events that are held back, the first of those."""
+        """Behind all that was given out; where events of a partition are held back, the first of those."""
         positions = dict(self._next)
         for met in self._order.pending():
             positions[met.part] = min(positions[met.part], met.offset)
@@ -241,11 +257,18 @@ class KafkaConsumer:
             if before is not None and before.identity != now.identity:
                 self._skipped += 1
                 logger.warning("The topic %s was deleted and made again; what it held is gone.", topic)
-                self._assign({part: 0 for part in _parts({topic: now})})
+                self._assign(dict.fromkeys(_parts({topic: now}), 0))
             elif before is None or before.partitions != now.partitions:
                 new = [part for part in _parts({topic: now}) if part not in self._next]
                 self._assign(dict.fromkeys(new, 0))
         self._topics.update(seen)
+
+
+def _close_all(held: list[Receiver | Cluster], process: int) -> None:
+    """Also for a consumer that is forgotten, and when the program ends."""
+    if os.getpid() == process:
+        for each in held:
+            each.close()
 
 
 def _parts(seen: Mapping[str, TopicSeen]) -> list[Part]:

@@ -12,8 +12,8 @@ from parsl_diaspora.errors import DiasporaError, FabricUnavailable
 
 logger = logging.getLogger(__name__)
 
-#: What becomes of a record that was not taken: ``lost`` for good; sent ``again``, after its ``topics`` were seen
-#: to or with a ``new`` client; it waits because the client is ``full``; or nothing, as it was taken.
+#: What becomes of a record that was not taken: ``lost`` for good; sent ``again``, after its ``topics`` were
+#: seen to or with a ``new`` client; it waits because the client is ``full``; or nothing, as it was taken.
 Verdict = Literal["", "lost", "again", "topics", "new", "full"]
 
 

@@ -55,10 +55,8 @@ def key_of(event: Event) -> bytes:
         >>> key_of(Event(run="r", task=5))
         b'r/5'
     """
-    if event.task is not None:
-        key = f"{event.run}/{event.task}"
-    else:
-        key = event.node or event.run or event.source
+    task = f"{event.run}/{event.task}" if event.task is not None else ""
+    key = task or event.node or event.run or event.source
     return key.encode("utf-8", "backslashreplace")
 
 

@@ -56,7 +56,9 @@ def token_function(url: KafkaUrl) -> TokenFunction:
         function: TokenFunction = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         hint = "Use token_function=package.module:function."
-        raise FabricError(f"No function {named!r} makes tokens: {error}.", url=url.shown, hint=hint) from error
+        raise FabricError(
+            f"No function {named!r} makes tokens: {error}.", url=url.shown, hint=hint
+        ) from error
     return function
 
 

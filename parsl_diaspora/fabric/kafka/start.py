@@ -17,7 +17,7 @@ class Beginning:
     """The first event, the next one, the first from a time on, or those of a position.
 
     Args:
-        start: ``earliest``, ``latest``, a time in seconds, or a position as ``KafkaConsumer.position`` gives it.
+        start: ``earliest``, ``latest``, a time in seconds, or what ``KafkaConsumer.position`` gives.
 
     Raises:
         FabricError: it is none of these.
@@ -43,9 +43,7 @@ class Beginning:
             FabricUnavailable: the cluster does not answer.
         """
         if self._position is not None:
-            first = cluster.offsets(
-                [part for part in parts if part not in self._position], "first", _ANSWER
-            )
+            first = cluster.offsets([part for part in parts if part not in self._position], "first", _ANSWER)
             return {**first, **{part: self._position[part] for part in parts if part in self._position}}
         if self._time == float("-inf"):
             return cluster.offsets(parts, "first", _ANSWER)

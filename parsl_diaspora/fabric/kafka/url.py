@@ -1,4 +1,4 @@
-"""``kafka://[USER[:PASSWORD]@]HOST:PORT[,HOST:PORT]/PREFIX?option=value&...``"""
+"""``kafka://[USER[:PASSWORD]@]HOST:PORT[,HOST:PORT]/PREFIX?option=value&...``, taken apart."""
 
 from __future__ import annotations
 
@@ -115,9 +115,7 @@ class KafkaUrl(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def raw(self) -> dict[str, str]:
         """Options for librdkafka."""
-        return {
-            name.removeprefix(RAW): value for name, value in self.options.items() if name.startswith(RAW)
-        }
+        return {name.removeprefix(RAW): value for name, value in self.options.items() if name.startswith(RAW)}
 
     def topic(self, name: str) -> str:
         """Full name of one of our topics."""
@@ -213,7 +211,6 @@ def _is_time(text: str) -> bool:
 
 def _is_count(text: str) -> bool:
     return text.isdigit() and int(text) > 0
-
 
 
 _VALUES: Mapping[str, Callable[[str], bool]] = {

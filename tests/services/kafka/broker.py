@@ -65,7 +65,11 @@ class Broker:
         log = (self.directory / "broker.log").open("ab")
         with log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - two system calls, and no lock is taken
             )
         self._await_ports()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def make_certificates(directory: Path) -> None:
-    """Write ``ca.pem``, ``server.pem`` (key and certificate), ``client.pem``, ``client.key`` and ``other.pem``."""
+    """Write ``ca.pem``, ``server.pem`` (with its key), ``client.pem``, ``client.key``, ``other.pem``."""
     directory.mkdir()
     _authority(directory, "ca", "the authority of these tests")
     _authority(directory, "other", "an authority that signed nothing here")
