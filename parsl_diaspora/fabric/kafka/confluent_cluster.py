@@ -33,6 +33,9 @@ _SOON = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
 )
 _EXISTS = KafkaError.TOPIC_ALREADY_EXISTS
 _FORBIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
@@ -93,9 +96,7 @@ class ConfluentCluster:
         wanted = {TopicPartition(*part): spec for part in parts}
         if not wanted:
             return {}
-        answers, errors = self._answers(self._client().list_offsets(wanted, request_timeout=timeout), timeout)
-        for part, error in errors.items():
-            raise self._error(error, f"{part.topic} has no offsets to tell")
+        answers = self._led(wanted, timeout)
         found = {(part.topic, part.partition): answer.offset for part, answer in answers.items()}
         if missing := [part for part, offset in found.items() if offset < 0]:
             found.update(self.offsets(missing, "next", timeout))
@@ -154,6 +155,20 @@ class ConfluentCluster:
         return {
             name: TopicSeen(str(found.topic_id), len(found.partitions)) for name, found in answers.items()
         }
+
+    def _led(self, wanted: Mapping[TopicPartition, OffsetSpec], timeout: float) -> dict[Any, Any]:
+        """Offsets; a partition that was just made, or whose leader has gone, needs a moment."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left = max(0.1, deadline - time.monotonic())
+            asked = self._client().list_offsets(dict(wanted), request_timeout=left)
+            answers, errors = self._answers(asked, left)
+            if not errors:
+                return answers
+            for part, error in errors.items():
+                if error.code() not in _SOON or time.monotonic() > deadline - _AGAIN:
+                    raise self._error(error, f"{part.topic} has no offsets to tell")
+            time.sleep(_AGAIN)
 
     def _of_group(self, ask: Callable[[float], Mapping[str, Any]], timeout: float, why: str) -> Any:
         """The one answer about a group; its coordinator may need a moment after a start of the cluster."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,19 +12,8 @@ from parsl_diaspora.fabric.kafka.faults import Fault, Faults, fault_of
 from parsl_diaspora.fabric.kafka.security import TokenFunction, librdkafka_security
 from parsl_diaspora.fabric.kafka.url import KafkaUrl
 
-logger = logging.getLogger(__name__)
-
 T = TypeVar("T")
 KILOBYTES = 64 * 1024  # that librdkafka may hold
-
-
-class LibraryLog:
-    """Takes librdkafka's own lines, which would flood a terminal while no server answers."""
-
-    def log(self, level: int, message: str, *values: Any) -> None:
-        """Keep a line for those who look at debug messages."""
-        del level
-        logger.debug(message, *values)
 
 
 def make(kind: Callable[..., T], settings: dict[str, Any], url: KafkaUrl) -> T:
@@ -38,7 +26,7 @@ def make(kind: Callable[..., T], settings: dict[str, Any], url: KafkaUrl) -> T:
     if function := settings.get("oauth_cb"):
         _try_tokens(function, url)
     try:
-        return kind(settings, logger=LibraryLog())
+        return kind(settings)
     except KafkaException as error:
         found = error.args[0]
         if found.name() == "_INVALID_ARG":
@@ -69,7 +57,7 @@ def common_settings(url: KafkaUrl) -> dict[str, Any]:
         "reconnect.backoff.ms": 100,
         "reconnect.backoff.max.ms": 2000,
         "socket.keepalive.enable": True,
-        "log.connection.close": False,
+        "log_level": 0,  # librdkafka would flood a terminal while no server answers; `error_cb` tells us
         **librdkafka_security(url),
     }
 
