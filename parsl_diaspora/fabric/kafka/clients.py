@@ -97,13 +97,29 @@ class Receiver(Protocol):
         """Fetch them again."""
         ...
 
+    def committed(self, parts: Iterable[Part], timeout: float) -> dict[Part, int]:
+        """Positions that the group keeps.
+
+        Raises:
+            FabricUnavailable: the cluster does not answer in time.
+        """
+        ...
+
+    def commit(self, offsets: Mapping[Part, int], timeout: float) -> None:
+        """Let the group keep positions.
+
+        Raises:
+            FabricUnavailable: the cluster does not keep them in time.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the cluster."""
         ...
 
 
 class Cluster(Protocol):
-    """Topics and positions. Methods raise `FabricUnavailable` when the cluster does not answer in time."""
+    """Topics and their offsets; `FabricUnavailable` is raised when it does not answer in time."""
 
     def ensure(self, topics: Sequence[str], timeout: float) -> None:
         """Make those topics that are missing, as far as that is allowed."""
@@ -119,14 +135,6 @@ class Cluster(Protocol):
 
     def offsets(self, parts: Iterable[Part], when: When | float, timeout: float) -> dict[Part, int]:
         """The first offset, the next one, or the first from a time on (the next one if there is none)."""
-        ...
-
-    def committed(self, group: str, parts: Iterable[Part], timeout: float) -> dict[Part, int]:
-        """Positions that the group keeps."""
-        ...
-
-    def commit(self, group: str, offsets: Mapping[Part, int], timeout: float) -> None:
-        """Let the group keep positions."""
         ...
 
     def close(self) -> None:

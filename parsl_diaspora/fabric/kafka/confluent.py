@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from parsl_diaspora.errors import FabricUnavailable
 from parsl_diaspora.fabric.kafka.clients import Fetched, OnFailure, OnFault
 from parsl_diaspora.fabric.kafka.confluent_cluster import ConfluentCluster
 from parsl_diaspora.fabric.kafka.confluent_settings import (
@@ -15,10 +17,11 @@ from parsl_diaspora.fabric.kafka.confluent_settings import (
     make,
     producer_settings,
 )
-from parsl_diaspora.fabric.kafka.faults import Verdict, fault_of, verdict_of
+from parsl_diaspora.fabric.kafka.faults import Fault, Faults, Verdict, fault_of, verdict_of
 from parsl_diaspora.fabric.kafka.layout import Part, Record, record_again
 from parsl_diaspora.fabric.kafka.url import KafkaUrl
 
+_SLICE = 0.05
 _WORDS = {
     KafkaError._PARTITION_EOF: "end",
     KafkaError._AUTO_OFFSET_RESET: "range",
@@ -112,6 +115,9 @@ class ConfluentReceiver:
 
     def __init__(self, url: KafkaUrl, group: str, fault: OnFault) -> None:
         self._fault = fault
+        self._shown = url.shown
+        self._kept: list[Message] = []  # that came while a commit was waited for
+        self._answers: list[KafkaError | None] = []  # to commits
         settings = {
             **common_settings(url),
             "group.id": group,  # needed, and not joined
@@ -123,6 +129,7 @@ class ConfluentReceiver:
             "fetch.queue.backoff.ms": 50,
             "queued.max.messages.kbytes": KILOBYTES,
             "error_cb": lambda error: fault(fault_of(error.name(), error.str())),
+            "on_commit": self._on_commit,
             **url.raw,
         }
         self._consumer = make(Consumer, settings, url)
@@ -136,10 +143,12 @@ class ConfluentReceiver:
 
     def fetch(self, timeout: float, limit: int) -> list[Fetched]:
         """What is there: ``consume`` alone would wait until so many are, so the first is polled for."""
-        first = self._consumer.poll(timeout)
-        if first is None:
-            return []
-        return [*self._understood(first), *self._rest(limit - 1)]
+        kept, self._kept = self._kept, []
+        first = self._consumer.poll(0 if kept else timeout)
+        messages = kept if first is None else [*kept, first]
+        if first is not None and limit > 1:
+            messages += self._consumer.consume(limit - 1, 0)
+        return [fetched for message in messages for fetched in self._understood(message)]
 
     def pause(self, parts: Iterable[Part]) -> None:
         """Fetch nothing more of these for now."""
@@ -149,13 +158,52 @@ class ConfluentReceiver:
         """Fetch them again."""
         self._consumer.resume([TopicPartition(*part) for part in parts])
 
+    def committed(self, parts: Iterable[Part], timeout: float) -> dict[Part, int]:
+        """Positions that the group keeps.
+
+        The admin client is not asked: it brings librdkafka down when a group has no coordinator yet.
+        """
+        wanted = [TopicPartition(*part) for part in parts]
+        if not wanted:
+            return {}
+        try:
+            found = self._consumer.committed(wanted, timeout)
+        except KafkaException as error:
+            raise self._error(error.args[0], "be read") from error
+        return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
+
+    def commit(self, offsets: Mapping[Part, int], timeout: float) -> None:
+        """Let the group keep positions; in time, or not at all."""
+        positions = [TopicPartition(*part, offset) for part, offset in offsets.items()]
+        deadline = time.monotonic() + timeout
+        error: KafkaError | None = None
+        waits = False
+        while positions:
+            if not waits:
+                self._answers.clear()
+                self._consumer.commit(offsets=positions, asynchronous=True)
+                waits = True
+            if (message := self._consumer.poll(_SLICE)) is not None:
+                self._kept.append(message)
+            if self._answers:
+                waits, error = False, self._answers[0]
+                if error is None:
+                    return
+            if time.monotonic() > deadline:
+                raise self._error(error or KafkaError(KafkaError._TIMED_OUT), "be kept")
+
+    def _error(self, error: KafkaError, what: str) -> FabricUnavailable:
+        fault = fault_of(error.name(), error.str())
+        cause = Fault(f"positions cannot {what}: {fault.cause}", fault.hint)
+        return Faults(self._shown, "").error(cause)
+
     def close(self) -> None:
         """End librdkafka's threads."""
         self._consumer.close()
 
-    def _rest(self, limit: int) -> Iterable[Fetched]:
-        for message in self._consumer.consume(limit, 0) if limit > 0 else ():
-            yield from self._understood(message)
+    def _on_commit(self, error: KafkaError | None, positions: object) -> None:
+        del positions
+        self._answers.append(error)
 
     def _understood(self, message: Message) -> Iterable[Fetched]:
         part = message.topic(), message.partition()

@@ -1,4 +1,4 @@
-"""Topics and positions through librdkafka's admin client: each question has an answer or an end."""
+"""Topics and their offsets through librdkafka's admin client: each question has an answer or an end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicCollection,
@@ -30,9 +29,6 @@ _HURRY = 0.3  # seconds after which a known fault ends a question
 _SLICE = 0.02
 _AGAIN = 0.1
 _SOON = (
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -102,35 +98,6 @@ class ConfluentCluster:
             found.update(self.offsets(missing, "next", timeout))
         return found
 
-    def committed(self, group: str, parts: Iterable[Part], timeout: float) -> dict[Part, int]:
-        """Positions that the group keeps."""
-        wanted = [TopicPartition(*part) for part in parts]
-        if not wanted:
-            return {}
-        request = [ConsumerGroupTopicPartitions(group, wanted)]
-        answer = self._of_group(
-            lambda left: self._client().list_consumer_group_offsets(request, request_timeout=left),
-            timeout,
-            f"the positions of the group {group} cannot be read",
-        )
-        return {(at.topic, at.partition): at.offset for at in answer.topic_partitions if at.offset >= 0}
-
-    def commit(self, group: str, offsets: Mapping[Part, int], timeout: float) -> None:
-        """Let the group keep positions, as one that has no members."""
-        if not offsets:
-            return
-        positions = [TopicPartition(*part, offset) for part, offset in offsets.items()]
-        request = [ConsumerGroupTopicPartitions(group, positions)]
-        why = f"the positions of the group {group} cannot be kept"
-        answer = self._of_group(
-            lambda left: self._client().alter_consumer_group_offsets(request, request_timeout=left),
-            timeout,
-            why,
-        )
-        for at in answer.topic_partitions:
-            if at.error is not None and at.error.code() not in _ABSENT:
-                raise self._error(at.error, why)
-
     def close(self) -> None:
         """Let the admin client go."""
         self._admin = None
@@ -168,19 +135,6 @@ class ConfluentCluster:
             for part, error in errors.items():
                 if error.code() not in _SOON or time.monotonic() > deadline - _AGAIN:
                     raise self._error(error, f"{part.topic} has no offsets to tell")
-            time.sleep(_AGAIN)
-
-    def _of_group(self, ask: Callable[[float], Mapping[str, Any]], timeout: float, why: str) -> Any:
-        """The one answer about a group; its coordinator may need a moment after a start of the cluster."""
-        deadline = time.monotonic() + timeout
-        while True:
-            left = max(0.1, deadline - time.monotonic())
-            answers, errors = self._answers(ask(left), left)
-            for error in errors.values():
-                if error.code() not in _SOON or time.monotonic() > deadline - _AGAIN:
-                    raise self._error(error, why)
-            if answers:
-                return next(iter(answers.values()))
             time.sleep(_AGAIN)
 
     def _answers(self, asked: Mapping[Any, Any], timeout: float) -> tuple[dict[Any, Any], dict[Any, Any]]:

@@ -50,7 +50,8 @@ class KafkaConsumer:
         self._in_order = url.reads_all  # else what is missing may be in a topic that is not read
         self._next: dict[Part, int] = {}
         self._topics: dict[str, TopicSeen] = {}
-        self._receiver: Receiver | None = None
+        self._receiver: Receiver | None = None  # once it has begun
+        self._known: Receiver | None = None
         self._looking: Callable[[], dict[str, TopicSeen] | None] | None = None
         self._look_at = 0.0
         self._paused: set[Part] = set()
@@ -87,7 +88,9 @@ class KafkaConsumer:
         Raises:
             FabricUnavailable: the cluster does not keep it.
         """
-        self._cluster.commit(self._group, self._positions(), _ANSWER)
+        if self._receiver is None:
+            raise self._faults.error()
+        self._receiver.commit(self._positions(), _ANSWER)
 
     def position(self) -> dict[str, int]:
         """Where this reader is: the offset of the next event, by ``TOPIC/PARTITION``. A start can be one."""
@@ -118,7 +121,7 @@ class KafkaConsumer:
     def begin_life(self, *, closed: bool = False) -> None:
         """A forked child cannot read with what its parent has open: its copy is closed."""
         del closed
-        keep_for_ever(self._receiver)
+        keep_for_ever(self._known)
         keep_for_ever(self._cluster)
         self._close.detach()
 
@@ -129,16 +132,18 @@ class KafkaConsumer:
             self._cluster.ensure(self._url.topics, _ANSWER)
             seen = self._cluster.topics(self._url.topics, _ANSWER)
             parts = _parts(seen)
-            known = self._cluster.committed(self._group, parts, _ANSWER)
+            receiver = self._known or self._client.receiver(self._url, self._group, self._faults.note)
+            if self._known is None:
+                self._known = receiver
+                self._open.append(receiver)
+            known = receiver.committed(parts, _ANSWER)
             offsets = self._beginning.offsets(self._cluster, [part for part in parts if part not in known])
         except FabricUnavailable as error:
             self._beginning.wait()
             self._faults.now = self._faults.now or cause_of(error)
             raise
         self._faults.over()
-        faults = self._faults
-        self._receiver = self._client.receiver(self._url, self._group, faults.note)
-        self._open.append(self._receiver)
+        self._receiver = receiver
         self._topics = seen
         self._assign({**offsets, **known})
         self._look_at = time.monotonic() + (_LOOK if len(seen) == len(self._url.topics) else _LOOK_SOON)

@@ -127,6 +127,7 @@ class PythonReceiver:
     """Reads assigned partitions."""
 
     def __init__(self, url: KafkaUrl, group: str, fault: OnFault) -> None:
+        self._url = url
         self._fault = fault
         self._consumer = _make(
             kafka.KafkaConsumer,
@@ -171,6 +172,22 @@ class PythonReceiver:
         """Fetch them again."""
         self._consumer.resume(*(kafka.TopicPartition(*part) for part in parts))
 
+    def committed(self, parts: Iterable[Part], timeout: float) -> dict[Part, int]:
+        """Positions that the group keeps."""
+        del timeout
+        found = _ask(
+            self._url, lambda: {part: self._consumer.committed(kafka.TopicPartition(*part)) for part in parts}
+        )
+        return {part: offset for part, offset in found.items() if offset is not None}
+
+    def commit(self, offsets: Mapping[Part, int], timeout: float) -> None:
+        """Let the group keep positions."""
+        positions = {
+            kafka.TopicPartition(*part): kafka.OffsetAndMetadata(offset, "", -1)
+            for part, offset in offsets.items()
+        }
+        _ask(self._url, lambda: self._consumer.commit(positions, timeout_ms=int(timeout * 1000)))
+
     def close(self) -> None:
         """Let the connections go."""
         self._consumer.close(autocommit=False)
@@ -205,10 +222,11 @@ class PythonCluster:
             if topic not in self.topics(topics, timeout)
         ]
         if wanted:
-            self._ask(
+            _ask(
+                self._url,
                 lambda: self._admin().create_topics(
                     wanted, timeout_ms=int(timeout * 1000), raise_errors=False
-                )
+                ),
             )
 
     def look(self, topics: Sequence[str]) -> Callable[[], dict[str, TopicSeen] | None]:
@@ -218,7 +236,7 @@ class PythonCluster:
     def topics(self, topics: Sequence[str], timeout: float) -> dict[str, TopicSeen]:
         """Those of the topics that are there."""
         del timeout
-        found = self._ask(lambda: self._admin().describe_topics(list(topics)))
+        found = _ask(self._url, lambda: self._admin().describe_topics(list(topics)))
         return {
             each["name"]: TopicSeen(str(each.get("topic_id", "")), len(each["partitions"]))
             for each in found
@@ -231,32 +249,16 @@ class PythonCluster:
         wanted = [kafka.TopicPartition(*part) for part in parts]
         if not wanted:
             return {}
-        reader = self._consumer("")
+        reader = self._consumer()
         if when == "first":
-            found = self._ask(lambda: reader.beginning_offsets(wanted))
+            found = _ask(self._url, lambda: reader.beginning_offsets(wanted))
         else:
-            found = dict(self._ask(lambda: reader.end_offsets(wanted)))
+            found = dict(_ask(self._url, lambda: reader.end_offsets(wanted)))
             if when != "next":
                 moment = max(0, int(float(when) * 1000))
-                later = self._ask(lambda: reader.offsets_for_times(dict.fromkeys(wanted, moment)))
+                later = _ask(self._url, lambda: reader.offsets_for_times(dict.fromkeys(wanted, moment)))
                 found.update({at: hit.offset for at, hit in later.items() if hit is not None})
         return {(at.topic, at.partition): offset for at, offset in found.items()}
-
-    def committed(self, group: str, parts: Iterable[Part], timeout: float) -> dict[Part, int]:
-        """Positions that the group keeps."""
-        del timeout
-        reader = self._consumer(group)
-        found = self._ask(lambda: {part: reader.committed(kafka.TopicPartition(*part)) for part in parts})
-        return {part: offset for part, offset in found.items() if offset is not None}
-
-    def commit(self, group: str, offsets: Mapping[Part, int], timeout: float) -> None:
-        """Let the group keep positions."""
-        positions = {
-            kafka.TopicPartition(*part): kafka.OffsetAndMetadata(offset, "", -1)
-            for part, offset in offsets.items()
-        }
-        reader = self._consumer(group)
-        self._ask(lambda: reader.commit(positions, timeout_ms=int(timeout * 1000)))
 
     def close(self) -> None:
         """Let the connections go."""
@@ -269,19 +271,17 @@ class PythonCluster:
             self._clients["admin"] = _make(KafkaAdminClient, self._url)
         return self._clients["admin"]
 
-    def _consumer(self, group: str) -> Any:
-        if f"group {group}" not in self._clients:
-            named = {"group_id": group} if group else {}
-            self._clients[f"group {group}"] = _make(
-                kafka.KafkaConsumer, self._url, enable_auto_commit=False, **named
-            )
-        return self._clients[f"group {group}"]
+    def _consumer(self) -> Any:
+        if "consumer" not in self._clients:
+            self._clients["consumer"] = _make(kafka.KafkaConsumer, self._url, enable_auto_commit=False)
+        return self._clients["consumer"]
 
-    def _ask(self, question: Callable[[], Any]) -> Any:
-        try:
-            return question()
-        except KafkaError as error:
-            raise Faults(self._url.shown, "").error(Fault(f"{type(error).__name__}: {error}")) from error
+
+def _ask(url: KafkaUrl, question: Callable[[], Any]) -> Any:
+    try:
+        return question()
+    except KafkaError as error:
+        raise Faults(url.shown, "").error(Fault(f"{type(error).__name__}: {error}")) from error
 
 
 def _make(kind: Callable[..., Any], url: KafkaUrl, **options: Any) -> Any:
