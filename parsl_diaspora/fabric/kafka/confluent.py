@@ -22,6 +22,7 @@ from parsl_diaspora.fabric.kafka.layout import Part, Record, record_again
 from parsl_diaspora.fabric.kafka.url import KafkaUrl
 
 _SLICE = 0.05
+_LOOK = 2.0
 _WORDS = {
     KafkaError._PARTITION_EOF: "end",
     KafkaError._AUTO_OFFSET_RESET: "range",
@@ -136,6 +137,9 @@ class ConfluentReceiver:
 
     def assign(self, offsets: Mapping[Part, int]) -> None:
         """Read these partitions from these offsets on, beside those that are read already."""
+        with suppress(KafkaException):  # else the first look for a partition's leader may take a second
+            for topic in {topic for topic, _ in offsets}:
+                self._consumer.list_topics(topic, _LOOK)
         known = {(part.topic, part.partition) for part in self._consumer.assignment()}
         if again := [TopicPartition(*part) for part in offsets if part in known]:
             self._consumer.incremental_unassign(again)

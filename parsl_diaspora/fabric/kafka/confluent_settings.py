@@ -57,6 +57,7 @@ def common_settings(url: KafkaUrl) -> dict[str, Any]:
         "reconnect.backoff.ms": 100,
         "reconnect.backoff.max.ms": 2000,
         "socket.keepalive.enable": True,
+        "topic.metadata.refresh.fast.interval.ms": 20,  # until the leader of a new partition is known
         "log_level": 0,  # librdkafka would flood a terminal while no server answers; `error_cb` tells us
         **librdkafka_security(url),
     }
