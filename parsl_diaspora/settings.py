@@ -15,13 +15,18 @@ from parsl_diaspora.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "PARSL_DIASPORA_"
 FILE_VARIABLE = "PARSL_DIASPORA_SETTINGS"
-#: Variables with the prefix that are no settings: `parsl_diaspora.testing.processes` marks processes by them.
-OTHER_VARIABLES = frozenset({FILE_VARIABLE, "PARSL_DIASPORA_MARK", "PARSL_DIASPORA_PLACE"})
+#: Variables with the prefix that are no settings: `parsl_diaspora.testing.processes` marks processes by them,
+#: and one says which services the tests of this project must find.
+OTHER_VARIABLES = frozenset(
+    {FILE_VARIABLE, "PARSL_DIASPORA_MARK", "PARSL_DIASPORA_PLACE", "PARSL_DIASPORA_TEST_SERVICES"}
+)
 _TEXTS = (str, str | None, bool | str)
 RELAY_WORDS = ("auto", "on", "off")
 
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
-_SECRET_PART = re.compile(r"((?:password|passwd|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
+_SECRET_PART = re.compile(
+    r"((?:password|passwd|secret|token|key)[^=&]*=(?<!_file=)(?<!_env=)(?<!_function=))[^&]*", re.IGNORECASE
+)
 
 
 class _CheckedKeywords(type(msgspec.Struct)):  # type: ignore[misc]
@@ -155,6 +160,8 @@ class Settings(
 
 def without_secrets(url: str) -> str:
     """A URL whose password, and whatever else is named like a secret, is masked.
+
+    Where a secret is to be found (``password_file=``, ``password_env=``, ``token_function=``) is none itself.
 
     Example:
         >>> without_secrets("kafka://me:pw@host:9092?token=abc&acks=all")
