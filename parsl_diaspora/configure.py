@@ -13,7 +13,7 @@ from parsl.executors import HighThroughputExecutor
 from parsl.executors.base import ParslExecutor
 from parsl.jobs.error_handlers import noop_error_handler, simple_error_handler
 
-from parsl_diaspora.errors import ConfigurationError, SettingsError
+from parsl_diaspora.errors import ConfigurationError, FabricError, SettingsError
 from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.failures.evidence import load_redactor
@@ -21,7 +21,7 @@ from parsl_diaspora.monitoring.hub import ListeningHub
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
 from parsl_diaspora.monitoring.retries import RetryHandler
 from parsl_diaspora.monitoring.session import Session
-from parsl_diaspora.settings import Settings
+from parsl_diaspora.settings import RELAY_WORDS, Settings
 
 
 def resilient(
@@ -53,6 +53,7 @@ def resilient(
     chosen = _settings(settings, overrides)
     chosen = _checked_fabric(chosen)
     _check_redactor(chosen)
+    _check_relay(chosen)
     session = Session(chosen, config.retries, tuple(executor.label for executor in config.executors))
     arguments = _arguments(Config, config)
     arguments.update(
@@ -105,6 +106,20 @@ def _check_redactor(settings: Settings) -> None:
     except Exception as error:
         message = f"The setting 'redact' names {settings.redact!r}, which cannot be had: {error}."
         raise SettingsError(message, hint="It is written as package.module:function.") from error
+
+
+def _check_relay(settings: Settings) -> None:
+    """An address that is none is found now."""
+    if settings.relay in RELAY_WORDS:
+        return
+    from parsl_diaspora.fabric.relay.address import read_address
+
+    try:
+        read_address(str(settings.relay))
+    except FabricError as error:
+        raise SettingsError(
+            f"The setting 'relay' names no address: {error.message}", hint=error.hint
+        ) from error
 
 
 def _upgraded(executor: ParslExecutor, session: Session) -> ParslExecutor:

@@ -17,6 +17,8 @@ ENVIRONMENT_PREFIX = "PARSL_DIASPORA_"
 FILE_VARIABLE = "PARSL_DIASPORA_SETTINGS"
 #: Variables with the prefix that are no settings: `parsl_diaspora.testing.processes` marks processes by them.
 OTHER_VARIABLES = frozenset({FILE_VARIABLE, "PARSL_DIASPORA_MARK", "PARSL_DIASPORA_PLACE"})
+_TEXTS = (str, str | None, bool | str)
+RELAY_WORDS = ("auto", "on", "off")
 
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
 _SECRET_PART = re.compile(r"((?:password|passwd|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
@@ -37,6 +39,11 @@ class Settings(
 
     Attributes:
         fabric: URL of the event fabric; None puts a ``file:`` fabric into the run's own directory.
+        relay: whether workers send their events to a hub in the submitting process, from where they go to the
+            fabric: ``auto`` (only where workers cannot reach the fabric themselves), ``on``, ``off``, or the
+            ``HOST`` or ``HOST:PORT`` to listen on. By default it listens on the address that each executor
+            gives its own interchange, encrypted, with keys made for the run. True and False, which YAML makes
+            of these words, mean ``on`` and ``off``.
         retries: budget per failure class, as ``{"memory": 3}``; see `parsl_diaspora.failures` for the
             classes. Classes that are not named keep their defaults. The class ``application`` defaults to
             ``Config.retries``, but at least 1.
@@ -64,6 +71,7 @@ class Settings(
     """
 
     fabric: str | None = None
+    relay: bool | str = "auto"
     retries: dict[str, int] = {}
     max_tries: int = 12
     retry_delay: float = 0.5
@@ -80,6 +88,8 @@ class Settings(
     redact: str | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.relay, bool):
+            msgspec.structs.force_setattr(self, "relay", "on" if self.relay else "off")
         _check(self)
 
     @classmethod
@@ -191,7 +201,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
     import yaml
 
-    texts = {field.name for field in msgspec.structs.fields(Settings) if field.type in (str, str | None)}
+    texts = {field.name for field in msgspec.structs.fields(Settings) if field.type in _TEXTS}
     values: dict[str, Any] = {}
     for name, text in environ.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or name in OTHER_VARIABLES:
@@ -212,9 +222,20 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"The setting {name!r} must be at least {low}, not {value}.")
     if settings.move not in ("app", "any", "none"):
         raise SettingsError(f"The setting 'move' must be 'app', 'any' or 'none', not {settings.move!r}.")
+    _check_relay(str(settings.relay))
     for key, budget in settings.retries.items():
         if budget < 0:
             raise SettingsError(f"The retry budget of {key!r} must be at least 0, not {budget}.")
+
+
+def _check_relay(relay: str) -> None:
+    if relay in RELAY_WORDS:
+        return
+    near = difflib.get_close_matches(relay.lower(), RELAY_WORDS, n=1, cutoff=0.7)
+    if near or not relay.strip():
+        hint = f"Did you mean {near[0]!r}?" if near else ""
+        message = f"The setting 'relay' must be 'auto', 'on', 'off' or a host, not {relay!r}."
+        raise SettingsError(message, hint=hint)
 
 
 _LOWER_BOUNDS: dict[str, float] = {

@@ -15,6 +15,7 @@ from parsl_diaspora.testing.processes import MARK_VARIABLE, PLACE_VARIABLE
 
 FILLED = {
     "fabric": "file:./events",
+    "relay": "10.0.0.1:4000",
     "retries": {"memory": 3},
     "max_tries": 8,
     "retry_delay": 1.5,
@@ -32,6 +33,7 @@ FILLED = {
 }
 FILE = """
 fabric: file:./events
+relay: 10.0.0.1:4000
 retries: {memory: 3}
 max_tries: 8
 retry_delay: 1.5
@@ -334,3 +336,20 @@ def test_url_without_secrets_stays_as_it_is(url):
 
 def test_shown_settings_are_plain_data():
     assert msgspec.json.decode(msgspec.json.encode(Settings(**FILLED).shown())) == FILLED
+
+
+@pytest.mark.parametrize(("word", "meant"), [("on", "on"), ("off", "off"), ("auto", "auto"), ("n1", "n1")])
+def test_relay_is_a_word_or_a_host_in_every_way(yaml_file, word, meant):
+    assert Settings.from_yaml(yaml_file(f"relay: {word}")).relay == meant
+    assert Settings.from_environment({"PARSL_DIASPORA_RELAY": word}).relay == meant
+    assert Settings(relay=word).relay == meant
+
+
+def test_relay_may_be_a_truth_value():
+    assert (Settings(relay=True).relay, Settings(relay=False).relay) == ("on", "off")
+
+
+@pytest.mark.parametrize("word", ["", "  ", "atuo", "Auto", "ON"])
+def test_relay_that_is_neither_is_an_error(word):
+    with pytest.raises(SettingsError, match="must be 'auto', 'on', 'off' or a host"):
+        Settings(relay=word)

@@ -6,6 +6,7 @@ Source: the CloudEvents 1.0 specification, sections 'Context Attributes' and 'JS
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -13,10 +14,11 @@ import msgspec
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events.codec import decode, encode
-from parsl_diaspora.events.envelope import Event, Unknown
+from parsl_diaspora.events.envelope import Event, Unknown, kind_of
 
 TYPE_PREFIX = "org.parsl.diaspora."
 CONTENT_TYPE = "application/cloudevents+json"
+JSON_TYPE = "application/json"
 _IN_SOURCE = "/:@!$&'()*+,;="  # what a path of a URI reference may hold beside letters and digits
 
 
@@ -53,6 +55,86 @@ def from_cloudevent(message: dict[str, Any]) -> Event:
     if message.get("specversion") != "1.0" or not str(kind).startswith(TYPE_PREFIX):
         raise EventError(f"A CloudEvent of type {kind!r} is not one of this project.")
     return decode(msgspec.json.encode(message.get("data")), "json")
+
+
+class Message(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """A CloudEvent of ours as it is on the wire, its data still encoded.
+
+    Attributes:
+        specversion: of CloudEvents.
+        id: of the event.
+        source: who speaks, as the path of a URI.
+        type: the kind and its version.
+        time: when, as RFC 3339 has it; empty if that year has no such form.
+        subject: run, task and try.
+        datacontenttype: of the data.
+        dataref: where the data are, if they are not here.
+        data: the event as JSON, if it is here.
+    """
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: str = ""
+    subject: str = ""
+    datacontenttype: str = ""
+    dataref: str = ""
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+def to_message(event: Event, data: bytes) -> Message:
+    """The message around an event that is encoded as JSON already."""
+    return Message(
+        specversion="1.0",
+        id=event.id,
+        source=_source(event.source),
+        type=TYPE_PREFIX + _type(event) if isinstance(event, Unknown) else _known_type(type(event)),
+        time=_moment(event.time),
+        subject=_subject(event),
+        datacontenttype=JSON_TYPE,
+        data=msgspec.Raw(data),
+    )
+
+
+def encode_message(message: Message) -> bytes:
+    """A message as bytes. Characters that no encoding has are spelled out."""
+    try:
+        return _encode(message)
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        for name in ("id", "subject", "type"):
+            plain = getattr(message, name).encode("utf-8", "backslashreplace").decode("utf-8")
+            setattr(message, name, plain)
+        return _encode(message)
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=10_000)
+def _source(source: str) -> str:
+    return f"/parsl-diaspora/{_in_path(source) or 'unknown'}"
+
+
+def _moment(seconds: float) -> str:
+    """As RFC 3339 has it; empty if there is no such form."""
+    try:
+        whole = int(seconds // 1)
+        micros = round((seconds - whole) * 1e6)
+        second = _second(whole + micros // 1_000_000)
+    except (ValueError, OverflowError, OSError):
+        return ""
+    return f"{second}.{micros % 1_000_000:06d}Z"
+
+
+@lru_cache(maxsize=1000)
+def _second(whole: int) -> str:
+    return datetime.fromtimestamp(whole, tz=timezone.utc).isoformat()[:-6]
+
+
+@lru_cache(maxsize=1000)
+def _known_type(cls: type[Event]) -> str:
+    return f"{TYPE_PREFIX}{kind_of(cls)}.v{cls.VERSION}"
 
 
 def _in_path(source: str) -> str:

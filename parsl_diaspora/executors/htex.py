@@ -113,7 +113,7 @@ class ResilientHighThroughputExecutor(HighThroughputExecutor):
                 )
             denied = Path(self.logdir).absolute() / "quarantine.json"
             self.manager_selector = QuarantineSelector(str(denied), self.manager_selector)
-            stall_after = settings.stall_after or (STALL_HERE if self._is_local else STALL_ELSEWHERE)
+            stall_after = settings.stall_after or (STALL_HERE if self.is_local else STALL_ELSEWHERE)
             self._watch = Watch(self, self._live, stall_after, clock, denied)
         if self.launch_cmd == DEFAULT_LAUNCH_CMD:
             self.launch_cmd = f"env {MARK}={self._run} {self.launch_cmd}"
@@ -127,7 +127,7 @@ class ResilientHighThroughputExecutor(HighThroughputExecutor):
         if self.bad_state_is_set:
             self._end_all_blocks()
         super().shutdown(timeout)
-        if self._is_local:
+        if self.is_local:
             sweep(self._run)
 
     def stop_watching(self) -> None:
@@ -205,7 +205,8 @@ class ResilientHighThroughputExecutor(HighThroughputExecutor):
             complete(future, None, BadStateException(self, lost))
 
     @property
-    def _is_local(self) -> bool:
+    def is_local(self) -> bool:
+        """Its workers run on this host."""
         return isinstance(self.provider, LocalProvider)
 
     @property

@@ -3,6 +3,8 @@
     file:./events              the embedded log: a directory, one file per writing process
     memory: memory:name        inside this process, for tests and notebooks
     relay:HOST:PORT?key=FILE   to a site's hub, for nodes that cannot reach the fabric
+    mofka:/path/group.json     a running Mofka server, through the Diaspora stream API
+    files+diaspora:/dir        the stream API's own file driver
     spool:/dir?to=URL          any of the others behind a local log: store and forward
 
 More backends come from other packages through the entry-point group ``parsl_diaspora.fabrics``, whose names

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from parsl_diaspora.errors import EventError
-from parsl_diaspora.events import Event, encode
-from parsl_diaspora.fabric.losses import CLOSED, FULL, Losses, encode_within, too_large
+from parsl_diaspora.events import Event
+from parsl_diaspora.fabric.losses import CLOSED, FULL, Losses, encode_within
 from parsl_diaspora.fabric.protocols import FlushReport
 from parsl_diaspora.fabric.stamp import Stamp
 
@@ -44,9 +45,7 @@ class CallersSide:
                 return
             self._stamp(event)
             try:
-                data = encode(event)
-                if len(data) > self._largest:
-                    raise too_large(event, data, self._largest)
+                data = self._encode(event)
             except EventError as error:
                 self._stamp.take_back(event)
                 self._lose(event, error.message)
@@ -62,7 +61,7 @@ class CallersSide:
                 self._refuse(event)
                 return
             try:
-                data = encode_within(event, self._largest)
+                data = self._encode(event)
             except EventError as error:
                 self._lose(event, error.message)
                 return
@@ -93,11 +92,19 @@ class CallersSide:
 
     def _say_losses(self) -> None:
         for said in self._losses.say():
-            self._put(encode(self._stamp(said)))
+            self._put(self._encode(self._stamp(said)))
 
-    def _forwarded(self, data: bytes) -> bytes:
+    def _encode(self, event: Event) -> Any:
+        """An event as it is put in.
+
+        Raises:
+            EventError: it cannot be encoded, or is too large.
+        """
+        return encode_within(event, self._largest)
+
+    def _forwarded(self, data: Any) -> Any:
         """An event of another source, as it is put in."""
         return data
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: Any) -> None:
         raise NotImplementedError

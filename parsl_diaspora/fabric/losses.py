@@ -69,10 +69,5 @@ def encode_within(event: Event, limit: int) -> bytes:
     """
     data = encode(event)
     if len(data) > limit:
-        raise too_large(event, data, limit)
+        raise EventError(f"An event of kind {event.kind!r} has {len(data)} bytes, more than {limit}.")
     return data
-
-
-def too_large(event: Event, data: bytes, limit: int) -> EventError:
-    """Why an event with more bytes than ``limit`` is not kept."""
-    return EventError(f"An event of kind {event.kind!r} has {len(data)} bytes, more than {limit}.")

@@ -20,6 +20,7 @@ from parsl_diaspora.executors.launch import MAX_DECLINES, PICKLED, Launch, Repor
 from parsl_diaspora.fabric import Publisher, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import describe, named_redactor
+from parsl_diaspora.monitoring import orders
 from parsl_diaspora.monitoring.task import TaskContext, set_current
 
 #: What Parsl's serializer would write for these types, pickle writes in a twentieth of the time.
@@ -126,7 +127,7 @@ def _context(launch: Launch, report: Report) -> TaskContext:
 
 def _say_started(launch: Launch, report: Report) -> None:
     global _unsaid  # noqa: PLW0603 - told with each report of this worker
-    publisher = _publisher(launch.url)
+    publisher = _publisher(launch.url, launch.run, launch.executor)
     if publisher is None:
         return
     event = TryStarted(
@@ -144,13 +145,26 @@ def _say_started(launch: Launch, report: Report) -> None:
 
 
 @lru_cache(maxsize=4)
-def _publisher(url: str) -> Publisher | None:
+def _publisher(url: str, run: str, executor: str) -> Publisher | None:
     global _unsaid  # noqa: PLW0603 - told with each report of this worker
     if not url:
         _unsaid = "the run's fabric cannot be reached from workers"
         return None
     try:
-        return open_fabric(url).publisher(default_source("worker"), immediate=True)
+        return _open(url, run, executor)
     except Exception as error:  # noqa: BLE001 - a backend may lack its library here: the try runs all the same
         _unsaid = str(error) or type(error).__name__
         return None
+
+
+def _open(url: str, run: str, executor: str) -> Publisher:
+    """A publisher that writes at once; one that goes through a relay also takes orders."""
+    source = default_source("worker")
+    if not url.startswith("relay:"):
+        return open_fabric(url).publisher(source, immediate=True)
+    from parsl_diaspora.fabric.relay import RelayFabric
+
+    here = _here()
+    place: dict[str, Any] = {"run": run, "executor": executor, "block": here.block, "manager": here.manager}
+    place |= {"node": here.node, "worker": here.worker, "pid": here.pid}
+    return RelayFabric(url).publisher(source, immediate=True, on_order=orders.take, place=place)

@@ -12,7 +12,7 @@ import random
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import parsl
 from parsl.dataflow.errors import DependencyError
@@ -33,9 +33,13 @@ from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.monitoring.apps import INTERNAL, Apps, has_staged_files
+from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.recovery import Budgets
 from parsl_diaspora.settings import Settings, without_secrets
 from parsl_diaspora.state import Live
+
+if TYPE_CHECKING:
+    from parsl_diaspora.monitoring.relay import RunRelay
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +73,7 @@ class Session:
         self.chance = random.Random()  # for jitter
         self.redact = named_redactor(settings.redact) if settings.redact else None
         self.live: Live | None = None
+        self._reach: Reach | None = None
         self._labels = labels
         self._run_dir = Path()
         self._begin = threading.Lock()
@@ -84,6 +89,11 @@ class Session:
         """Take note of Parsl's run directory."""
         self._run_dir = Path(run_dir).absolute()
 
+    @property
+    def relay(self) -> RunRelay | None:
+        """What carries orders to workers, as ``relay.order({"node": "n17"}, {"kind": "drain"})``, if any."""
+        return self._reach.relay if self._reach is not None else None
+
     def watch(self, executor: Any) -> None:
         """Remember an executor whose watching ends with the run."""
         self._watched.append(executor)
@@ -96,6 +106,7 @@ class Session:
             if self.live is None:
                 live = self._make_live(run_id)
                 live.say(self._run_started())
+                self._reach = Reach(live, str(self.settings.relay), self._run_dir, self._watched)
                 self.live = live
                 live.start()
         return self.live
@@ -106,6 +117,8 @@ class Session:
             executor.stop_watching()
         if self.live is None:
             return
+        if self._reach is not None:
+            self._reach.close()
         self.live.catch_up()
         counts = self.live.picture.counts
         done = counts.get("done", 0) + counts.get("memoized", 0)
@@ -173,7 +186,7 @@ class Session:
             task=number,
             try_id=try_id,
             executor=task["executor"],
-            url=live.node_url or "",
+            url=self._reach.url(task["executor"]) if self._reach else live.node_url or "",
             avoid=avoid,
             traceback_limit=self.settings.traceback_limit,
             redact=self.settings.redact or "",

@@ -46,7 +46,7 @@ class Reading:
         try:
             for event in drain(consumer, self._limit):
                 if self.dedupe.is_new(event):
-                    self.events += event.dropped if isinstance(event, EventsCompacted) else 1
+                    self.events += event.dropped if type(event) is EventsCompacted else 1
                     yield event
         finally:
             self.skipped = consumer.skipped()

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parsl_diaspora.errors import EventError
-from parsl_diaspora.events import Event, RunEnded, TaskEnded, TryFailed, decode
-from parsl_diaspora.events.cloudevents import from_cloudevent, to_cloudevent
+from parsl_diaspora.events import Event, RunEnded, TaskEnded, TryFailed, decode, encode
+from parsl_diaspora.events.cloudevents import encode_message, from_cloudevent, to_cloudevent, to_message
 from parsl_diaspora.testing.samples import sample_events
 from tests.events.strategies import calm, events
 
@@ -108,3 +108,13 @@ def test_message_without_an_event_is_an_error(data):
     message = {"specversion": "1.0", "type": "org.parsl.diaspora.task.ended.v1", "data": data}
     with pytest.raises(EventError, match="no event of ours"):
         from_cloudevent(message)
+
+
+@calm
+@given(events(), st.floats(0, 4e9))
+def test_encoded_message_says_the_same_as_the_mapping(event, moment):
+    event.time = moment
+    message = to_message(event, encode(event, "json"))
+    assert msgspec.json.decode(encode_message(message)) == msgspec.json.decode(
+        msgspec.json.encode(to_cloudevent(event))
+    )

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fabric import stream_help
+
 pytest.register_assert_rewrite("parsl_diaspora.testing.fabric_contract")
 
 _PRELUDE = """
@@ -82,3 +84,46 @@ def small_disk(tmp_path: Path):
         pytest.skip("a file system can be mounted by root only, and not everywhere")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture(scope="session")
+def misuse_log(tmp_path_factory):
+    """Where the stand-in of the stream API writes what was wrong with its use."""
+    return tmp_path_factory.mktemp("stand-in") / "misuse"
+
+
+@pytest.fixture
+def stand_in(misuse_log, monkeypatch):
+    """The stand-in of the stream API in place of the real one; the test fails if it was misused."""
+    misuse_log.write_text("")
+    monkeypatch.syspath_prepend(stream_help.PACKAGE)
+    path = os.pathsep.join(filter(None, [str(stream_help.PACKAGE), os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", path)  # for processes that the test starts
+    monkeypatch.setenv(stream_help.MISUSE, str(misuse_log))
+    monkeypatch.setenv("NA_OFI_OP_RETRY_TIMEOUT", "300")
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "diaspora_stream"]:
+        del sys.modules[name]
+    assert misuse_log.read_text() == ""
+
+
+@pytest.fixture(scope="session")
+def session_directory(tmp_path_factory):
+    """One directory of the file driver for all tests that use a topic of their own."""
+    return tmp_path_factory.mktemp("stream")
+
+
+@pytest.fixture(scope="session")
+def session_server(tmp_path_factory):
+    """One server for all tests that use a topic of their own."""
+    server = stream_help.StreamServer(tmp_path_factory.mktemp("mofka"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def stream_server(session_server, stand_in):
+    """The server, alive."""
+    if session_server.process.poll() is not None:
+        session_server.start()
+    return session_server

@@ -77,7 +77,10 @@ def test_backend_that_cannot_be_loaded_is_unavailable_and_says_which_and_why(sch
         ("flie:./events", "Did you mean 'file:'?"),
         ("mem:", "Did you mean 'memory:'?"),
         ("acne://host", "Did you mean 'acme:'?"),
-        ("carrier-pigeon:", "The schemes are: acme, broken, file, memory, missing, relay, spool."),
+        (
+            "carrier-pigeon:",
+            "The schemes are: acme, broken, file, files+diaspora, memory, missing, mofka, relay, spool.",
+        ),
     ],
 )
 def test_unknown_scheme_names_the_nearest_or_all(url, hint):

@@ -87,6 +87,20 @@ def test_limit_may_have_a_unit(tmp_path, text, size):
     assert open_fabric(f"spool:{tmp_path}?limit={text}&to=memory:").limit_bytes == size
 
 
+@pytest.mark.parametrize(
+    ("option", "order"),
+    [
+        ("", ("resources", "tasks", "failures", "control")),
+        ("drop=resources,control&", ("resources", "control")),
+        ("drop=&", ()),
+    ],
+)
+def test_url_says_which_topics_go_first_and_nodes_get_the_same_rule(tmp_path, option, order):
+    fabric = open_fabric(f"spool:{tmp_path}/spool?{option}to=file:{tmp_path}/events")
+    assert fabric.drop_order == order
+    assert open_fabric(fabric.node_url).drop_order == order
+
+
 def test_everything_behind_to_belongs_to_the_other_url(tmp_path):
     fabric = open_fabric(f"spool:{tmp_path}?to=memory:a?limit=3&to=b")
     assert fabric.url == "memory:a?limit=3&to=b"
@@ -101,6 +115,8 @@ def test_everything_behind_to_belongs_to_the_other_url(tmp_path):
         ("spool:?to=memory:", "needs a directory"),
         ("spool:/tmp/x?size=3&to=memory:", "no option 'size'"),
         ("spool:/tmp/x?limit=much&to=memory:", "'much' is no size"),
+        ("spool:/tmp/x?drop=weather,tasks&to=memory:", "weather is no topic; there are tasks, resources"),
+        ("spool:/tmp/x?drop=tasks,tasks&to=memory:", "names a topic twice"),
         ("spool:/tmp/x?limit=1&to=memory:", "at least 16384 bytes, not 1"),
         ("spool:/tmp/x?to=spool:/tmp/y?to=memory:", "another spool"),
         ("spool:~nobody-of-that-name/x?to=memory:", "home directory"),

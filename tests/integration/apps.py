@@ -119,3 +119,19 @@ def add(one: Any, other: Any) -> Any:
 def shell(command: str) -> str:
     """Run a shell command."""
     return command
+
+
+@python_app
+def wait_for_order(kind: str, seconds: float) -> tuple[int, dict[str, Any]]:
+    """The own process, and the first order of that kind that reaches it."""
+    import os
+    import queue
+
+    from parsl_diaspora.monitoring.orders import forget_orders, take_orders
+
+    heard: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    take_orders(kind, heard.put)
+    try:
+        return os.getpid(), heard.get(timeout=seconds)
+    finally:
+        forget_orders(kind)

@@ -219,7 +219,7 @@ class TestOnAWorker:
         def full(*arguments):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(runner._publisher(url)._writer, "append", full)
+        monkeypatch.setattr(runner._publisher(url, "r", "alder")._writer, "append", full)
         report, body = run(double, 21, url=url)
         assert deserialize(body) == 42
         assert "could not write" in report.unsaid

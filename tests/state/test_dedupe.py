@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from parsl_diaspora.events import Event
 from parsl_diaspora.state import Dedupe, Picture
+from parsl_diaspora.state.dedupe import MOST_HOLES
 from tests.state.stories import arrival, stories
 
 
@@ -57,3 +58,23 @@ def test_a_picture_from_a_stream_with_repeats_is_the_same(data):
     assert once.counts == twice.counts
     assert once.outstanding == twice.outstanding
     assert once.tasks == twice.tasks
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 12)), max_size=60))
+def test_each_event_is_new_once_in_whatever_order_its_ways_are_read(stream):
+    dedupe, met = Dedupe(), set()
+    for boot, seq in stream:
+        assert dedupe.is_new(Event(boot=boot, seq=seq)) is ((boot, seq) not in met)
+        met.add((boot, seq))
+    highest = {boot: max(seq for b, seq in met if b == boot) for boot, _ in met}
+    assert dedupe.missing == sum(highest.values()) - len(met)
+    assert dedupe.duplicates == len(stream) - len(met)
+
+
+def test_holes_are_remembered_up_to_a_bound_and_older_ones_count_as_met():
+    dedupe = Dedupe()
+    for seq in range(2, 2 * MOST_HOLES + 20, 2):
+        assert dedupe.is_new(Event(boot="a", seq=seq))
+    assert not dedupe.is_new(Event(boot="a", seq=1))
+    assert dedupe.is_new(Event(boot="a", seq=2 * MOST_HOLES + 1))
+    assert len(dedupe._holes["a"]) <= MOST_HOLES

@@ -84,6 +84,13 @@ def files_of(directory: Path, stem: str) -> Iterator[Path]:
         yield from (directory / DIRECTORY).glob(f"{_plain(first)}.*")
 
 
+def file_of(directory: Path, event: Event) -> Path | None:
+    """The file of a large event, if an event of a frame is the reference to one."""
+    name = event.data.get("file") if isinstance(event, Unknown) and event.said_kind == KIND else None
+    good = isinstance(name, str) and Path(name).name == name
+    return directory / DIRECTORY / str(name) if good else None
+
+
 def _found(directory: Path, event: Event) -> Event | None:
     if not (isinstance(event, Unknown) and event.said_kind == KIND):
         return event

@@ -41,7 +41,7 @@ def segment_names(directory: Path, known: AbstractSet[str] = frozenset()) -> lis
         OSError: the directory cannot be read.
     """
     names = _listed(directory)
-    if known.issuperset(names):
+    if known >= set(names):
         return names
     last = {writer_of(name): name for name in names}
     return [name for name in _listed(directory) if name <= last.get(writer_of(name), "")]

@@ -16,6 +16,7 @@
     courier.py    its thread
     window.py     batches on their way
     link.py       its connection
+    detour.py     another way while the hub is away
     inbox.py      its orders
     wake.py       waking a thread that waits for sockets
 

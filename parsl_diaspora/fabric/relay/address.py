@@ -12,6 +12,7 @@ from parsl_diaspora.errors import FabricError
 
 _ANY_HOST = ("0.0.0.0", "*", "[::]")  # noqa: S104 - recognised, not bound
 _MAX_PORT = 65_535
+_ELSE = "&else="
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -59,6 +60,22 @@ def read_address(text: str) -> Address:
 def relay_url(address: Address, key: Path) -> str:
     """The URL under which clients reach a hub: it names the file of their keys and holds no secret."""
     return f"relay:{address.host}:{address.port}?key={quote(str(key))}"
+
+
+def with_detour(url: str, detour: str) -> str:
+    """A relay's URL that also names the fabric to be used while the hub is away, if there is one.
+
+    Example:
+        >>> with_detour("relay:node1:4000?key=client.key", "file:/run/events")
+        'relay:node1:4000?key=client.key&else=file:/run/events'
+    """
+    return f"{url}{_ELSE}{detour}" if detour else url
+
+
+def without_detour(url: str) -> tuple[str, str]:
+    """A relay's URL, and what stands behind its ``else=``, as it is; empty if there is none."""
+    alone, _, detour = url.partition(_ELSE)
+    return alone, detour
 
 
 def read_url(url: str) -> tuple[Address, Path]:

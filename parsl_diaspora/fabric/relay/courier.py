@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from parsl_diaspora.events import ServiceDegraded
+from parsl_diaspora.fabric.relay.detour import AWAY_AFTER, Detour
 from parsl_diaspora.fabric.relay.inbox import Inbox, OnOrder
 from parsl_diaspora.fabric.relay.intake import Forwarded, Intake
 from parsl_diaspora.fabric.relay.keys import ClientKeys
@@ -28,12 +30,27 @@ _GRACE = 0.3  # seconds beyond the deadline for the thread to give up what waits
 class Courier:
     """The thread of one life of a publisher, with its connection and its window.
 
+    Args:
+        address: of the hub.
+        keys: the client's.
+        intake: what is to be sent.
+        on_order: takes orders.
+        place: where the speaker is.
+        detour: where events go while the hub takes none; None to let them wait.
+
     Attributes:
         wake: to be rung when there is something to do.
     """
 
     def __init__(
-        self, address: str, keys: ClientKeys, intake: Intake, on_order: OnOrder | None, place: dict[str, Any]
+        self,
+        address: str,
+        keys: ClientKeys,
+        intake: Intake,
+        on_order: OnOrder | None,
+        place: dict[str, Any],
+        *,
+        detour: Detour | None = None,
     ) -> None:
         self.wake = Wake()
         self._address = address
@@ -42,6 +59,8 @@ class Courier:
         intake.ring = self.wake.ring
         self._window = Window()
         self._inbox = Inbox(on_order, self.wake.ring)
+        self._run_id = str(place.get("run", ""))
+        self._detour = detour
         stamp = intake.stamp
         self._hello = pack(Hello(stamp.boot, stamp.source, place, on_order is not None))
         self._own = 0  # number of the last own event that was packed
@@ -68,6 +87,7 @@ class Courier:
                     self._turn(link)
             finally:
                 link.close()
+                self._end_detour()
         except Exception:
             logger.exception("The thread that sends events to the relay ended; they are lost from now on.")
         finally:
@@ -88,6 +108,8 @@ class Courier:
         """Send what can be sent, wait, and take in what came."""
         now = time.monotonic()
         self._pack()
+        if self._detour is not None and self._detour.is_on:
+            self._go_around(self._detour, now)
         self._greet(link, now)
         unsent = self._answer(link)
         self._send(link, now)
@@ -107,6 +129,8 @@ class Courier:
         until = min(self._greeting_due, self._deadline)
         if self._window.awaits and link.is_up:
             until = min(until, self._heard + self._send_again)
+        if self._detour is not None and len(self._window):
+            until = min(until, self._detour.due(self._waiting_since))
         return max(0.0, min(until - now, 1.0))
 
     def _pack(self) -> None:
@@ -142,6 +166,7 @@ class Courier:
     def _take_changes(self, link: Link) -> None:
         for change in link.changes():
             if change is Change.UP:
+                self._leave_detour()
                 self._greeting_due = float("-inf")
                 self._heard = time.monotonic()
                 self._window.rewind()
@@ -157,6 +182,7 @@ class Courier:
         if not isinstance(said, Ack):
             self._inbox.take(said)
         elif said.boot == self._intake.stamp.boot:
+            self._leave_detour()
             self._settle(self._window.acknowledge(said.number))
 
     def _settle(self, safe: list[Packed]) -> None:
@@ -173,6 +199,8 @@ class Courier:
             self._waiting_since = now
         elif now - self._waiting_since > SAY_AFTER:
             self._say("it does not answer")
+        if self._detour is not None:
+            self._choose_way(self._detour, link, now)
         if link.is_up and self._window.awaits and now - self._heard >= self._send_again:
             link.reset()
             self._window.rewind()
@@ -183,3 +211,38 @@ class Courier:
         if not self._said:
             self._said = True
             logger.warning("The relay at %s takes no events (%s); they wait in memory.", self._address, why)
+
+    # --- around a hub that takes nothing ---
+
+    def _choose_way(self, detour: Detour, link: Link, now: float) -> None:
+        """Go around a hub that has been silent for long; try it again now and then."""
+        if detour.is_on:
+            if link.is_up and now >= detour.hub_again:
+                self._leave_detour()
+        elif len(self._window) and now - self._waiting_since >= AWAY_AFTER:
+            detour.enter(now)
+
+    def _leave_detour(self) -> None:
+        if self._detour is not None and self._detour.is_on:
+            self._detour.is_on = False
+            self._waiting_since = time.monotonic()
+
+    def _go_around(self, detour: Detour, now: float) -> None:
+        """Bring what the hub does not take to safety elsewhere."""
+        while len(self._window) and detour.take(self._window.oldest.frame, now):
+            safe = self._window.acknowledge(self._window.base)
+            self._intake.settle(sum(b.count for b in safe), sum(b.size for b in safe), safe=True)
+            self._waiting_since = now
+            self._pack()
+        if detour.is_news():
+            why = f"the hub at {self._address} does not answer; events go to {detour.url}"
+            logger.warning("The relay is not used: %s.", why)
+            if not self._intake.closing.is_set():
+                self._intake.publish(ServiceDegraded(run=self._run_id, part="relay", why=why))
+
+    def _end_detour(self) -> None:
+        """At the end, what the hub has not taken goes around."""
+        if self._detour is not None:
+            self._pack()
+            self._go_around(self._detour, time.monotonic())
+            self._detour.close()

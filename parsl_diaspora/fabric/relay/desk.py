@@ -9,7 +9,7 @@ import msgspec
 import zmq
 
 from parsl_diaspora.fabric.relay.orders import Board
-from parsl_diaspora.fabric.relay.peers import Peers
+from parsl_diaspora.fabric.relay.peers import GREETING, Peers
 from parsl_diaspora.fabric.relay.seen import Seen, Verdict
 from parsl_diaspora.fabric.relay.store import Store
 from parsl_diaspora.fabric.relay.wire import (
@@ -60,6 +60,7 @@ class Desk:
         self._seen = Seen(store.last_events())
         self._peers = Peers()
         self._orders_due, self._held_back = float("-inf"), False
+        self._roll_call_due = float("-inf")
         self._odd = 0
 
     def take(self) -> bool:
@@ -75,10 +76,12 @@ class Desk:
 
     def give_orders(self, now: float) -> None:
         """Send the orders that are due."""
+        if now >= self._roll_call_due:
+            self._roll_call_due = now + GREETING
+            self._peers.forget_silent(now)
         if not len(self._board) or not (self._board.has_new or now >= self._orders_due):
             return
         self._orders_due, self._held_back = now + ORDERS_EVERY, False
-        self._peers.forget_silent(now)
         for peer, ticket in self._board.due(self._peers, now):
             sent = self._send(peer.identity, ticket.packed)
             if sent is None:
@@ -93,6 +96,9 @@ class Desk:
         self._store.close()
 
     def _receive(self) -> list[bytes] | None:
+        """The next message, if there is one. To ask costs a third of what a refusal to receive does."""
+        if not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            return None
         try:
             return self._socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
@@ -144,7 +150,8 @@ class Desk:
     def _send(self, identity: bytes, message: bytes) -> bool | None:
         """Whether the peer's queue took it; None if the peer is gone."""
         try:
-            self._socket.send_multipart([identity, message], zmq.NOBLOCK)
+            self._socket.send(identity, zmq.NOBLOCK | zmq.SNDMORE)
+            self._socket.send(message, zmq.NOBLOCK)
         except zmq.Again:
             return False  # it is slow: acknowledgements add up, and orders wait
         except zmq.ZMQError:

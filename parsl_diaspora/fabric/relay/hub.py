@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import zmq
 
 from parsl_diaspora.errors import FabricUnavailable
+from parsl_diaspora.fabric.protocols import Fabric
 from parsl_diaspora.fabric.relay.address import Address, read_address, relay_url
 from parsl_diaspora.fabric.relay.desk import Desk
 from parsl_diaspora.fabric.relay.gate import DOMAIN, Gate
@@ -38,12 +39,13 @@ class Hub:
     """Listens from its construction on, until it is closed.
 
     Args:
-        to: URL of the fabric that the events go to.
+        to: fabric that the events go to, or its URL; a fabric that is given stays open.
         keys: directory of the run's keys, as `make_keys` makes them.
-        listen: ``HOST:PORT``; port 0 is any that is free.
+        listen: ``HOST:PORT``, or several; port 0 is any that is free.
 
     Attributes:
         url: URL of the fabric that clients open.
+        urls: one for each address that it listens on, in their order.
 
     Raises:
         FabricError: there are no keys, or the address is none.
@@ -65,8 +67,14 @@ class Hub:
         [3]
     """
 
-    def __init__(self, to: str, keys: str | os.PathLike[str], *, listen: str = LOOPBACK) -> None:
-        address = read_address(listen)
+    def __init__(
+        self,
+        to: str | Fabric,
+        keys: str | os.PathLike[str],
+        *,
+        listen: str | Sequence[str] = LOOPBACK,
+    ) -> None:
+        addresses = [read_address(text) for text in ([listen] if isinstance(listen, str) else listen)]
         secret = load_hub_keys(keys)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._gate = Gate(self._context, secret)
@@ -74,12 +82,18 @@ class Hub:
         self._board = Board()
         try:
             self._socket = _router(self._context, secret)
-            port = _bind(self._socket, address.endpoint, listen)
+            self._endpoints = [_bind(self._socket, address) for address in addresses]
             self._desk = Desk(self._socket, open_store(to), self._board)
         except BaseException:
             self._let_go()
             raise
-        self.url = relay_url(Address(address.host, port).reachable, Path(keys).absolute() / CLIENT_FILE)
+        key = Path(keys).absolute() / CLIENT_FILE
+        ports = [int(endpoint.rpartition(":")[2]) for endpoint in self._endpoints]
+        found = [
+            Address(address.host, port).reachable for address, port in zip(addresses, ports, strict=True)
+        ]
+        self.urls = tuple(relay_url(address, key) for address in found)
+        self.url = self.urls[0]
         self._ending = threading.Event()
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._run, name="diaspora-relay-hub", daemon=True)
@@ -159,7 +173,8 @@ class Hub:
                 if failures == 1:
                     logger.exception("The relay's hub met a fault; it goes on, and does not say it again.")
                 self._ending.wait(_AFTER_FAILURE)
-        self._socket.unbind(_endpoint(self._socket))
+        for endpoint in self._endpoints:
+            self._socket.unbind(endpoint)
         while self._desk.take():
             pass
 
@@ -192,15 +207,13 @@ def _router(context: zmq.Context[zmq.Socket[bytes]], keys: HubKeys) -> zmq.Socke
     return socket
 
 
-def _bind(socket: zmq.Socket[bytes], endpoint: str, asked: str) -> int:
-    socket.ipv6 = "[" in endpoint
+def _bind(socket: zmq.Socket[bytes], address: Address) -> str:
+    """The endpoint that the socket listens on from now on."""
+    socket.ipv6 = "[" in address.endpoint
     try:
-        socket.bind(endpoint)
+        socket.bind(address.endpoint)
     except zmq.ZMQError as error:
-        raise FabricUnavailable(f"The relay cannot listen on {asked}: {error}.") from error
-    return int(_endpoint(socket).rpartition(":")[2])
-
-
-def _endpoint(socket: zmq.Socket[bytes]) -> str:
+        where = f"{address.host}:{address.port}"
+        raise FabricUnavailable(f"The relay cannot listen on {where}: {error}.") from error
     name = socket.getsockopt(zmq.LAST_ENDPOINT)
     return name.rstrip(b"\0").decode() if isinstance(name, bytes) else str(name)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from parsl_diaspora.fabric.callers import CallersSide
@@ -34,7 +34,7 @@ class Intake(CallersSide):
         self._open(source, buffer)
         self.stamp, self.closing = self._stamp, self._closing
         self.ring = ring
-        self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._queue: deque[bytes] = deque()  # callers append, the thread takes: neither needs a lock
         self._held: bytes | None = None
         self._settled = threading.Condition()
         self._said_at = 0
@@ -64,14 +64,14 @@ class Intake(CallersSide):
     def _put(self, data: bytes) -> None:
         self._accepted += 1
         self._accepted_bytes += len(data)
-        self._queue.put(data)
+        self._queue.append(data)
         self.ring()
 
     # --- the thread ---
 
     def is_empty(self) -> bool:
         """Whether nothing waits to be taken."""
-        return self._held is None and self._queue.empty()
+        return self._held is None and not self._queue
 
     def take(self) -> list[bytes]:
         """The next events, about `TARGET_BODY` bytes of them: all of this source, or all `Forwarded`."""
@@ -113,7 +113,4 @@ class Intake(CallersSide):
         if self._held is not None:
             data, self._held = self._held, None
             return data
-        try:
-            return self._queue.get_nowait()
-        except queue.Empty:
-            return None
+        return self._queue.popleft() if self._queue else None

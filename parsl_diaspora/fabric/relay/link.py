@@ -48,7 +48,7 @@ class Link:
         self._open()
 
     def _open(self) -> None:
-        self.is_up = self._refused = False
+        self.is_up = self._refused = self._watches_room = self._has_news = self._has_mail = False
         self._socket = _dealer(self._context, self._address, self._keys)
         self._monitor = self._socket.get_monitor_socket(_WATCHED)
         self._poller = zmq.Poller()
@@ -67,9 +67,13 @@ class Link:
         After a refused `send` it also waits for room: a socket that has just been connected may say no for a
         millisecond, as ZeroMQ looks for news of its connections only that often.
         """
-        self._poller.modify(self._socket, zmq.POLLIN | (zmq.POLLOUT if self._refused else 0))
+        if self._refused != self._watches_room:
+            self._poller.modify(self._socket, zmq.POLLIN | (zmq.POLLOUT if self._refused else 0))
+            self._watches_room = self._refused
         self._refused = False
-        return any(ready == self._wake for ready, _ in self._poller.poll(ceil(max(0.0, timeout) * 1000)))
+        ready = dict(self._poller.poll(ceil(max(0.0, timeout) * 1000)))
+        self._has_news, self._has_mail = self._monitor in ready, self._socket in ready
+        return self._wake in ready
 
     def send(self, *parts: bytes) -> bool:
         """Hand a message to the socket if it takes it now; whether it did."""
@@ -81,16 +85,17 @@ class Link:
         return True
 
     def messages(self) -> Iterator[bytes]:
-        """The first parts of all messages that are there."""
-        while True:
+        """The first parts of all messages that are there, if the last `wait` has met any."""
+        while self._has_mail:
             try:
                 yield self._socket.recv_multipart(zmq.NOBLOCK)[0]
             except zmq.Again:
                 return
+            self._has_mail = bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
     def changes(self) -> Iterator[Change]:
-        """What happened to the connection since the last look."""
-        while self._monitor.poll(0):
+        """What happened to the connection, as far as the last `wait` has met it."""
+        while self._has_news and self._monitor.poll(0):
             what, _ = _CHANGE.unpack(self._monitor.recv_multipart()[0])
             self.is_up = what == zmq.EVENT_HANDSHAKE_SUCCEEDED
             if what & _REFUSED:
@@ -120,6 +125,6 @@ def _dealer(context: zmq.Context[zmq.Socket[bytes]], address: str, keys: ClientK
     socket.sndhwm = 2 * MAX_IN_FLIGHT
     socket.maxmsgsize = MAX_PART
     socket.reconnect_ivl, socket.reconnect_ivl_max = RECONNECT_FIRST, RECONNECT_LONGEST
-    socket.handshake_ivl = HANDSHAKE_LONGEST
+    socket.connect_timeout = socket.handshake_ivl = HANDSHAKE_LONGEST  # a host that is gone answers nothing
     socket.heartbeat_ivl, socket.heartbeat_timeout = HEARTBEAT, HEARTBEAT_LOST
     return socket

@@ -12,6 +12,7 @@ from parsl_diaspora.events import Event
 from parsl_diaspora.fabric.file.fork import renew_after_fork
 from parsl_diaspora.fabric.protocols import FlushReport
 from parsl_diaspora.fabric.relay.courier import Courier
+from parsl_diaspora.fabric.relay.detour import Detour
 from parsl_diaspora.fabric.relay.inbox import OnOrder
 from parsl_diaspora.fabric.relay.intake import Intake
 from parsl_diaspora.fabric.relay.keys import ClientKeys
@@ -35,6 +36,7 @@ class RelayPublisher:
         immediate: let `publish` wait for the hub for a few milliseconds, unless it was found to be away.
         on_order: takes orders, in a thread of its own.
         place: where the speaker is; orders can be addressed to it.
+        detour: URL of a fabric that takes the events while the hub takes none; empty to let them wait.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class RelayPublisher:
         immediate: bool = False,
         on_order: OnOrder | None = None,
         place: Mapping[str, Any] | None = None,
+        detour: str = "",
     ) -> None:
         self._address = address
         self._keys = keys
@@ -55,6 +58,7 @@ class RelayPublisher:
         self._immediate = immediate
         self._on_order = on_order
         self._place = dict(place or {})
+        self._detour = detour
         self._courier: Courier | None = None
         self.begin_life()
         renew_after_fork(self)
@@ -122,14 +126,16 @@ class RelayPublisher:
         with self._starting:
             if self._courier is None:
                 try:
-                    self._courier = Courier(
-                        self._address, self._keys, self._intake, self._on_order, self._place
-                    )
+                    self._courier = self._new_courier()
                 except (OSError, RuntimeError) as error:  # no descriptor or no thread is to be had
                     logger.warning("Events cannot be sent to the relay (%s); they are lost.", error)
                     self._intake.closing.set()
                     self._intake.give_up()
             return self._courier
+
+    def _new_courier(self) -> Courier:
+        detour = Detour(self._detour, self._source) if self._detour else None
+        return Courier(self._address, self._keys, self._intake, self._on_order, self._place, detour=detour)
 
     def _before(self) -> None:
         """Whoever found the hub away waits again only when it has taken all that there was."""

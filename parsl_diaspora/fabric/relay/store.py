@@ -43,14 +43,16 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str) -> Store:
-    """The store for a fabric's URL.
+def open_store(to: str | Fabric) -> Store:
+    """The store for a fabric, or for the URL of one. A fabric that is given stays open.
 
     Raises:
         FabricError: the fabric cannot be opened.
     """
-    fabric = open_fabric(url)
-    return SegmentStore(fabric) if isinstance(fabric, FileFabric) else ForwardingStore(fabric)
+    fabric = open_fabric(to) if isinstance(to, str) else to
+    if isinstance(fabric, FileFabric):
+        return SegmentStore(fabric)
+    return ForwardingStore(fabric, is_own=isinstance(to, str))
 
 
 class SegmentStore:
@@ -120,10 +122,16 @@ class SegmentStore:
 
 
 class ForwardingStore:
-    """Forwards each event to a fabric of any kind, and waits until that says that it is safe."""
+    """Forwards each event to a fabric of any kind, and waits until that says that it is safe.
 
-    def __init__(self, fabric: Fabric) -> None:
+    Args:
+        fabric: of any kind.
+        is_own: whether it is to be closed with the store.
+    """
+
+    def __init__(self, fabric: Fabric, *, is_own: bool = True) -> None:
         self._fabric = fabric
+        self._is_own = is_own
         self._publisher = fabric.publisher(default_source("relay"), buffer=_FORWARD_BUFFER)
         self._settled = True
 
@@ -142,7 +150,8 @@ class ForwardingStore:
     def close(self) -> None:
         """Bring everything to safety."""
         self._publisher.close()
-        self._fabric.close()
+        if self._is_own:
+            self._fabric.close()
 
     def _forward(self, frame: bytes) -> None:
         try:

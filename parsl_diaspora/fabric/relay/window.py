@@ -62,6 +62,11 @@ class Window:
         return self._batches[0].number if self._batches else self._number + 1
 
     @property
+    def oldest(self) -> Packed:
+        """The oldest batch that is not acknowledged; there must be one."""
+        return self._batches[0]
+
+    @property
     def awaits(self) -> bool:
         """Whether something was sent and not acknowledged."""
         return self._sent > 0

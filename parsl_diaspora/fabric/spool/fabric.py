@@ -77,11 +77,12 @@ class SpooledFabric:
             raise FabricError(message, url=inner.url, hint="Try limit=1GB, or limit_bytes=10**9.")
         self.inner = inner
         self.limit_bytes = limit_bytes
+        self.drop_order = tuple(drop_order)
         self._spool = Spool(
             inner,
             Path(directory).absolute(),
             limit_bytes=limit_bytes,
-            drop_order=tuple(drop_order),
+            drop_order=self.drop_order,
             lag_events=lag_events,
             lag_seconds=lag_seconds,
             flush_timeout=flush_timeout,
@@ -103,7 +104,8 @@ class SpooledFabric:
     def node_url(self) -> str | None:
         """Under which worker processes publish: through a spool of theirs in a directory of the same name."""
         behind = self.inner.node_url
-        return behind and f"spool:{self.directory}?limit={self.limit_bytes}&to={behind}"
+        drop = "" if self.drop_order == DROP_ORDER else f"drop={','.join(self.drop_order)}&"
+        return behind and f"spool:{self.directory}?limit={self.limit_bytes}&{drop}to={behind}"
 
     def publisher(self, source: str, *, buffer: int = 50_000, immediate: bool = False) -> Publisher:
         """A publisher that writes to the spool. Never fails: without a usable disk it writes past it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from parsl_diaspora.events import decode, join
@@ -72,18 +73,27 @@ class SpoolPublisher(FilePublisher):
         return self._append(batch, _ROOM_WAIT) or self._hand_on(batch)
 
     def _append(self, batch: list[bytes], timeout: float = 0.0) -> bool:
-        size = sum(map(len, batch)) + _FRAME
+        """Whether the disk took the batch. After a failure in its middle the whole batch comes again."""
+        done = 0
+        for piece in _pieces(batch, self._spool.roll_bytes):
+            if not self._append_piece(piece, self._safe + 1 + done, timeout):
+                return False
+            done += len(piece)
+        self._withdraw()
+        self._spool.wake()
+        return True
+
+    def _append_piece(self, piece: list[bytes], first: int, timeout: float) -> bool:
+        size = sum(map(len, piece)) + _FRAME
         if not self._spool.admit(size, timeout):
             return False
         try:
-            self._writer.append(batch, self._safe + 1, self._stamp.last)
+            self._writer.append(piece, first, self._stamp.last)
         except OSError as error:
             self._spool.degrade(error)
             return False
         finally:
             self._spool.room.wrote(size)
-        self._withdraw()
-        self._spool.wake()
         return True
 
     def _hand_on(self, batch: list[bytes]) -> bool:
@@ -107,3 +117,16 @@ class SpoolPublisher(FilePublisher):
         self._withdraw()
         self._spool.owners.remove(self._stamp.boot)
         self._spool.wake()
+
+
+def _pieces(batch: list[bytes], limit: int) -> Iterator[list[bytes]]:
+    """The batch in pieces that fit into a segment; a larger event is a piece of its own."""
+    piece: list[bytes] = []
+    size = _FRAME
+    for data in batch:
+        if piece and size + len(data) > limit:
+            yield piece
+            piece, size = [], _FRAME
+        piece.append(data)
+        size += len(data)
+    yield piece

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from parsl_diaspora.events import EventsLost
+from parsl_diaspora.fabric.file import large
 from parsl_diaspora.fabric.spool.backlog import Backlog, size_of
 from parsl_diaspora.fabric.spool.thinning import thin
 
@@ -22,14 +24,16 @@ _HIGH, _LOW = 0.85, 0.7  # shares of the limit: where dropping begins, and how f
 class Room:
     """Keeps the segments of a directory within a limit.
 
-    Between two measurements what was written since is added, so the limit holds for the events of this
-    process at any moment. Other processes over the same directory each keep to it with what they have written
-    themselves.
+    Between two measurements what was written since is added, and room for the largest segment is kept free:
+    one that is thinned lies on the disk twice for a moment. So the limit holds at any moment for what this
+    process writes. Other processes over the same directory each keep to it with what they have written
+    themselves, so several that write at once may exceed it by what the others write within 0.25 s.
 
     Args:
         directory: of the log.
         backlog: what of it is still to be handed on.
-        limit: bytes of all segments together.
+        limit: bytes of all files together, but for the one that keeps the positions.
+        segment: bytes up to which segments grow.
         order: topics, those that go first first. What has another topic is never dropped.
 
     Attributes:
@@ -37,11 +41,14 @@ class Room:
         dropped: events dropped so far, by topic.
     """
 
-    def __init__(self, directory: Path, backlog: Backlog, limit: int, order: Sequence[str]) -> None:
+    def __init__(
+        self, directory: Path, backlog: Backlog, limit: int, segment: int, order: Sequence[str]
+    ) -> None:
         self._directory = directory
         self._backlog = backlog
         self.limit = limit
         self.comfortable = int(_HIGH * limit)
+        self._segment = self._spare = segment
         self._order = order
         self._changed = threading.Condition()
         self._used = self._since = self._admitted = 0
@@ -54,10 +61,13 @@ class Room:
     def admit(self, more: int, timeout: float = 0.0) -> bool:
         """Whether so many bytes may be written now or within ``timeout`` seconds; `wrote` is to follow."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self.used() + more <= self.limit, timeout):
+            if not self._changed.wait_for(lambda: self._fits(more), timeout):
                 return False
             self._admitted += more
             return True
+
+    def _fits(self, more: int) -> bool:
+        return self.used() + more + max(self._spare, more) <= self.limit
 
     def wrote(self, more: int) -> None:
         """What was admitted is written, or could not be."""
@@ -106,9 +116,10 @@ class Room:
         since = self._since
         names = self._backlog.standings()
         self._clean = {name: gone for name, gone in self._clean.items() if name in names}
-        used = sum(size_of(self._directory / name) for name in names)
+        spare = max((size_of(self._directory / name) for name in names), default=0)
+        used = _bytes_in(self._directory) + _bytes_in(self._directory / large.DIRECTORY)
         with self._changed:
-            self._used = used
+            self._used, self._spare = used, max(spare, self._segment)
             self._since = max(0, self._since - since)
             self._changed.notify_all()
         return used
@@ -131,6 +142,15 @@ class Room:
         for run, count in thinned.dropped.items():
             self.dropped[topic] += count
             self._unsaid[run, topic] += count
+
+
+def _bytes_in(directory: Path) -> int:
+    """Bytes of the files that lie in a directory itself; 0 if there is none."""
+    try:
+        with os.scandir(directory) as entries:
+            return sum(size_of(Path(entry)) for entry in entries if entry.is_file(follow_symlinks=False))
+    except FileNotFoundError:
+        return 0
 
 
 def _age(path: Path) -> float:

@@ -44,7 +44,7 @@ class SpoolReport(msgspec.Struct, frozen=True):
 
     Attributes:
         waiting: events that are not handed on yet, on the local disk and in memory.
-        used: bytes of all segments on the local disk.
+        used: bytes of all segments and of large events on the local disk.
         forwarded: events that this process handed on from the disk.
         direct: events that went past the disk, because it could not be written.
         dropped: events that were dropped to keep the limit, by topic; each is said in an `EventsLost`.
@@ -100,7 +100,7 @@ class Spool:
         self.backlog = Backlog(self.directory, self.owners, min(_BATCH_BYTES, self.roll_bytes))
         self.offers = Offers()
         self._publishers: weakref.WeakSet[SpoolPublisher] = weakref.WeakSet()
-        self.room = Room(self.directory, self.backlog, self._limit, self._order)
+        self.room = Room(self.directory, self.backlog, self._limit, self.roll_bytes, self._order)
         self._watch = LagWatch(*self._lag)
         self._forwarders: list[Forwarder] = []  # the last one is at work; those before it hang, or hung
         self._keeper: Keeper | None = None

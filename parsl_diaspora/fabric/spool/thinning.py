@@ -18,6 +18,7 @@ import msgspec
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import decode_many, encode, join
+from parsl_diaspora.fabric.file import large
 from parsl_diaspora.fabric.file.frames import Frame, Scan, pack_frame
 from parsl_diaspora.fabric.file.index import index_of
 from parsl_diaspora.fabric.file.scan import read_frames
@@ -30,10 +31,12 @@ class Thinned(msgspec.Struct):
     Attributes:
         name: under which the rest is found; empty if there is none.
         dropped: how many events are gone, by run.
+        files: of large events among them.
     """
 
     name: str = ""
     dropped: Counter[str] = msgspec.field(default_factory=Counter)
+    files: list[Path] = msgspec.field(default_factory=list)
 
 
 def thin(directory: Path, name: str, topic: str, position: int) -> Thinned:
@@ -66,7 +69,9 @@ def _copy(source: Path, target: BinaryIO, topic: str, position: int, thinned: Th
             written += target.write(pack_frame(frame.body, frame.count, frame.first, frame.time))
             continue
         kept = [event for event in events if event.topic != topic]
-        thinned.dropped.update(event.run for event in events if event.topic == topic)
+        gone = [event for event in events if event.topic == topic]
+        thinned.dropped.update(event.run for event in gone)
+        thinned.files.extend(filter(None, (large.file_of(source.parent, event) for event in gone)))
         if kept:
             body = join([encode(event) for event in kept])
             written += target.write(pack_frame(body, len(kept), frame.first, frame.time))
@@ -80,7 +85,8 @@ def _replace(temporary: Path, directory: Path, successor: str, thinned: Thinned)
         return
     temporary.replace(directory / successor)
     (directory / old).unlink(missing_ok=True)  # large events to which it refers now belong to its successor
-    index_of(directory / old).unlink(missing_ok=True)
+    for path in (index_of(directory / old), *thinned.files):
+        path.unlink(missing_ok=True)
 
 
 def _successor(name: str) -> str:
