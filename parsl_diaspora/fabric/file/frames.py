@@ -21,6 +21,7 @@ MAGIC = b"PDe1"
 HEADER = struct.Struct("<4sIIIQd")
 _CHECKED = struct.Struct("<IIQd")
 _CRC = struct.Struct("<4sI")
+_HOLE = bytes(HEADER.size)
 MAX_BODY = 512 * 1024
 MAX_FRAME = HEADER.size + MAX_BODY  # what readers and the relay take
 LARGEST_FRAME = 128 * 1024  # what is written into segments
@@ -54,11 +55,16 @@ class Scan(msgspec.Struct):
         position: offset up to which all is read or passed over.
         skipped: damaged stretches that were passed over.
         lost: it stopped inside a damaged stretch, which is counted already.
+        patient: wait for a stretch of zeros to be filled: a network file system may show a later write of
+            another host before an earlier one.
+        waits: it stopped before such a stretch.
     """
 
     position: int
     skipped: int = 0
     lost: bool = False
+    patient: bool = False
+    waits: bool = False
 
     def pass_over(self) -> None:
         """Take note of damage, once a stretch."""
@@ -90,6 +96,9 @@ def scan_frames(data: bytes, base: int, scan: Scan) -> Iterator[Frame]:
     while len(data) - at >= HEADER.size:
         frame = _frame_at(data, at, base)
         if frame is None:
+            if scan.patient and data.startswith(_HOLE, at):
+                scan.waits = True
+                return
             frame = _next_frame(data, at + 1, base)
             if frame is None and len(data) - at <= MAX_FRAME:
                 return

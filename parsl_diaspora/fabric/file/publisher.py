@@ -108,7 +108,8 @@ class FilePublisher(CallersSide):
         target = self._accepted
         with self._written:
             self._written.wait_for(lambda: self._safe + self._given_up >= target, timeout)
-        self._writer.wait_synced(max(0.0, deadline - time.monotonic()))
+        if (left := deadline - time.monotonic()) > 0:
+            self._writer.wait_synced(left)
         return self.report()
 
     def report(self) -> FlushReport:
