@@ -12,7 +12,9 @@ than `MAX_FRAME`, so whatever is longer and no frame is damage, not a frame that
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import accumulate
 from zlib import crc32
 
 import msgspec
@@ -26,6 +28,7 @@ MAX_BODY = 512 * 1024
 MAX_FRAME = HEADER.size + MAX_BODY  # what readers and the relay take
 LARGEST_FRAME = 128 * 1024  # what is written into segments
 TARGET_BODY = 64 * 1024
+_BITE = 5 * 1024
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -82,8 +85,29 @@ def pack_frame(body: bytes, count: int, first: int, time: float) -> bytes:
     if length > MAX_BODY:
         message = f"A frame's body may have {MAX_BODY} bytes, not {length}."
         raise ValueError(message)
-    crc = crc32(body, crc32(_CHECKED.pack(length, count, first, time)))
+    crc = _checksum(body, crc32(_CHECKED.pack(length, count, first, time)))
     return HEADER.pack(MAGIC, crc, length, count, first, time) + body
+
+
+def in_batches(encoded: list[bytes], target: int) -> Iterator[list[bytes]]:
+    """Events in batches of about ``target`` bytes, each up to the event that reaches the target."""
+    ends = list(accumulate(map(len, encoded)))
+    begin = done = 0
+    while begin < len(encoded):
+        end = bisect_left(ends, done + target, begin) + 1
+        yield encoded[begin:end]
+        begin = end
+        done = ends[min(end, len(ends)) - 1]
+
+
+def _checksum(body: bytes, crc: int) -> int:
+    """CRC-32 in bites so small that the interpreter is not given away: to get it back takes much longer."""
+    if len(body) <= _BITE:
+        return crc32(body, crc)
+    view = memoryview(body)
+    for at in range(0, len(body), _BITE):
+        crc = crc32(view[at : at + _BITE], crc)
+    return crc
 
 
 def scan_frames(data: bytes, base: int, scan: Scan) -> Iterator[Frame]:
