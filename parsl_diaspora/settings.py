@@ -150,7 +150,8 @@ class Settings(
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data; `from_dict` takes it back."""
-        return {name: getattr(self, name) for name in self.__struct_fields__}
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {**values, "triggers": [trigger.to_dict() for trigger in self.triggers]}
 
     def shown(self) -> dict[str, Any]:
         """All fields as plain data without secrets: for logs, events and people."""

@@ -134,11 +134,16 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 )
                 raise SettingsError(message)
 
+    def to_dict(self) -> dict[str, Any]:
+        """What differs from the defaults, as plain data but for what can be called."""
+        return {**_given(self), "action": _given(self.action)}
+
     def shown(self) -> dict[str, Any]:
-        """As plain data without secrets."""
-        fields = {name: getattr(self, name) for name in self.__struct_fields__}
-        dead_letter = self.dead_letter and without_secrets(self.dead_letter)
-        return {**fields, "action": self.action.shown(), "dead_letter": dead_letter}
+        """The same without secrets, all of it plain data."""
+        shown = {**_given(self), "action": self.action.shown()}
+        if self.dead_letter:
+            shown["dead_letter"] = without_secrets(self.dead_letter)
+        return shown
 
 
 def check_names(triggers: tuple[Trigger, ...]) -> None:
@@ -181,6 +186,20 @@ def name_of(target: Any) -> str:
 def is_reference(value: str) -> bool:
     """Whether a value says where a secret is kept: ``env:NAME`` or ``file:PATH``."""
     return bool(_REFERENCE.match(value))
+
+
+def _given(struct: msgspec.Struct) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for field in msgspec.structs.fields(struct):
+        value = getattr(struct, field.name)
+        if callable(value) or value != _default(field):
+            given[field.name] = list(value) if isinstance(value, tuple) else value
+    return given
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    factory: Any = field.default_factory
+    return field.default if factory is msgspec.NODEFAULT else factory()
 
 
 def _masked(value: str) -> str:

@@ -1,8 +1,8 @@
 """The command line: which command is meant, and how errors are told.
 
 Exit status: 0 all is well; 1 the run or task is not there, `events verify` found the log damaged, `events
-repair` left something so, or `triggers test` read an event that does not match; 2 the command was given something that it cannot work with; 130 interrupted from
-the keyboard.
+repair` left something so, or `triggers test` read an event that does not match; 2 the command was given
+something that it cannot work with; 130 interrupted from the keyboard.
 """
 
 from __future__ import annotations
