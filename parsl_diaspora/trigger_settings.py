@@ -126,9 +126,12 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if not _NAME.fullmatch(self.name):
             hint = "Use at most 64 letters, digits, dots, dashes and underscores."
             raise SettingsError(f"{self.name!r} is no name for a trigger.", hint=hint)
+        fields: Any = self.unique_by  # made in Python, it may be a list, or one field
+        unique_by = (fields,) if isinstance(fields, str) else tuple(fields)
+        msgspec.structs.force_setattr(self, "unique_by", unique_by)
         for name, low in _LOWER_BOUNDS.items():
             value = getattr(self, name)
-            if value is not None and not low <= value < float("inf"):
+            if value is not None and not (isinstance(value, (int, float)) and low <= value < float("inf")):
                 message = (
                     f"The option {name!r} of the trigger {self.name!r} must be at least {low}, not {value}."
                 )

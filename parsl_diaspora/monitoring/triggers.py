@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from parsl_diaspora.events import Event
+from parsl_diaspora.events import Event, RunEnded
 from parsl_diaspora.fabric import FlushReport
 from parsl_diaspora.fabric.triggers import Pattern, TriggerEngine, find, make_handler, plain
 from parsl_diaspora.state import Live
@@ -104,6 +104,7 @@ class RunTriggers:
             start=time.time() - _EARLIER,
             makers=MAKERS,
             accepts=lambda event: event.run == run,
+            is_last=lambda event: isinstance(event, RunEnded),
             absorb=live.absorb,
             durable=False,
         )

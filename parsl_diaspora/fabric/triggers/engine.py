@@ -23,6 +23,7 @@ MOST_UNCOMMITTED = 1_000
 IDLE, BUSY = 0.25, 0.05  # seconds that a poll waits for events: with actions under way it looks sooner
 COMMIT_EVERY = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_OTHERS_SECONDS = 1.0  # after the last event of a run, for those of other sources
 _JOIN = 5.0
 
 
@@ -42,6 +43,7 @@ class TriggerEngine:
         makers: further kinds of actions; see `make_handler`.
         accepts: which events count at all.
         absorb: called with a fault of the engine's own.
+        is_last: tells the event after which nothing more is to be expected.
         durable: commit positions; False if nobody will come back under that name.
         most_uncommitted: events that may be polled before earlier ones are done with.
 
@@ -76,15 +78,16 @@ class TriggerEngine:
         makers: Mapping[str, Maker] | None = None,
         accepts: Callable[[Event], bool] = lambda event: True,
         absorb: Callable[[str, BaseException], None] | None = None,
+        is_last: Callable[[Event], bool] = lambda event: False,
         durable: bool = True,
         most_uncommitted: int = MOST_UNCOMMITTED,
     ) -> None:
         declared = tuple(triggers)
         check_names(declared)
         self._fabric, self._name, self._begin_at = fabric, name, start
-        self._accepts, self._absorb = accepts, absorb or _say_fault()
+        self._accepts, self._is_last, self._absorb = accepts, is_last, absorb or _say_fault()
         self._most, self._durable = most_uncommitted, durable
-        self._wake, self._stop = threading.Event(), threading.Event()
+        self._wake, self._stop, self._ended = threading.Event(), threading.Event(), threading.Event()
         self._running = [
             Running(each, make_handler(each, makers or {}), self._wake.set, time.monotonic)
             for each in declared
@@ -93,7 +96,7 @@ class TriggerEngine:
         self._letters = Letters(voice or self._own_voice, declared)  # type: ignore[arg-type]
         self._uncommitted, self._committed_at = 0, 0.0
         self._deadline = float("inf")
-        self._left: int | None = None  # events to read after it was told to stop: others may never end
+        self._seen_last = float("inf")  # when; others may publish for ever
         self._gives_up = self.finished = False
         self._thread = threading.Thread(target=self._run, name=f"diaspora-{name}", daemon=True)
 
@@ -117,7 +120,7 @@ class TriggerEngine:
         self._stop.set()
         self._wake.set()
         if self._thread.ident is not None:
-            self._thread.join(timeout + _JOIN)
+            self._ended.wait(timeout + _JOIN)
         return self.finished
 
     def stop(self) -> None:
@@ -130,8 +133,7 @@ class TriggerEngine:
 
     def wait(self, timeout: float) -> bool:
         """Wait until it has stopped; whether it has."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        return self._ended.wait(timeout)  # a join that SIGINT interrupts takes the thread for ended
 
     # --- in the engine's thread ---
 
@@ -142,6 +144,7 @@ class TriggerEngine:
             self._absorb("triggers", error)
         finally:
             self._close()
+            self._ended.set()
 
     def _work(self) -> None:
         consumer = self._open()
@@ -179,22 +182,21 @@ class TriggerEngine:
             return True
         if self._jobs():
             return False
-        if self._left is None:
-            self._left = consumer.lag()
+        now = time.monotonic()
         count = self._read(consumer, 0.0)
-        behind, self._left = self._left, self._left - count
-        self.finished = not self._jobs() and (not count or 0 < behind <= count)
+        self.finished = not self._jobs() and (not count or now > self._seen_last + _OTHERS_SECONDS)
         return self.finished
 
     def _turn(self, consumer: Consumer) -> None:
         busy = self._look()
+        full = self._uncommitted >= self._most
+        if not busy and (full or time.monotonic() - self._committed_at >= COMMIT_EVERY):
+            self._commit(consumer)
         if self._uncommitted >= self._most:
             self._wake.wait(IDLE)
             self._wake.clear()
         else:
             self._read(consumer, BUSY if busy else IDLE)
-        if time.monotonic() - self._committed_at >= COMMIT_EVERY or self._uncommitted >= self._most:
-            self._commit(consumer)
 
     def _read(self, consumer: Consumer, timeout: float) -> int:
         limit = max(1, self._most - self._uncommitted)
@@ -209,6 +211,8 @@ class TriggerEngine:
         for event in events:
             if self._accepts(event):
                 self._take(event, now)
+                if self._is_last(event):
+                    self._seen_last = now
         self._look()
         return len(events)
 
