@@ -25,6 +25,9 @@ from parsl_diaspora.events import (
     ServiceDegraded,
     TaskEnded,
     TaskSubmitted,
+    TriggerFailed,
+    TriggerFired,
+    TriggerHeldBack,
     TryDeclined,
     TryEnded,
     TryFailed,
@@ -134,5 +137,8 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     EventsDamaged: lambda event: f"{event.size} bytes of {event.file} at {event.offset}",
     EventsLost: lambda event: f"{event.count}: {event.why}",
     FabricLagged: lambda event: f"{event.waiting} waiting, {event.seconds:g} s: {event.why}",
+    TriggerFired: lambda event: f"{event.trigger}: {event.action}",
+    TriggerFailed: lambda event: f"{event.trigger}: {event.action}: {first_line(event.why)}",
+    TriggerHeldBack: lambda event: f"{event.trigger}: {event.count} {event.why}",
     ServiceDegraded: lambda event: f"{event.part}: {event.why}",
 }

@@ -1,8 +1,8 @@
 """The command line: which command is meant, and how errors are told.
 
-Exit status: 0 all is well; 1 the run or task is not there, `events verify` found the log damaged, or `events
-repair` left something so; 2 the command was given something that it cannot work with; 130 interrupted from
-the keyboard.
+Exit status: 0 all is well; 1 the run or task is not there, `events verify` found the log damaged, `events
+repair` left something so, or `triggers test` read an event that does not match; 2 the command was given
+something that it cannot work with; 130 interrupted from the keyboard.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ COMMANDS = {
     "report": ("parsl_diaspora.cli.report", "tell how one run went"),
     "explain": ("parsl_diaspora.cli.explain", "tell the story of one task: each try, each decision, and why"),
     "events": ("parsl_diaspora.cli.events", "look at the events themselves"),
+    "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
 }
 EPILOG = """\
 RUN is Parsl's run id, its beginning, or 'last'. Logs are looked for in runinfo/*/events.

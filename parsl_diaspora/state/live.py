@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 from parsl_diaspora.events import Event, ServiceDegraded
-from parsl_diaspora.fabric import Consumer, Fabric, Publisher
+from parsl_diaspora.fabric import Consumer, Fabric, FlushReport, Publisher
 from parsl_diaspora.state.dedupe import Dedupe
 from parsl_diaspora.state.picture import Picture
 
@@ -125,6 +125,11 @@ class Live:
         except Exception as error:  # noqa: BLE001 - promise 1
             self.absorb("picture", error)
         return event
+
+    def flush(self, timeout: float = 5.0) -> FlushReport:
+        """Wait up to ``timeout`` seconds for what was said to be safe."""
+        self.catch_up()
+        return self._publisher.flush(timeout)
 
     def absorb(self, part: str, error: BaseException) -> None:
         """Count a fault of our own, and say it once a part."""
