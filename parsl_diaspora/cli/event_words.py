@@ -22,6 +22,7 @@ from parsl_diaspora.events import (
     PlaceReleased,
     RunEnded,
     RunStarted,
+    SamplesReduced,
     ServiceDegraded,
     TaskEnded,
     TaskSubmitted,
@@ -134,5 +135,6 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     EventsDamaged: lambda event: f"{event.size} bytes of {event.file} at {event.offset}",
     EventsLost: lambda event: f"{event.count}: {event.why}",
     FabricLagged: lambda event: f"{event.waiting} waiting, {event.seconds:g} s: {event.why}",
+    SamplesReduced: lambda event: f"{event.count} of {event.of}",
     ServiceDegraded: lambda event: f"{event.part}: {event.why}",
 }
