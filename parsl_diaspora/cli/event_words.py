@@ -22,6 +22,7 @@ from parsl_diaspora.events import (
     PlaceReleased,
     RunEnded,
     RunStarted,
+    SamplesReduced,
     ServiceDegraded,
     TaskEnded,
     TaskSubmitted,
@@ -140,5 +141,6 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     TriggerFired: lambda event: f"{event.trigger}: {event.action}",
     TriggerFailed: lambda event: f"{event.trigger}: {event.action}: {first_line(event.why)}",
     TriggerHeldBack: lambda event: f"{event.trigger}: {event.count} {event.why}",
+    SamplesReduced: lambda event: f"{event.count} of {event.of}",
     ServiceDegraded: lambda event: f"{event.part}: {event.why}",
 }

@@ -32,6 +32,7 @@ class Event(
         node: the node's host name.
         site: the site's name, where sites are declared.
         cause: ids of the events that led to this one.
+        via: ids of the fabrics that a bridge took the event from, the first first; empty where it was said.
     """
 
     topic: ClassVar[Topic] = "tasks"
@@ -53,6 +54,7 @@ class Event(
     node: str | None = None
     site: str | None = None
     cause: tuple[str, ...] = ()
+    via: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -387,10 +387,10 @@ class EventsDamaged(Event, tag="events.damaged"):
 
 
 class EventsCompacted(Event, tag="events.compacted"):
-    """Events of a finished run were dropped, as the others tell its net effect. It stands for them.
+    """Events were dropped, by a compaction or by a bridge that was told to carry less. It stands for them.
 
-    It has the source, the boot and the number of the last of them, so that numbers are missing by design
-    before it: one less than were dropped.
+    A compaction drops of finished runs what others tell as well. It has the source, the boot and the number
+    of the last of them, so that numbers are missing by design before it: one less than were dropped.
 
     Attributes:
         first: number of the first event that was dropped.
@@ -407,6 +407,51 @@ class EventsCompacted(Event, tag="events.compacted"):
     kept: int = 0
     dropped: int = 0
     started: dict[str, int] = msgspec.field(default_factory=dict)
+
+    @property
+    def is_stretch(self) -> bool:
+        """Whether all numbers from the first to the last were dropped, and no other."""
+        return self.last == self.seq and self.dropped == self.last - self.first + 1
+
+    def explains(self, before: int) -> int:
+        """Numbers below its own that it says are missing by design.
+
+        Args:
+            before: the last number that was met; what is up to it has been explained already.
+        """
+        if self.is_stretch:
+            return max(0, self.seq - max(self.first, before + 1))
+        return self.dropped - 1
+
+
+class SamplesReduced(Event, tag="samples.reduced"):
+    """What a bridge says instead of several samples of one kind, source and place.
+
+    It has the source, the boot, the number, the times and the place of the last of them.
+
+    Attributes:
+        of: the kind of the samples.
+        first: number of the first sample.
+        last: number of the last one.
+        count: how many there were.
+        since: time of the first sample, seconds UTC.
+        counts: by field, how many samples had a number in it.
+        low: by field, the least number.
+        mean: by field, the mean.
+        high: by field, the greatest number.
+    """
+
+    topic: ClassVar[Topic] = "resources"
+
+    of: str = ""
+    first: int = 0
+    last: int = 0
+    count: int = 0
+    since: float = 0.0
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+    low: dict[str, float] = msgspec.field(default_factory=dict)
+    mean: dict[str, float] = msgspec.field(default_factory=dict)
+    high: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class FabricLagged(Event, tag="fabric.lagged"):

@@ -38,7 +38,9 @@ def _of_type(annotation):
         return st.lists(_of_type(get_args(annotation)[0]), max_size=3).map(tuple)
     if get_origin(annotation) is dict:
         value = get_args(annotation)[1]
-        return st.dictionaries(st.text(max_size=9), numbers if value is int else plain, max_size=3)
+        return st.dictionaries(
+            st.text(max_size=9), {int: numbers, float: seconds}.get(value, plain), max_size=3
+        )
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
         return _struct(annotation)
     return st.one_of(*(_of_type(each) for each in get_args(annotation)))

@@ -67,7 +67,7 @@ class Numbering:
         source.last = event.seq
         if isinstance(event, EventsCompacted):
             self.compacted += event.dropped
-            source.compacted += event.dropped - 1
+            source.compacted += event.explains(before)
         if missing := event.seq - before - 1:
             source.missing += missing
             if len(source.gaps) < LISTED:

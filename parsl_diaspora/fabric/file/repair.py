@@ -175,7 +175,7 @@ def _note_missing(found: _Found, missing: int, event: Event) -> None:
     stretch = found.stretches[-1]
     stretch.count += missing
     if isinstance(event, EventsCompacted):
-        stretch.count = max(0, stretch.count - event.dropped + 1)
+        stretch.count = max(0, stretch.count - event.explains(event.seq - missing - 1))
 
 
 def _events(frame: Frame) -> list[Event] | None:

@@ -33,6 +33,7 @@ class Handover:
         clock: time for the pauses.
         chance: spreads the pauses, so that many processes do not come back at the same moment.
         flush_timeout: seconds that one flush may take.
+        part: which part of the package hands on: the role under which it speaks.
 
     Attributes:
         refused: events that the fabric refused while it took others, and that were passed over.
@@ -40,12 +41,18 @@ class Handover:
     """
 
     def __init__(
-        self, inner: Fabric, clock: Clock, chance: random.Random, flush_timeout: float = FLUSH_TIMEOUT
+        self,
+        inner: Fabric,
+        clock: Clock,
+        chance: random.Random,
+        flush_timeout: float = FLUSH_TIMEOUT,
+        part: str = "spool",
     ) -> None:
         self._inner = inner
         self._clock = clock
         self._chance = chance
         self._timeout = flush_timeout
+        self._part = part
         self._publisher: Publisher | None = None
         self._given: Sequence[Event] = ()
         self._before = self._last = FlushReport(0, 0, 0)
@@ -103,7 +110,7 @@ class Handover:
 
     def _open(self) -> Publisher:
         if self._publisher is None:
-            self._publisher = self._inner.publisher(default_source("spool"), buffer=BUFFER)
+            self._publisher = self._inner.publisher(default_source(self._part), buffer=BUFFER)
         return self._publisher
 
     def _wait_longer(self, report: FlushReport) -> None:
@@ -123,7 +130,7 @@ class Handover:
 
     def _is_hopeless(self, event: Event, *, took_some: bool) -> bool:
         """Whether the fabric has refused this one event several times while it took others."""
-        if not (took_some or self._takes(ServiceDegraded(part="spool", why=f"{event.kind} is refused"))):
+        if not (took_some or self._takes(ServiceDegraded(part=self._part, why=f"{event.kind} is refused"))):
             return False
         self._refusals[event.id] += 1
         if self._refusals[event.id] < _REFUSALS:
@@ -134,7 +141,7 @@ class Handover:
 
     def _takes(self, word: Event) -> bool:
         """Whether the fabric takes an event of ours: if not, no other event is to blame."""
-        report = self._give([Stamp(default_source("spool"))(word)])
+        report = self._give([Stamp(default_source(self._part))(word)])
         self._given = ()
         return not report.waiting and report.lost == self._before.lost
 

@@ -34,6 +34,11 @@ class LateFabric:
         return self._fabric.url if self._fabric else without_secrets(self._named)
 
     @property
+    def opened(self) -> Fabric | None:
+        """The fabric itself; None until it could be opened."""
+        return self._fabric
+
+    @property
     def node_url(self) -> str | None:
         """Under which worker processes can publish; None while it is not known."""
         return self._fabric.node_url if self._fabric else None
