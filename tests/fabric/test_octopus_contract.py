@@ -20,6 +20,10 @@ class TestOctopusKafka(FabricContract):
         self._broker = octopus.broker
         return octopus.url()
 
+    def reader_url(self, fabric):
+        """Other processes of these tests have the key's file, and no login."""
+        return fabric.node_url
+
     @contextmanager
     def outage(self, fabric):
         """The broker stands still."""

@@ -79,8 +79,10 @@ def test_backend_that_cannot_be_loaded_is_unavailable_and_says_which_and_why(sch
         ("acne://host", "Did you mean 'acme:'?"),
         (
             "carrier-pigeon:",
-            "The schemes are: acme, broken, file, files+diaspora, kafka, memory, missing, mofka, octopus, relay, "
-            "spool.",
+            (
+                "The schemes are: acme, broken, file, files+diaspora, kafka, memory, missing, mofka, "
+                "octopus, relay, spool."
+            ),
         ),
     ],
 )

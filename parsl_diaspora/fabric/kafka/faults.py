@@ -103,7 +103,9 @@ class Faults:
         with self._lock:
             first, self.now = self.now is None, fault.or_clearer(self.now)
         if first:
-            logger.warning("%s at %s: %s; %s. %s", self._who, self._shown, fault.cause, self._what, fault.hint)
+            logger.warning(
+                "%s at %s: %s; %s. %s", self._who, self._shown, fault.cause, self._what, fault.hint
+            )
 
     def over(self) -> None:
         """The cluster answered."""

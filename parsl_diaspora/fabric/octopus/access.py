@@ -51,9 +51,9 @@ class Access:
         self._keys: Keys | None = None
 
     def _named(self, url: OctopusUrl) -> OctopusUrl:
-        if file := url.options.get("keys"):
-            if found := read_keys(Path(file), url.shown):
-                return msgspec.structs.replace(url, namespace=found.namespace)
+        file = url.options.get("keys")
+        if file and (found := read_keys(Path(file), url.shown)):
+            return msgspec.structs.replace(url, namespace=found.namespace)
         if self.service is None:
             raise FabricError("Without a login the URL must name the namespace.", url=url.shown)
         return msgspec.structs.replace(url, namespace=self.service.client().namespace)
@@ -136,6 +136,13 @@ class Access:
             raise FabricUnavailable(message, url=self.url.shown, hint=hint)
         self.service.make_topics(self.url.namespace, [self.short(name) for name in names])
 
+    def prepare(self, names: Sequence[str]) -> None:
+        """Make those topics that the web service does not list, and do not wait for them."""
+        if self.service is not None:
+            there = {self.full(name) for name in self.service.topics()}
+            if missing := [name for name in names if name not in there]:
+                self.make_topics(missing)
+
     def short(self, name: str) -> str:
         """A full name of a topic without the namespace."""
         return name.removeprefix(f"{self.url.namespace}.")
@@ -158,5 +165,3 @@ def _listens(server: str) -> bool:
     with suppress(OSError, ValueError), socket.create_connection((host.strip("[]"), int(port)), _CONNECT):
         return True
     return False
-
-

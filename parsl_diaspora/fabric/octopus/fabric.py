@@ -13,6 +13,7 @@ from parsl_diaspora.fabric.kafka.clients import Client
 from parsl_diaspora.fabric.kafka.consumer import KafkaConsumer
 from parsl_diaspora.fabric.kafka.publisher import KafkaPublisher
 from parsl_diaspora.fabric.kafka.start import Beginning
+from parsl_diaspora.fabric.kafka.url import TOPICS
 from parsl_diaspora.fabric.octopus.access import Access
 from parsl_diaspora.fabric.octopus.url import OctopusUrl, read_octopus_url
 from parsl_diaspora.fabric.protocols import Start
@@ -54,6 +55,7 @@ class OctopusFabric:
         self._kafka_url = self._access.url.kafka()
         self._lock = threading.Lock()
         self._way = ""
+        self._is_prepared = False
         self._client: Client | None = None
 
     def __repr__(self) -> str:
@@ -70,7 +72,7 @@ class OctopusFabric:
 
     @property
     def node_url(self) -> str | None:
-        """The URL for nodes: it names the file with the key, which is there then, or the environment gives it.
+        """The URL for nodes: it names the file with the key, which is there then, or is for the environment.
 
         None where there is no key, and over HTTPS, for which nodes have no login: their events go by way of
         the submitting process.
@@ -84,6 +86,7 @@ class OctopusFabric:
         except DiasporaError as error:
             logger.warning("Worker processes do not get the URL of Octopus. %s", error)
             return None
+        self._prepare()
         if self._access.by_environment:
             return self._url.written(login="never", via="kafka")
         return self._url.written(login="never", via="kafka", keys=str(self._access.file))
@@ -116,6 +119,17 @@ class OctopusFabric:
     def close(self) -> None:
         """Nothing is held open beside publishers and consumers."""
 
+    def _prepare(self) -> None:
+        """Ask for the topics, which nodes cannot do, without waiting until they are there."""
+        if self._is_prepared or self._access.service is None:
+            return
+        try:
+            self._access.prepare([self._kafka_url.topic(name) for name in TOPICS])
+        except DiasporaError as error:
+            logger.warning("The first event that is published here will make the topics. %s", error)
+        else:
+            self._is_prepared = True
+
     def _chosen(self) -> str:
         with self._lock:
             self._way = self._way or self._access.way()
@@ -128,14 +142,14 @@ class OctopusFabric:
         return self._client
 
     def _kafka(self) -> Client:
-        from parsl_diaspora.fabric.octopus.kafka import OctopusKafka  # noqa: PLC0415 - not needed over HTTPS
+        from parsl_diaspora.fabric.octopus.kafka import OctopusKafka
 
         client = OctopusKafka(self._access)
         client.check(self._kafka_url)
         return client
 
     def _rest(self) -> Client:
-        from parsl_diaspora.fabric.octopus.rest import RestClient  # noqa: PLC0415 - not needed on nodes
+        from parsl_diaspora.fabric.octopus.rest import RestClient
 
         if self._access.service is None:
             hint = "Use via=kafka on nodes, or let them publish by way of the submitting process."

@@ -19,7 +19,7 @@ _LOGIN = "the login was refused"
 
 
 class OctopusKafka(ConfluentClient):
-    """Makes senders, receivers and clusters for the brokers of Octopus; the key is looked up when one is made.
+    """Makes senders, receivers and clusters for the brokers of Octopus; each looks up the key.
 
     Args:
         access: to the brokers.

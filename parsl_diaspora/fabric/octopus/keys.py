@@ -11,7 +11,7 @@ import msgspec
 
 from parsl_diaspora.errors import FabricError
 
-ACCESS, SECRET = "OCTOPUS_AWS_ACCESS_KEY_ID", "OCTOPUS_AWS_SECRET_ACCESS_KEY"  # noqa: S105 - names
+ACCESS, SECRET = "OCTOPUS_AWS_ACCESS_KEY_ID", "OCTOPUS_AWS_SECRET_ACCESS_KEY"
 SERVERS = "OCTOPUS_BOOTSTRAP_SERVERS"
 MODE = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -49,7 +49,8 @@ def keys_place(namespace: str) -> Path:
 def keys_of_environment(namespace: str) -> Keys | None:
     """The key that the environment gives; None unless it gives all of it."""
     found = [os.environ.get(name, "") for name in (ACCESS, SECRET, SERVERS)]
-    return Keys(*found, namespace) if all(found) and namespace else None
+    access, secret, servers = found
+    return Keys(access, secret, servers, namespace) if all(found) and namespace else None
 
 
 def read_keys(path: Path, shown: str) -> Keys | None:

@@ -124,9 +124,7 @@ class RestSender:
         size = 0
         for record in self._queue:
             size += len(record.value)
-            if batch and (
-                record.topic != batch[0].topic or len(batch) >= self._most or size > _BATCH_BYTES
-            ):
+            if batch and (record.topic != batch[0].topic or len(batch) >= self._most or size > _BATCH_BYTES):
                 break
             batch.append(record)
         return batch

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -106,7 +107,7 @@ class Service:
             message = f"Topics cannot be made in {namespace!r}: your namespace is {client.namespace!r}."
             raise FabricError(message, url=self._shown, hint=f"Use octopus:{client.namespace}/PREFIX.")
         for topic in topics:
-            self.ask(lambda topic=topic: client.create_topic(topic))
+            self.ask(partial(client.create_topic, topic))
 
     def ask(self, question: Callable[[], Any]) -> Any:
         """What the service answers.

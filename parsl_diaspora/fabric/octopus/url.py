@@ -125,7 +125,9 @@ def _check_prefix(prefix: str, url: str) -> None:
         _refuse(url, f"{prefix!r} is no prefix for topics of Octopus.", hint)
     if len(prefix) > _LONGEST_PREFIX:
         message = f"The prefix {prefix!r} is too long: topics of Octopus have up to {LONGEST} characters."
-        _refuse(url, message, f"Use at most {_LONGEST_PREFIX} characters, as '-resources' is put behind them.")
+        _refuse(
+            url, message, f"Use at most {_LONGEST_PREFIX} characters, as '-resources' is put behind them."
+        )
 
 
 def _options(query: str, url: str) -> tuple[dict[str, str], dict[str, str]]:

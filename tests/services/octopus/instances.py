@@ -7,8 +7,7 @@ import threading
 import time
 import uuid
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
 MOST = 4
 
@@ -78,7 +77,9 @@ class Instance:
         deadline, size, records = time.monotonic() + timeout, 0, []
         while size < most:
             left = deadline - time.monotonic()
-            message = self._kept.pop(0) if self._kept else self._consumer.poll(0 if records else max(0.0, left))
+            message = (
+                self._kept.pop(0) if self._kept else self._consumer.poll(0 if records else max(0.0, left))
+            )
             if message is None:
                 break
             if message.error():

@@ -237,11 +237,12 @@ class OctopusService:
             self.instances.drop(group, name)
             return 204, None
         return self.instances.use(
-            group, name, lambda one: _work(one, method, route, query, body, headers.get("Accept", ""))
+            group, name, lambda one: _work(one, (method, route), query, body, headers.get("Accept", ""))
         )
 
 
-def _work(one, method, route, query, body, accept):
+def _work(one, asked, query, body, accept):
+    method, route = asked
     if (method, route) == ("GET", "records"):
         if accept != f"application/vnd.kafka.{one.format}.v2+json":
             raise ApiError(406, 40601, "another format was asked for")
@@ -251,7 +252,8 @@ def _work(one, method, route, query, body, accept):
         found = one.committed(_parts(body["partitions"]))
         return 200, {"offsets": [_offset(part, at) for part, at in found.items()]}
     if (method, route) == ("GET", "assignments"):
-        return 200, {"partitions": [{"topic": topic, "partition": number} for topic, number in one.assignment()]}
+        parts = one.assignment()
+        return 200, {"partitions": [{"topic": topic, "partition": number} for topic, number in parts]}
     if route == "subscription":
         one.subscribe(body["topics"])
     elif route == "assignments":
@@ -339,9 +341,10 @@ class _Handler(BaseHTTPRequestHandler):
         data = b"" if document is None else json.dumps(document).encode()
         self.send_response(status)
         if data:
-            self.send_header("Content-Type", "application/vnd.kafka.v2+json" if "/v2/c" in self.path else "application/json")
+            kind = "vnd.kafka.v2+json" if "/v2/c" in self.path else "json"
+            self.send_header("Content-Type", f"application/{kind}")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
-    do_GET = do_POST = do_PUT = do_DELETE = _serve
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - as the library calls them
