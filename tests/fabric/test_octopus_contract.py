@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from types import FunctionType
 
 import pytest
 
 from parsl_diaspora.testing.fabric_contract import FabricContract
 
 
+def slow(test):
+    """The same test, run by `make slow` alone; the mark stays off the one that other fabrics have."""
+    copy = FunctionType(test.__code__, test.__globals__, test.__name__, test.__defaults__, test.__closure__)
+    copy.__dict__.update(test.__dict__)
+    copy.__annotations__ = test.__annotations__
+    return pytest.mark.slow(copy)
+
+
+@pytest.mark.slow  # by default the same code is held to the contract as `kafka:`
 class TestOctopusKafka(FabricContract):
     can_break = True
     patience = 20.0
@@ -38,6 +48,16 @@ class TestOctopusHttps(FabricContract):
     reaches_processes = False  # nodes have no login
     reads_elsewhere = False
     backlog = 20_000
+
+    test_each_kind_of_event_survives_the_trip_unchanged = slow(
+        FabricContract.test_each_kind_of_event_survives_the_trip_unchanged
+    )
+    test_position_moves_with_polls_and_misses_nothing_wherever_it_was_taken = slow(
+        FabricContract.test_position_moves_with_polls_and_misses_nothing_wherever_it_was_taken
+    )
+    test_reader_that_is_far_behind_reads_in_bounded_bites_and_memory = slow(
+        FabricContract.test_reader_that_is_far_behind_reads_in_bounded_bites_and_memory
+    )
 
     @pytest.fixture
     def fabric_url(self, octopus):

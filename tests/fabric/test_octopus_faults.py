@@ -60,7 +60,7 @@ def test_error_in_an_answer_with_status_200_is_an_error(octopus, caplog, via):
 
 
 def test_topics_that_appear_late_are_waited_for(octopus):
-    octopus.delay = 1.5
+    octopus.delay = 0.7
     for via in ("kafka", "https"):
         with opened(octopus.url(via=via)) as (fabric, publisher):
             say(publisher, range(3))
@@ -93,12 +93,8 @@ def test_records_that_the_service_refuses_for_good_are_counted_and_said(octopus)
     with opened(octopus.url(via="https")) as (fabric, publisher):
         say(publisher, range(1))
         assert publisher.flush(20.0).safe == 1
-        octopus.reject = {0: 41302}
-        say(publisher, range(1, 2))
-        assert wait_until(lambda: not octopus.reject)
-        octopus.reject = {0: 41302}  # when it goes by itself, too
-        assert wait_until(lambda: publisher.report().lost == 1)
-        say(publisher, range(2, 4))
+        octopus.never = '"task":1'
+        say(publisher, range(1, 4))
         report = publisher.flush(20.0)
         assert (report.waiting, report.lost) == (0, 1)
         events = read(fabric.consumer("reader"), 4)

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _CONNECT = 2.0
 _environment = threading.Lock()
+_SIGNER_LOG = "diaspora_event_sdk.sdk.botocore.auth"
 
 
 class Access:
@@ -100,6 +101,7 @@ class Access:
         """A token for the brokers, and its end in seconds since the epoch."""
         keys = self.keys()
         signer = import_module("diaspora_event_sdk.sdk.aws_iam_msk")
+        logging.getLogger(_SIGNER_LOG).setLevel(logging.INFO)  # at DEBUG it tells signatures
         with _environment:  # the SDK's function reads the key there
             before = {name: os.environ.get(name) for name in (ACCESS, SECRET)}
             os.environ.update({ACCESS: keys.access_key, SECRET: keys.secret_key})

@@ -28,6 +28,7 @@ class Instance:
         self.lock = threading.Lock()
         self.used = time.monotonic()
         self._kept = []
+        self._looked_at = set()
         self._consumer = Consumer({
             "bootstrap.servers": servers,
             "group.id": group,
@@ -51,6 +52,9 @@ class Instance:
 
     def _apply(self):
         self._kept = []
+        for topic in {topic for topic, _ in self._positions} - self._looked_at:
+            self._consumer.list_topics(topic, 5)  # else librdkafka may look for its leader for a second
+            self._looked_at.add(topic)
         self._consumer.assign([
             TopicPartition(topic, number, at if at >= 0 else -1001)
             for (topic, number), at in self._positions.items()

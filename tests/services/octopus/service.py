@@ -33,6 +33,7 @@ class OctopusService:
         throttle: so many of the next requests to produce are answered with 429.
         fail: so many of the next requests to produce are answered with 500 after the records were written.
         reject: numbers of records of the next batch that fail, with the number of an error.
+        never: text in records that are too large, as the service says.
     """
 
     def __init__(self, broker):
@@ -43,7 +44,7 @@ class OctopusService:
         self.token = uuid.uuid4().hex
         self.endpoint = broker.address()
         self.requests = []
-        self.delay, self.refuse, self.throttle, self.fail, self.reject = 0.0, "", 0, 0, {}
+        self.delay, self.refuse, self.throttle, self.fail, self.reject, self.never = 0.0, "", 0, 0, {}, ""
         self.keys_made = 0
         self.topics = {}
         self.instances = Instances(broker.address())
@@ -96,7 +97,7 @@ class OctopusService:
     def reset(self):
         """What a test has changed is as before."""
         self.thaw()
-        self.delay, self.refuse, self.throttle, self.fail, self.reject = 0.0, "", 0, 0, {}
+        self.delay, self.refuse, self.throttle, self.fail, self.reject, self.never = 0.0, "", 0, 0, {}, ""
         self.endpoint = self.broker.address()
         self.keys_made = 0
         self.requests.clear()
@@ -200,8 +201,9 @@ class OctopusService:
         reject, self.reject = self.reject, {}
         successes, failures = [], []
         for number, entry in enumerate(entries):
-            if number in reject:
-                failures.append({"id": entry["id"], "error_code": reject[number], "message": "refused"})
+            never = 41302 if self.never and self.never in entry["value"]["data"] else 0
+            if code := reject.get(number, never):
+                failures.append({"id": entry["id"], "error_code": code, "message": "refused"})
             else:
                 self._write(f"{namespace}.{topic}", entry, successes, failures)
         left = self._producer.flush(10)
