@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 
 import pytest
@@ -94,7 +95,9 @@ def test_records_that_the_service_refuses_for_good_are_counted_and_said(octopus)
         say(publisher, range(1))
         assert publisher.flush(20.0).safe == 1
         octopus.never = '"task":1'
-        say(publisher, range(1, 4))
+        say(publisher, range(1, 3))
+        assert publisher.flush(20.0).lost == 1
+        say(publisher, range(3, 4))  # what was lost is said when the next one has arrived
         report = publisher.flush(20.0)
         assert (report.waiting, report.lost) == (0, 1)
         events = read(fabric.consumer("reader"), 4)
@@ -178,6 +181,23 @@ def test_broker_killed_in_the_middle_loses_nothing_that_was_acknowledged(octopus
         found = {event.id: event for event in [*first, *read_when_it_can(reader, 1000 - len(first))]}
         assert sorted(tasks(found.values())) == list(range(1000))
         reader.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_child_speaks_over_https_with_a_login_of_its_own(octopus):
+    with opened(octopus.url(via="https")) as (fabric, publisher):
+        say(publisher, range(3))
+        assert publisher.flush(20.0).safe == 3
+        child = os.fork()
+        if child == 0:
+            say(publisher, range(100, 103))
+            os._exit(0 if publisher.close(20.0).safe == 3 else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        say(publisher, range(3, 5))
+        assert publisher.flush(20.0).safe == 5
+        events = read(fabric.consumer("reader"), 8)
+        assert sorted(tasks(events)) == [0, 1, 2, 3, 4, 100, 101, 102]
+        assert len({event.boot for event in events}) == 2
 
 
 @WAYS
