@@ -59,6 +59,20 @@ class TestOctopusHttps(FabricContract):
         FabricContract.test_reader_that_is_far_behind_reads_in_bounded_bites_and_memory
     )
 
+    test_two_sources_keep_their_own_order = slow(FabricContract.test_two_sources_keep_their_own_order)
+
+    test_numbers_of_one_boot_begin_at_one_and_have_no_gaps = slow(
+        FabricContract.test_numbers_of_one_boot_begin_at_one_and_have_no_gaps
+    )
+
+    test_consumer_that_starts_at_a_time_reads_what_was_published_from_then_on = slow(
+        FabricContract.test_consumer_that_starts_at_a_time_reads_what_was_published_from_then_on
+    )
+
+    test_limit_bounds_what_one_poll_returns_up_to_a_batch = slow(
+        FabricContract.test_limit_bounds_what_one_poll_returns_up_to_a_batch
+    )
+
     @pytest.fixture
     def fabric_url(self, octopus):
         self._service = octopus
