@@ -100,7 +100,7 @@ def consume_bare(url: str, count: int) -> float:
 
 
 def _record(event: Event, number: int, prefix: str) -> Record:
-    return record_of(event, prefix, f"0123456789abcdef-{number}")
+    return record_of(event, f"{prefix}.", f"0123456789abcdef-{number}")
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException
 
-from parsl_diaspora.errors import FabricError
+from parsl_diaspora.errors import DiasporaError, FabricError
 from parsl_diaspora.fabric.kafka.faults import Fault, Faults, fault_of
 from parsl_diaspora.fabric.kafka.security import TokenFunction, librdkafka_security
 from parsl_diaspora.fabric.kafka.url import KafkaUrl
@@ -40,8 +40,11 @@ def _try_tokens(function: TokenFunction, url: KafkaUrl) -> None:
     """Ask for a token: librdkafka would wait for one for 10 s, and not say why there is none."""
     try:
         function("")
+    except DiasporaError:
+        raise  # it says what is missing
     except Exception as error:  # a program's own function may raise anything
-        why = f"the login was refused, as {url.options['token_function']} gave no token ({error!r})"
+        named = url.options.get("token_function", "the function of tokens")
+        why = f"the login was refused, as {named} gave no token ({error!r})"
         raise Faults(url.shown, "").error(Fault(why, "Check the function.")) from error
 
 

@@ -91,6 +91,7 @@ class Faults:
 
     def __init__(self, shown: str, what: str) -> None:
         self._shown = shown
+        self._who = shown.partition(":")[0].capitalize()
         self._what = what
         self._lock = threading.Lock()
         self.now: Fault | None = None
@@ -102,7 +103,9 @@ class Faults:
         with self._lock:
             first, self.now = self.now is None, fault.or_clearer(self.now)
         if first:
-            logger.warning("Kafka at %s: %s; %s. %s", self._shown, fault.cause, self._what, fault.hint)
+            logger.warning(
+                "%s at %s: %s; %s. %s", self._who, self._shown, fault.cause, self._what, fault.hint
+            )
 
     def over(self) -> None:
         """The cluster answered."""
@@ -110,11 +113,11 @@ class Faults:
             return
         with self._lock:
             self.now = None
-        logger.info("Kafka at %s answers again.", self._shown)
+        logger.info("%s at %s answers again.", self._who, self._shown)
 
     def error(self, fault: Fault | None = None) -> FabricUnavailable:
         """An exception that says what is on."""
         found = fault or self.now or Fault("no answer came in time", "Check that the cluster is healthy.")
         return FabricUnavailable(
-            f"Kafka at {self._shown}{_CANNOT}{found.cause}.", url=self._shown, hint=found.hint
+            f"{self._who} at {self._shown}{_CANNOT}{found.cause}.", url=self._shown, hint=found.hint
         )

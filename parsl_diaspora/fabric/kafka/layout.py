@@ -25,21 +25,21 @@ class Record(NamedTuple):
     headers: Headers
 
 
-def record_of(event: Event, prefix: str, sent: str) -> Record:
+def record_of(event: Event, stem: str, sent: str) -> Record:
     """The event as a CloudEvents document, with the key by which it finds its partition.
 
     Args:
         event: stamped.
-        prefix: of the topics' names.
+        stem: what the topics' names begin with.
         sent: the publisher's life and its number for this record, as ``LIFE-NUMBER``.
 
     Raises:
         EventError: a field holds something that has no place in an event.
     """
     if isinstance(event, Unknown):
-        topic, headers = f"{prefix}.{event.topic}", _headers(event.said_kind)
+        topic, headers = f"{stem}{event.topic}", _headers(event.said_kind)
     else:
-        topic, headers = _address(type(event), prefix)
+        topic, headers = _address(type(event), stem)
     return Record(topic, key_of(event), encode_cloudevent(event, sent), headers)
 
 
@@ -61,8 +61,8 @@ def key_of(event: Event) -> bytes:
 
 
 @lru_cache(_KINDS)
-def _address(kind: type[Event], prefix: str) -> tuple[str, Headers]:
-    return f"{prefix}.{kind.topic}", _headers(kind_of(kind))
+def _address(kind: type[Event], stem: str) -> tuple[str, Headers]:
+    return f"{stem}{kind.topic}", _headers(kind_of(kind))
 
 
 def _headers(kind: str) -> Headers:

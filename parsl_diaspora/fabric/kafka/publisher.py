@@ -100,7 +100,7 @@ class KafkaPublisher(Delivery):
     # --- callers, who hold the lock ---
 
     def _encode(self, event: Event) -> Record:
-        record = record_of(event, self._url.prefix, f"{self._stamp.boot}-{self._accepted + 1}")
+        record = record_of(event, self._url.stem, f"{self._stamp.boot}-{self._accepted + 1}")
         if len(record.value) > MAX_VALUE:
             size = len(record.value)
             raise EventError(f"An event of kind {event.kind!r} has {size} bytes, more than {MAX_VALUE}.")

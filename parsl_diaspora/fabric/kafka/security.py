@@ -16,7 +16,7 @@ TokenFunction = Callable[[str], tuple[str, float]]
 
 def mechanism(url: KafkaUrl) -> str:
     """The SASL mechanism, or nothing. A user without one means PLAIN, a function of tokens OAUTHBEARER."""
-    implied = "OAUTHBEARER" if "token_function" in url.options else "PLAIN" if url.user else ""
+    implied = "OAUTHBEARER" if _has_tokens(url) else "PLAIN" if url.user else ""
     return url.options.get("sasl", implied)
 
 
@@ -50,6 +50,9 @@ def token_function(url: KafkaUrl) -> TokenFunction:
     Raises:
         FabricError: it cannot be imported.
     """
+    if url.tokens is not None:
+        given: TokenFunction = url.tokens
+        return given
     named = url.options.get("token_function", "")
     module, _, name = named.partition(":")
     try:
@@ -82,9 +85,13 @@ def librdkafka_security(url: KafkaUrl) -> dict[str, Any]:
     return settings
 
 
+def _has_tokens(url: KafkaUrl) -> bool:
+    return url.tokens is not None or "token_function" in url.options
+
+
 def _login(url: KafkaUrl, sasl: str) -> dict[str, Any]:
     if sasl == "OAUTHBEARER":
-        return {"oauth_cb": token_function(url)} if "token_function" in url.options else {}
+        return {"oauth_cb": token_function(url)} if _has_tokens(url) else {}
     if not url.user:
         hint = "Write it as in 'kafka://user@host:9092/prefix?password_file=FILE'."
         raise FabricError(f"SASL {sasl} needs a user.", url=url.shown, hint=hint)

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, get_args
 from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
@@ -62,6 +62,9 @@ class KafkaUrl(msgspec.Struct, frozen=True, kw_only=True):
         user: for SASL, or empty.
         password: as it stands in the URL, or empty.
         options: as they are written, each known.
+        separator: between the prefix and the name of a topic.
+        named: the URL that is shown, where this one stands for another.
+        tokens: a function of tokens, where no option names one.
     """
 
     servers: tuple[str, ...]
@@ -69,6 +72,9 @@ class KafkaUrl(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     password: str = ""
     options: dict[str, str] = {}
+    separator: str = "."
+    named: str = ""
+    tokens: Any = None
 
     def __repr__(self) -> str:
         return f"KafkaUrl({self.shown!r})"
@@ -82,6 +88,8 @@ class KafkaUrl(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shown(self) -> str:
         """The URL without secrets."""
+        if self.named:
+            return self.named
         login = quote(self.user) + (f":{MASK}@" if self.password else "@") if self.user else ""
         options = [
             f"{name}={MASK if name in self.secrets else quote(value, safe='/:,.+')}"
@@ -119,7 +127,12 @@ class KafkaUrl(msgspec.Struct, frozen=True, kw_only=True):
 
     def topic(self, name: str) -> str:
         """Full name of one of our topics."""
-        return f"{self.prefix}.{name}"
+        return f"{self.stem}{name}"
+
+    @property
+    def stem(self) -> str:
+        """What all full names of topics begin with."""
+        return self.prefix + self.separator
 
     def number(self, option: str, default: int) -> int:
         """An option that is a whole number."""
