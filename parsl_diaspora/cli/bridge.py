@@ -9,9 +9,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -21,6 +20,7 @@ from parsl_diaspora.fabric import Fabric
 from parsl_diaspora.fabric.bridge import Bridge, Filter, Reduction
 from parsl_diaspora.fabric.sizes import parse_seconds
 from parsl_diaspora.fabric.spool.late import LateFabric
+from parsl_diaspora.fabric.triggers import Pattern
 
 WAIT = 0.2
 UNSAFE = 1
@@ -93,15 +93,10 @@ def _bridges(args: argparse.Namespace, source: Fabric, target: Fabric) -> list[B
 
 
 def _filter(text: str) -> Filter:
-    """The one place where patterns are compiled; they belong to `parsl_diaspora.fabric.triggers`."""
+    """A pattern, or what a file with one holds."""
     if text.startswith("@"):
         text = Path(text[1:]).read_text(encoding="utf-8")
-    try:
-        triggers = import_module("parsl_diaspora.fabric.triggers")
-    except ImportError as error:
-        hint = "Use --topics, or Bridge(..., wants=function) from Python."
-        raise DiasporaError("This installation has no patterns to filter events by.", hint=hint) from error
-    return cast("Filter", triggers.Pattern(text).matches)
+    return Pattern(text).matches
 
 
 def _ids(text: str | None) -> tuple[str, str] | None:

@@ -79,6 +79,7 @@ SCHEMES = [
     "memory",
     "missing",
     "mofka",
+    "octopus",
     "relay",
     "spool",
 ]
