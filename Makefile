@@ -60,8 +60,9 @@ test: check  ## check, then every test but the slow ones
 slow: env  ## the slow tests
 	$(RUN) $(BIN)/python -m pytest -m slow || [ $$? -eq 5 ]  # 5: there are none
 
-bench: env  ## measure what the resilience layer costs
+bench: env  ## measure what the resilience layer costs, and the fabrics beside their alternatives
 	$(RUN) $(BIN)/python benchmarks/overhead.py
+	$(RUN) $(BIN)/python benchmarks/fabric.py
 
 schema: env  ## write docs/events.schema.json from the event kinds
 	@mkdir -p docs

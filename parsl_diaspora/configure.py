@@ -21,6 +21,7 @@ from parsl_diaspora.monitoring.hub import ListeningHub
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
 from parsl_diaspora.monitoring.retries import RetryHandler
 from parsl_diaspora.monitoring.session import Session
+from parsl_diaspora.monitoring.triggers import check_triggers
 from parsl_diaspora.settings import RELAY_WORDS, Settings
 
 
@@ -41,6 +42,7 @@ def resilient(
     Raises:
         ConfigurationError: ``config`` is no Parsl configuration, or is resilient already.
         SettingsError: a setting is unknown or does not fit.
+        PatternError: the pattern of a trigger is none.
         FabricError: the event fabric cannot be opened.
 
     Example:
@@ -54,6 +56,8 @@ def resilient(
     chosen = _checked_fabric(chosen)
     _check_redactor(chosen)
     _check_relay(chosen)
+    if chosen.triggers:
+        check_triggers(chosen.triggers)
     session = Session(chosen, config.retries, tuple(executor.label for executor in config.executors))
     arguments = _arguments(Config, config)
     arguments.update(

@@ -6,6 +6,7 @@
     ├── FabricError                an event fabric cannot do what was asked; has .url
     │   ├── UnknownFabric          the URL names no fabric that is installed
     │   └── FabricUnavailable      the fabric is there in principle, but cannot be opened or written now
+    ├── PatternError               a trigger's pattern is not one; has .path
     ├── EventError                 bytes that are no event of ours, or an event that cannot become bytes
     ├── NotFound                   a run or task that the log does not know; has .what and .where
     ├── NotInTask                  current_task() was called outside a task
@@ -78,6 +79,18 @@ class UnknownFabric(FabricError):
 
 class FabricUnavailable(FabricError):
     """The fabric cannot be opened, read or written now."""
+
+
+class PatternError(DiasporaError):
+    """The pattern of a trigger is not one.
+
+    Attributes:
+        path: where in the pattern, as ``failure.message[0].prefix``.
+    """
+
+    def __init__(self, message: str, *, path: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
 
 
 class EventError(DiasporaError):

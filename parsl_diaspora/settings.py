@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,28 @@ from typing import Any
 import msgspec
 
 from parsl_diaspora.errors import SettingsError
+from parsl_diaspora.masking import without_secrets
+from parsl_diaspora.trigger_settings import Trigger, check_names
+
+__all__ = [
+    "ENVIRONMENT_PREFIX",
+    "FILE_VARIABLE",
+    "OTHER_VARIABLES",
+    "RELAY_WORDS",
+    "Settings",
+    "read_yaml",
+    "without_secrets",
+]
 
 ENVIRONMENT_PREFIX = "PARSL_DIASPORA_"
 FILE_VARIABLE = "PARSL_DIASPORA_SETTINGS"
-#: Variables with the prefix that are no settings: `parsl_diaspora.testing.processes` marks processes by them.
-OTHER_VARIABLES = frozenset({FILE_VARIABLE, "PARSL_DIASPORA_MARK", "PARSL_DIASPORA_PLACE"})
+#: Variables with the prefix that are no settings: `parsl_diaspora.testing.processes` marks processes by them,
+#: and one says which services the tests of this project must find.
+OTHER_VARIABLES = frozenset(
+    {FILE_VARIABLE, "PARSL_DIASPORA_MARK", "PARSL_DIASPORA_PLACE", "PARSL_DIASPORA_TEST_SERVICES"}
+)
 _TEXTS = (str, str | None, bool | str)
 RELAY_WORDS = ("auto", "on", "off")
-
-_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
-_SECRET_PART = re.compile(r"((?:password|passwd|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
 class _CheckedKeywords(type(msgspec.Struct)):  # type: ignore[misc]
@@ -64,6 +75,7 @@ class Settings(
         traceback_limit: bytes of a traceback that are recorded.
         redact: ``package.module:function`` from text to text, applied to recorded messages and tracebacks
             before they leave the worker.
+        triggers: what to do about which events while the program runs; see `Trigger`.
 
     Example:
         >>> Settings(retries={"memory": 3}, max_tries=8).max_tries
@@ -86,6 +98,7 @@ class Settings(
     events_buffer: int = 50_000
     traceback_limit: int = 8_192
     redact: str | None = None
+    triggers: tuple[Trigger, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.relay, bool):
@@ -140,11 +153,13 @@ class Settings(
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data; `from_dict` takes it back."""
-        return {name: getattr(self, name) for name in self.__struct_fields__}
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {**values, "triggers": [trigger.to_dict() for trigger in self.triggers]}
 
     def shown(self) -> dict[str, Any]:
         """All fields as plain data without secrets: for logs, events and people."""
-        return {**self.to_dict(), "fabric": self.fabric and without_secrets(self.fabric)}
+        shown = {**self.to_dict(), "fabric": self.fabric and without_secrets(self.fabric)}
+        return {**shown, "triggers": [trigger.shown() for trigger in self.triggers]}
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
@@ -153,20 +168,12 @@ class Settings(
         return list(self.shown().items())
 
 
-def without_secrets(url: str) -> str:
-    """A URL whose password, and whatever else is named like a secret, is masked.
-
-    Example:
-        >>> without_secrets("kafka://me:pw@host:9092?token=abc&acks=all")
-        'kafka://me:***@host:9092?token=***&acks=all'
-    """
-    return _SECRET_PART.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))
-
-
 def _convert(values: Mapping[str, Any], cls: Any, where: str) -> Any:
     try:
         return msgspec.convert(dict(values), cls)
     except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, SettingsError):  # a trigger has said better what is wrong with it
+            raise error.__cause__ from None
         raise SettingsError(f"A value in {where} does not fit: {error}.") from error
 
 
@@ -180,7 +187,12 @@ def _refuse_unknown(values: Mapping[str, Any], where: str) -> None:
         raise SettingsError(f"{key!r} in {where} is not a setting.", hint=hint)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds; an empty mapping if nothing.
+
+    Raises:
+        SettingsError: the file cannot be read, or does not parse.
+    """
     import yaml
 
     try:
@@ -190,8 +202,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         detail = " ".join(str(error).split())
         raise SettingsError(f"The settings file {path} does not parse as YAML: {detail}.") from error
-    if values is None:
-        return {}
+    return {} if values is None else values
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    values = read_yaml(path)
     if not isinstance(values, dict):
         kind = type(values).__name__
         raise SettingsError(f"The settings file {path} must hold 'name: value' lines, not a {kind}.")
@@ -223,6 +238,7 @@ def _check(settings: Settings) -> None:
     if settings.move not in ("app", "any", "none"):
         raise SettingsError(f"The setting 'move' must be 'app', 'any' or 'none', not {settings.move!r}.")
     _check_relay(str(settings.relay))
+    check_names(settings.triggers)
     for key, budget in settings.retries.items():
         if budget < 0:
             raise SettingsError(f"The retry budget of {key!r} must be at least 0, not {budget}.")

@@ -30,6 +30,15 @@ FILLED = {
     "events_buffer": 1000,
     "traceback_limit": 100,
     "redact": "package.module:function",
+    "triggers": [
+        {
+            "name": "tell",
+            "pattern": {"kind": ["run.ended"], "failed": [{"numeric": [">", 0]}]},
+            "action": {"call": "package.module:function"},
+            "unique_by": ["run"],
+            "at_most": 3,
+        }
+    ],
 }
 FILE = """
 fabric: file:./events
@@ -48,6 +57,12 @@ stall_after: 9
 events_buffer: 1000
 traceback_limit: 100
 redact: package.module:function
+triggers:
+  - name: tell
+    pattern: {kind: [run.ended], failed: [{numeric: [">", 0]}]}
+    action: {call: "package.module:function"}
+    unique_by: [run]
+    at_most: 3
 """
 
 

@@ -1,8 +1,8 @@
 """The command line: which command is meant, and how errors are told.
 
 Exit status: 0 all is well; 1 the run or task is not there, `events verify` found the log damaged, `events
-repair` left something so, or `bridge` ended with something not carried; 2 the command was given something
-that it cannot work with; 130 interrupted from the keyboard.
+repair` left something so, `triggers test` read an event that does not match, or `bridge` ended with something
+not carried; 2 the command was given something that it cannot work with; 130 interrupted from the keyboard.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ COMMANDS = {
     "report": ("parsl_diaspora.cli.report", "tell how one run went"),
     "explain": ("parsl_diaspora.cli.explain", "tell the story of one task: each try, each decision, and why"),
     "events": ("parsl_diaspora.cli.events", "look at the events themselves"),
+    "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
     "bridge": ("parsl_diaspora.cli.bridge", "carry events from one fabric to another, and back"),
 }
 EPILOG = """\

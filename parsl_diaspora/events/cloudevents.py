@@ -30,17 +30,17 @@ def to_cloudevent(event: Event) -> dict[str, Any]:
         >>> to_cloudevent(RunEnded(boot="ab", seq=1, run="r"))["type"]
         'org.parsl.diaspora.run.ended.v1'
     """
-    moment = datetime.fromtimestamp(event.time, tz=timezone.utc)
     message: dict[str, Any] = {
         "specversion": "1.0",
         "id": event.id,
-        "source": f"/parsl-diaspora/{_in_path(event.source) or 'unknown'}",
-        "type": f"{TYPE_PREFIX}{_type(event)}",
-        "time": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "source": source_of(event.source),
+        "type": f"{TYPE_PREFIX}{type_of(event)}",
         "datacontenttype": "application/json",
         "data": msgspec.json.decode(encode(event, "json")),
     }
-    if subject := _subject(event):
+    if moment := _moment(event.time):
+        message["time"] = moment
+    if subject := subject_of(event):
         message["subject"] = subject
     return message
 
@@ -88,10 +88,10 @@ def to_message(event: Event, data: bytes) -> Message:
     return Message(
         specversion="1.0",
         id=event.id,
-        source=_source(event.source),
-        type=TYPE_PREFIX + _type(event) if isinstance(event, Unknown) else _known_type(type(event)),
+        source=source_of(event.source),
+        type=TYPE_PREFIX + type_of(event) if isinstance(event, Unknown) else _known_type(type(event)),
         time=_moment(event.time),
-        subject=_subject(event),
+        subject=subject_of(event),
         datacontenttype=JSON_TYPE,
         data=msgspec.Raw(data),
     )
@@ -109,11 +109,6 @@ def encode_message(message: Message) -> bytes:
 
 
 _encode = msgspec.json.Encoder().encode
-
-
-@lru_cache(maxsize=10_000)
-def _source(source: str) -> str:
-    return f"/parsl-diaspora/{_in_path(source) or 'unknown'}"
 
 
 def _moment(seconds: float) -> str:
@@ -137,20 +132,24 @@ def _known_type(cls: type[Event]) -> str:
     return f"{TYPE_PREFIX}{kind_of(cls)}.v{cls.VERSION}"
 
 
-def _in_path(source: str) -> str:
-    return quote(source, safe=_IN_SOURCE, errors="backslashreplace")
+@lru_cache(maxsize=10_000)
+def source_of(source: str) -> str:
+    """The attribute ``source`` of what a source says."""
+    return f"/parsl-diaspora/{quote(source, safe=_IN_SOURCE, errors='backslashreplace') or 'unknown'}"
 
 
-def _type(event: Event) -> str:
+def type_of(event: Event) -> str:
+    """The attribute ``type`` behind its prefix: kind and version."""
     if isinstance(event, Unknown):
         return f"{event.said_kind}.v{event.version}"
     return f"{event.kind}.v{event.VERSION}"
 
 
-def _subject(event: Event) -> str:
-    parts = [f"run/{event.run}"] if event.run else []
+def subject_of(event: Event) -> str:
+    """The attribute ``subject``: run, task and try as far as they are known."""
+    subject = f"run/{event.run}" if event.run else ""
     if event.task is not None:
-        parts.append(f"task/{event.task}")
+        subject += f"/task/{event.task}" if subject else f"task/{event.task}"
     if event.try_id is not None:
-        parts.append(f"try/{event.try_id}")
-    return "/".join(parts)
+        subject += f"/try/{event.try_id}" if subject else f"try/{event.try_id}"
+    return subject

@@ -177,7 +177,7 @@ class Watch:
         if name in self._stalled:
             return
         known = self._live.picture.managers.get(name)
-        if known is None or not self._serves_nothing(manager, known):
+        if known is None or not self._live.hears or not self._serves_nothing(manager, known):
             self._idle_since.pop(name, None)
             return
         since, started = self._idle_since.setdefault(name, (now, known.started))

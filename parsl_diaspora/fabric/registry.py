@@ -17,8 +17,10 @@ ENTRY_POINTS = "parsl_diaspora.fabrics"
 _BACKENDS = {
     "file": "parsl_diaspora.fabric.file:FileFabric",
     "files+diaspora": "parsl_diaspora.fabric.diaspora_stream:StreamFabric",
+    "kafka": "parsl_diaspora.fabric.kafka:KafkaFabric",
     "memory": "parsl_diaspora.fabric.memory:open_memory",
     "mofka": "parsl_diaspora.fabric.diaspora_stream:StreamFabric",
+    "octopus": "parsl_diaspora.fabric.octopus:OctopusFabric",
     "relay": "parsl_diaspora.fabric.relay:RelayFabric",
     "spool": "parsl_diaspora.fabric.spool:open_spool",
 }

@@ -40,6 +40,7 @@ from parsl_diaspora.state import Live
 
 if TYPE_CHECKING:
     from parsl_diaspora.monitoring.relay import RunRelay
+    from parsl_diaspora.monitoring.triggers import RunTriggers
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Session:
         self.redact = named_redactor(settings.redact) if settings.redact else None
         self.live: Live | None = None
         self._reach: Reach | None = None
+        self._triggers: RunTriggers | None = None
         self._labels = labels
         self._run_dir = Path()
         self._begin = threading.Lock()
@@ -109,6 +111,8 @@ class Session:
                 self._reach = Reach(live, str(self.settings.relay), self._run_dir, self._watched)
                 self.live = live
                 live.start()
+                if self.settings.triggers:
+                    self._start_triggers(live)
         return self.live
 
     def end(self) -> None:
@@ -124,9 +128,19 @@ class Session:
         done = counts.get("done", 0) + counts.get("memoized", 0)
         failed = counts.get("failed", 0) + counts.get("dependency_failed", 0)
         self.live.say(RunEnded(done=done, failed=failed, faults=dict(self.live.faults)))
+        if self._triggers is not None:
+            self._triggers.end()
         self.live.stop()
         if isinstance(self.clock, SystemClock):
             self.clock.close()
+
+    def _start_triggers(self, live: Live) -> None:
+        from parsl_diaspora.monitoring.triggers import RunTriggers
+
+        try:
+            self._triggers = RunTriggers(live, self.settings.triggers)
+        except Exception as error:  # noqa: BLE001 - promise 1: the run goes on without them
+            live.absorb("triggers", error)
 
     def absorb(self, part: str, error: BaseException) -> None:
         """Count a fault of our own and say it once."""

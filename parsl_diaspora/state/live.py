@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 from parsl_diaspora.events import Event, ServiceDegraded
-from parsl_diaspora.fabric import Consumer, Fabric, Publisher
+from parsl_diaspora.fabric import Consumer, Fabric, FlushReport, Publisher
 from parsl_diaspora.state.dedupe import Dedupe
 from parsl_diaspora.state.picture import Picture
 
@@ -24,6 +24,8 @@ KEEP_FINISHED = 100_000
 #: than for fifty, and the program's threads wait for the interpreter meanwhile.
 PAUSE_SECONDS = 0.05
 MOST_WAITING = 1_000
+SLOW = 1.0  # seconds for which own events may wait while the fabric is well
+DEAF_FOR = 15.0  # seconds after an outage in which others' events may still be on their way
 
 
 class Live:
@@ -62,6 +64,8 @@ class Live:
         self.node_url = (node_fabric or fabric).node_url
         self._dedupe = Dedupe()
         self._own_boot = ""
+        self._deaf_at = float("-inf")
+        self._waits_since = float("inf")
         self._stop = threading.Event()
         self._listeners: list[Callable[[Event], None]] = []
         self._thread = threading.Thread(target=self._listen, name="diaspora-listener", daemon=True)
@@ -75,6 +79,11 @@ class Live:
         """Begin to listen to others' events."""
         self._thread.start()
         atexit.register(self.catch_up)  # a program that ends without a close loses nothing, either
+
+    @property
+    def hears(self) -> bool:
+        """Whether silence means anything: not while the fabric is away, nor just after it has come back."""
+        return time.monotonic() - self._deaf_at > DEAF_FOR
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Call ``listener`` with each event after it is folded, in the thread that met it: be quick."""
@@ -116,6 +125,11 @@ class Live:
         except Exception as error:  # noqa: BLE001 - promise 1
             self.absorb("picture", error)
         return event
+
+    def flush(self, timeout: float = 5.0) -> FlushReport:
+        """Wait up to ``timeout`` seconds for what was said to be safe."""
+        self.catch_up()
+        return self._publisher.flush(timeout)
 
     def absorb(self, part: str, error: BaseException) -> None:
         """Count a fault of our own, and say it once a part."""
@@ -165,16 +179,27 @@ class Live:
             self.catch_up()
             for consumer, pass_on in sources:
                 self._drain(consumer, pass_on)
+            self._look_at_fabric()
             self._stop.wait(PAUSE_SECONDS)
         for consumer, pass_on in sources:
             self._drain(consumer, pass_on)
             consumer.close()
+
+    def _look_at_fabric(self) -> None:
+        """Where our own events are not taken, those of others do not arrive, either."""
+        now = time.monotonic()
+        self._waits_since = (
+            min(self._waits_since, now) if self._publisher.flush(0.0).waiting else float("inf")
+        )
+        if now - self._waits_since > SLOW:
+            self._deaf_at = now
 
     def _drain(self, consumer: Consumer, pass_on: bool) -> None:
         try:
             events = consumer.poll()
         except Exception as error:  # noqa: BLE001 - the listener must outlive a bad poll
             self.absorb("listener", error)
+            self._deaf_at = time.monotonic()
             self._stop.wait(1.0)
             return
         for event in events:

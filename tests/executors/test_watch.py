@@ -292,6 +292,17 @@ def test_workers_that_cannot_publish_are_never_called_stalled(pool):
     assert made.executor.ended == []
 
 
+def test_silence_while_the_fabric_is_away_is_no_stall(pool, monkeypatch):
+    made = pool(manager())
+    stall(made)
+    with monkeypatch.context() as patch:
+        patch.setattr(Live, "hears", False)
+        made.look(300)
+        assert made.executor.ended == []
+    made.look(300)
+    assert made.executor.ended == ["0"], "but a stall that lasts is found afterwards"
+
+
 def test_an_idle_manager_is_left_alone(pool):
     made = pool(manager())
     stall(made, tasks=0)

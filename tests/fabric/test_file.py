@@ -20,7 +20,15 @@ from parsl_diaspora.errors import FabricError, FabricUnavailable
 from parsl_diaspora.events import EventsLost, TaskSubmitted, encode
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.file import FileFabric, large
-from parsl_diaspora.fabric.file.frames import HEADER, LARGEST_FRAME, MAX_BODY, TARGET_BODY
+from parsl_diaspora.fabric.file.frames import (
+    HEADER,
+    LARGEST_FRAME,
+    MAX_BODY,
+    TARGET_BODY,
+    Scan,
+    pack_frame,
+    scan_frames,
+)
 from parsl_diaspora.fabric.file.segment import SegmentWriter
 from parsl_diaspora.fabric.file.verify import verify
 
@@ -340,10 +348,21 @@ def test_largest_event_behind_an_almost_full_batch_fits_into_a_frame():
     assert HEADER.size + 5 + TARGET_BODY + large.LIMIT <= LARGEST_FRAME
 
 
-def test_frame_that_no_reader_would_look_for_is_not_written(directory):
-    directory.mkdir()
+def test_frame_that_no_reader_would_look_for_is_not_made():
     with pytest.raises(ValueError, match="may have"):
-        SegmentWriter(directory, "ab").append([bytes(1000)] * 1000, 1)
+        pack_frame(bytes(MAX_BODY + 1), 1, 1, 1.0)
+
+
+def test_many_events_that_are_written_together_lie_in_several_frames(directory):
+    directory.mkdir()
+    writer = SegmentWriter(directory, "ab")
+    writer.append([encode(numbered(number, text="x" * 1000)) for number in range(1, 501)], 1)
+    writer.close()
+    frames = list(scan_frames(segment_of(directory, "ab").read_bytes(), 0, Scan(0)))
+    assert max(frame.end - frame.start for frame in frames) <= LARGEST_FRAME
+    counts = [frame.count for frame in frames]
+    assert [frame.first for frame in frames] == [1 + sum(counts[:n]) for n in range(len(counts))]
+    assert tasks(directory) == list(range(1, 501))
 
 
 def test_files_and_directories_of_others_among_the_segments_are_ignored(directory):

@@ -152,3 +152,45 @@ def test_closed_reader_holds_no_descriptor(directory):
     consumer.close()
     consumer.close()
     assert set(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.fixture
+def holed(directory, monkeypatch):
+    """A log on a network file system, as it were, whose second frame is not there yet, but its third is."""
+    monkeypatch.setattr(watching, "LOCAL", frozenset())
+    speaker = open_fabric(f"file:{directory}").publisher("s", immediate=True)
+    ends = []
+    for number in range(3):
+        speaker.publish(TaskSubmitted(task=number, func="x" * 100))
+        (path,) = directory.glob("*.events")
+        ends.append(path.stat().st_size)
+    data = path.read_bytes()
+    path.write_bytes(data[: ends[0]] + bytes(ends[1] - ends[0]) + data[ends[1] :])
+    return path, data
+
+
+def test_later_write_that_a_network_file_system_shows_first_waits_for_the_earlier_one(holed, directory):
+    path, data = holed
+    consumer = open_fabric(f"file:{directory}").consumer("r")
+    assert [event.task for event in consumer.poll(0.2)] == [0]
+    assert consumer.poll(0.2) == []
+    path.write_bytes(data)
+    assert [event.task for event in consumer.poll(5)] == [1, 2]
+    assert consumer.skipped() == 0
+
+
+def test_hole_that_is_never_filled_is_passed_over_and_counted(holed, directory, monkeypatch):
+    monkeypatch.setattr("parsl_diaspora.fabric.file.consumer.HOLE_PATIENCE", 0.3)
+    consumer = open_fabric(f"file:{directory}").consumer("r")
+    assert [event.task for event in consumer.poll(0.1)] == [0]
+    assert [event.task for event in consumer.poll(5)] == [2]
+    assert consumer.skipped() == 1
+
+
+def test_hole_in_a_log_that_does_not_grow_any_more_is_damage_at_once(holed, directory):
+    path, _ = holed
+    long_ago = time.time() - 3600
+    os.utime(path, (long_ago, long_ago))
+    consumer = open_fabric(f"file:{directory}").consumer("r")
+    assert [event.task for event in consumer.poll()] == [0, 2]
+    assert consumer.skipped() == 1

@@ -125,3 +125,8 @@ def test_a_name_of_nobody_has_no_number(directory):
     segment(directory, [2], name="relay.000001-ab")
     verdict = verify(directory)
     assert (verdict.whole, verdict.retired) == (True, 0)
+
+
+def test_a_log_that_nobody_has_begun_is_whole(directory):
+    verdict = verify(directory)
+    assert (verdict.whole, verdict.segments) == (True, 0)

@@ -16,6 +16,7 @@ from parsl_diaspora.events import RunStarted, ServiceDegraded, TaskSubmitted, Tr
 from parsl_diaspora.fabric import FlushReport
 from parsl_diaspora.fabric.memory import MemoryFabric
 from parsl_diaspora.state import Live
+from parsl_diaspora.testing.faulty_fabric import FaultyFabric
 
 RUN = "0123456789"
 
@@ -386,3 +387,25 @@ def test_many_threads_may_speak_at_once_and_each_events_number_is_its_place(runn
     for first in range(0, 4_000, 1_000):
         mine = [event.task for event in events if first <= event.task < first + 1_000]
         assert mine == sorted(mine)
+
+
+def becomes(look, patience=10.0):
+    deadline = time.monotonic() + patience
+    while not look() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return look()
+
+
+@pytest.mark.parametrize("fault", ["hangs", "refuses"])
+def test_silence_means_nothing_while_the_fabric_is_away_and_shortly_after(running, monkeypatch, fault):
+    monkeypatch.setattr("parsl_diaspora.state.live.SLOW", 0.1)
+    monkeypatch.setattr("parsl_diaspora.state.live.DEAF_FOR", 0.5)
+    fabric = FaultyFabric(MemoryFabric())
+    live = running(fabric)
+    assert live.hears
+    fabric.fault = fault
+    live.say(submitted())
+    assert becomes(lambda: not live.hears)
+    fabric.fault = "up"
+    assert not live.hears
+    assert becomes(lambda: live.hears)

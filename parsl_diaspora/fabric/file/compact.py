@@ -28,8 +28,8 @@ from parsl_diaspora.fabric.file.retention import ABANDONED
 from parsl_diaspora.fabric.file.rewrite import (
     Moved,
     consumers_at,
+    finish_others,
     keep_copy,
-    remove_remains,
     replace_segment,
     standing_of,
     translate,
@@ -99,7 +99,7 @@ class Compaction:
             OSError: the log cannot be read or written.
         """
         if not dry_run:
-            remove_remains(self._directory)
+            finish_others(self._directory)
         for segment in self._look():
             marks = {} if segment.hindrance else self._select(segment)
             if not marks:

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from parsl_diaspora.errors import EventError, FabricUnavailable
@@ -16,12 +17,14 @@ from parsl_diaspora.fabric.file.large import events_of
 from parsl_diaspora.fabric.file.positions import keep_positions, read_positions
 from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import segment_names, writer_of
-from parsl_diaspora.fabric.file.watch import Watch, watch
+from parsl_diaspora.fabric.file.watch import Watch, is_local, watch
 from parsl_diaspora.fabric.file.writers import writer_named
 
 logger = logging.getLogger(__name__)
 
 SETTLED = 2.0
+HOLE_PATIENCE = 5.0  # seconds for which a hole in a growing file of a network file system may be filled
+STILL_GROWS = 30.0  # seconds without a change after which a file does not grow any more
 
 
 class FileConsumer:
@@ -42,6 +45,7 @@ class FileConsumer:
         self._finished: set[str] = set()
         self._pending: set[str] = set()
         self._unreadable: set[str] = set()
+        self._holes: dict[str, tuple[int, float]] = {}  # by segment: where, and since when
         self._watch: Watch | None = None
         self._turn = ""
         self._skipped = 0
@@ -164,16 +168,35 @@ class FileConsumer:
         state = _state(self._prefix + name)
         if not followed and (state[0] <= self._at(name) or self._quiet.get(name) == state):
             return
-        scan = Scan(self._at(name))
+        scan = Scan(self._at(name), patient=self._may_have_holes(name, state))
         for frame in self._frames(name, scan, state[0]):
             events.extend(self._events(name, frame))
             if len(events) >= limit:
                 break
         else:
-            self._note_end(name, state, followed=followed)
+            if scan.waits:
+                self._note_hole(name, scan.position)
+            else:
+                self._note_end(name, state, followed=followed)
         if scan.position:
             self._positions[name] = scan.position
         self._skipped += scan.skipped
+
+    def _may_have_holes(self, name: str, state: tuple[int, int]) -> bool:
+        """Whether zeros in a segment may still be filled, rather than be damage."""
+        if self._is_local or time.time() - state[1] / 1e9 > STILL_GROWS:
+            return False
+        at, since = self._holes.get(name, (-1, 0.0))
+        return at != self._at(name) or time.monotonic() - since < HOLE_PATIENCE
+
+    def _note_hole(self, name: str, position: int) -> None:
+        at, _ = self._holes.get(name, (-1, 0.0))
+        if at != position:
+            self._holes[name] = position, time.monotonic()
+
+    @cached_property
+    def _is_local(self) -> bool:
+        return is_local(self._directory)
 
     def _note_end(self, name: str, state: tuple[int, int], *, followed: bool) -> None:
         """Nothing more is to be had of a segment until it changes, or ever."""

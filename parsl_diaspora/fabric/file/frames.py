@@ -12,7 +12,9 @@ than `MAX_FRAME`, so whatever is longer and no frame is damage, not a frame that
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import accumulate
 from zlib import crc32
 
 import msgspec
@@ -21,10 +23,12 @@ MAGIC = b"PDe1"
 HEADER = struct.Struct("<4sIIIQd")
 _CHECKED = struct.Struct("<IIQd")
 _CRC = struct.Struct("<4sI")
+_HOLE = bytes(HEADER.size)
 MAX_BODY = 512 * 1024
 MAX_FRAME = HEADER.size + MAX_BODY  # what readers and the relay take
 LARGEST_FRAME = 128 * 1024  # what is written into segments
 TARGET_BODY = 64 * 1024
+_BITE = 5 * 1024
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -54,11 +58,16 @@ class Scan(msgspec.Struct):
         position: offset up to which all is read or passed over.
         skipped: damaged stretches that were passed over.
         lost: it stopped inside a damaged stretch, which is counted already.
+        patient: wait for a stretch of zeros to be filled: a network file system may show a later write of
+            another host before an earlier one.
+        waits: it stopped before such a stretch.
     """
 
     position: int
     skipped: int = 0
     lost: bool = False
+    patient: bool = False
+    waits: bool = False
 
     def pass_over(self) -> None:
         """Take note of damage, once a stretch."""
@@ -76,8 +85,29 @@ def pack_frame(body: bytes, count: int, first: int, time: float) -> bytes:
     if length > MAX_BODY:
         message = f"A frame's body may have {MAX_BODY} bytes, not {length}."
         raise ValueError(message)
-    crc = crc32(body, crc32(_CHECKED.pack(length, count, first, time)))
+    crc = _checksum(body, crc32(_CHECKED.pack(length, count, first, time)))
     return HEADER.pack(MAGIC, crc, length, count, first, time) + body
+
+
+def in_batches(encoded: list[bytes], target: int) -> Iterator[list[bytes]]:
+    """Events in batches of about ``target`` bytes, each up to the event that reaches the target."""
+    ends = list(accumulate(map(len, encoded)))
+    begin = done = 0
+    while begin < len(encoded):
+        end = bisect_left(ends, done + target, begin) + 1
+        yield encoded[begin:end]
+        begin = end
+        done = ends[min(end, len(ends)) - 1]
+
+
+def _checksum(body: bytes, crc: int) -> int:
+    """CRC-32 in bites so small that the interpreter is not given away: to get it back takes much longer."""
+    if len(body) <= _BITE:
+        return crc32(body, crc)
+    view = memoryview(body)
+    for at in range(0, len(body), _BITE):
+        crc = crc32(view[at : at + _BITE], crc)
+    return crc
 
 
 def scan_frames(data: bytes, base: int, scan: Scan) -> Iterator[Frame]:
@@ -90,6 +120,9 @@ def scan_frames(data: bytes, base: int, scan: Scan) -> Iterator[Frame]:
     while len(data) - at >= HEADER.size:
         frame = _frame_at(data, at, base)
         if frame is None:
+            if scan.patient and data.startswith(_HOLE, at):
+                scan.waits = True
+                return
             frame = _next_frame(data, at + 1, base)
             if frame is None and len(data) - at <= MAX_FRAME:
                 return

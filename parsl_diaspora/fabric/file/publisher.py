@@ -7,10 +7,7 @@ import logging
 import queue
 import threading
 import time
-from bisect import bisect_left
-from collections.abc import Iterator
 from contextlib import suppress
-from itertools import accumulate
 from pathlib import Path
 
 from msgspec import structs
@@ -18,7 +15,7 @@ from msgspec import structs
 from parsl_diaspora.fabric.callers import CallersSide
 from parsl_diaspora.fabric.file import large
 from parsl_diaspora.fabric.file.fork import renew_after_fork
-from parsl_diaspora.fabric.file.frames import TARGET_BODY
+from parsl_diaspora.fabric.file.frames import in_batches
 from parsl_diaspora.fabric.file.options import DEFAULTS, FileOptions
 from parsl_diaspora.fabric.file.retention import Retention
 from parsl_diaspora.fabric.file.segment import SegmentWriter, open_writer
@@ -26,6 +23,7 @@ from parsl_diaspora.fabric.protocols import FlushReport
 
 logger = logging.getLogger(__name__)
 
+BATCH_BYTES = 256 * 1024  # of one write: each makes this thread wait for the interpreter again
 RETRY_FIRST, RETRY_LONGEST = 0.05, 2.0
 _GRACE = 0.5  # seconds beyond close's timeout for the thread to give up what waits
 
@@ -50,6 +48,7 @@ class FilePublisher(CallersSide):
         self._directory = directory
         self._options = options
         self._urgent = options.synced_at_once
+        self._batch_bytes = min(BATCH_BYTES, options.roll_bytes)
         self._source = source
         self._buffer = buffer
         self._at_exit = self.close  # one object, to be found again: each look at a method makes a new one
@@ -108,7 +107,8 @@ class FilePublisher(CallersSide):
         target = self._accepted
         with self._written:
             self._written.wait_for(lambda: self._safe + self._given_up >= target, timeout)
-        self._writer.wait_synced(max(0.0, deadline - time.monotonic()))
+        if (left := deadline - time.monotonic()) > 0:
+            self._writer.wait_synced(left)
         return self.report()
 
     def report(self) -> FlushReport:
@@ -132,8 +132,10 @@ class FilePublisher(CallersSide):
     def _run(self) -> None:
         try:
             while waiting := self._next():
-                for batch in _batches(waiting):
+                for batch in in_batches(waiting, self._batch_bytes):
                     self._settle(batch, written=self._write(batch))
+                with self._written:
+                    self._written.notify_all()  # not for each batch: whoever waits would take turns with us
         except Exception:
             left = self._accepted - self._safe - self._given_up
             logger.exception("The event publisher's thread ended; %d events are unwritten.", left)
@@ -186,21 +188,9 @@ class FilePublisher(CallersSide):
                 self._safe += len(batch)
             else:
                 self._given_up += len(batch)
-            self._written.notify_all()
         if written and self._losses:
             with self._lock:
                 if not self._closing.is_set():
                     self._say_losses()
         if self._retention.is_due(self._writer.rolls):
             self._retention.apply(self.publish)
-
-
-def _batches(waiting: list[bytes]) -> Iterator[list[bytes]]:
-    """Events in batches that fit into a frame each."""
-    ends = list(accumulate(map(len, waiting)))
-    begin = done = 0
-    while begin < len(waiting):
-        end = bisect_left(ends, done + TARGET_BODY, begin) + 1  # with the event that reaches the target
-        yield waiting[begin:end]
-        begin = end
-        done = ends[min(end, len(ends)) - 1]

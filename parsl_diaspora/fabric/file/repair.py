@@ -24,8 +24,8 @@ from parsl_diaspora.fabric.file.rewrite import (
     Moved,
     busy_consumers,
     consumers_at,
+    finish_others,
     keep_copy,
-    remove_remains,
     replace_segment,
     standing_of,
     translate,
@@ -99,7 +99,7 @@ def repair(directory: Path, *, force: bool = False, dry_run: bool = False) -> It
         OSError: the directory cannot be read or written.
     """
     if not dry_run:
-        remove_remains(directory)
+        finish_others(directory)
     numbering, moment = (
         Numbering(),
         f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}",

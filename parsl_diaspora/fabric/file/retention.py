@@ -116,13 +116,17 @@ class Retention:
     def _delete(self, superfluous: Iterable[Candidate], say: Callable[[Event], None]) -> list[str]:
         deleted = []
         consumers = kept_positions(self._directory)
+        kept: set[str] = set()  # writers of whom one is kept: no hole among a writer's segments
         for candidate in superfluous:
             behind = [
                 consumer
                 for consumer, positions in consumers.items()
                 if positions.get(candidate.name, 0) < candidate.length
             ]
+            if writer_of(candidate.name) in kept:
+                continue
             if behind and self._options.unread == "keep":
+                kept.add(writer_of(candidate.name))
                 self._keep(candidate.name, behind)
                 continue
             lost = self._unread(candidate.name, [consumers[consumer] for consumer in behind])

@@ -3,8 +3,9 @@
 The order: the old one is kept elsewhere; the new one is written whole and brought to the disk; the time
 index of the old one goes; consumers in the middle go back to where the new one needs them; the new one takes
 the old one's name at once; consumers at the end go to the new end. Killed in between, a consumer in the
-middle may be given an event again; none misses any. A consumer that reads at that very time, and keeps its
-position after it was moved, might miss some: `busy_consumers` tells of such.
+middle may be given an event again, and so may one at the end that reads before the next run of this has put
+that right; none misses any. A consumer that reads at that very time, and keeps its position after it was
+moved, might miss some: `busy_consumers` tells of such.
 """
 
 from __future__ import annotations
@@ -150,13 +151,32 @@ def replace_segment(path: Path, write: Write, *, still: bool) -> int:
     return size
 
 
-def remove_remains(directory: Path) -> None:
-    """Remove new segments that somebody who was killed did not finish."""
+def finish_others(directory: Path) -> None:
+    """Finish what somebody who was killed had begun.
+
+    Remove new segments that are not whole, and let consumers that had read all of a segment that became
+    shorter have read all of the new one.
+
+    Raises:
+        OSError: the log cannot be read or written.
+    """
+    for consumer, positions in kept_positions(directory).items():
+        moved = {name: min(at, _size_when_still(directory / name, at)) for name, at in positions.items()}
+        if moved != positions:
+            _set(positions_of(directory, consumer), moved)
     for path in (*directory.glob("*.new"), *(directory / DIRECTORY).glob("*.new")):
         found = _NEW.fullmatch(path.name)
         if found is not None and not psutil.pid_exists(int(found.group(1))):
             with suppress(OSError):
                 path.unlink()
+
+
+def _size_when_still(path: Path, at: int) -> int:
+    """The size of a segment that does not grow; otherwise what is given."""
+    with suppress(OSError):
+        size = path.stat().st_size
+        return size if size < at and standing_of(path) in ("dead", "quiet") else at
+    return at
 
 
 def _link(path: Path, kept: Path) -> bool:
@@ -182,7 +202,7 @@ def _move(path: Path, offsets: Mapping[int, int], *, back: bool = False) -> None
 
 
 def _set(path: Path, positions: Mapping[str, int]) -> None:
-    """Change a consumer's positions; their file stays as old as it was, as it is not the consumer that reads."""
+    """Change a consumer's positions; their file stays as old as it was: it is not the consumer that reads."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     keep_positions(temporary, positions)
     shutil.copystat(path, temporary)

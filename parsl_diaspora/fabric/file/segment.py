@@ -15,7 +15,7 @@ from pathlib import Path
 from parsl_diaspora.events import join, split
 from parsl_diaspora.fabric.file import large
 from parsl_diaspora.fabric.file.disk import OnDisk
-from parsl_diaspora.fabric.file.frames import HEADER, LARGEST_FRAME, pack_frame
+from parsl_diaspora.fabric.file.frames import HEADER, LARGEST_FRAME, TARGET_BODY, in_batches, pack_frame
 from parsl_diaspora.fabric.file.index import IndexWriter, index_of
 from parsl_diaspora.fabric.file.options import ROLL_AFTER, ROLL_BYTES, FileOptions
 from parsl_diaspora.fabric.file.sync import Syncer, shared_syncer
@@ -136,21 +136,26 @@ class SegmentWriter:
         return self._number
 
     def append(self, encoded: Sequence[bytes], first: int, moment: float = 0.0) -> None:
-        """Write events as one frame, whole or not at all; those too large for it go into files of their own.
+        """Write events as frames, all or none; those too large for a frame go into files of their own.
 
         Args:
-            encoded: the events, together no longer than a frame's body may be.
+            encoded: the events.
             first: number of the first of them among all that this publisher wrote.
             moment: no event is later than this or now, seconds UTC; the clock may have stepped back since
                 they were stamped.
 
         Raises:
-            OSError: the frame could not be written; no reader will find it.
+            OSError: they could not be written; no reader will find them.
         """
-        body, moment = join(encoded), max(moment, time.time())
-        if len(body) > large.LIMIT and max(map(len, encoded)) > large.LIMIT:
-            body = self._body_within(encoded)
-        self._append(pack_frame(body, len(encoded), first, moment), len(encoded), moment)
+        moment = max(moment, time.time())
+        if sum(map(len, encoded)) <= large.LIMIT:
+            self._append(pack_frame(join(encoded), len(encoded), first, moment), len(encoded), moment)
+            return
+        frames = []
+        for batch in in_batches(list(encoded), TARGET_BODY):
+            frames.append(self._frame(batch, first, moment))
+            first += len(batch)
+        self._append(b"".join(frames), len(encoded), moment)
 
     def append_frames(self, frames: Sequence[bytes]) -> None:
         """Write ready frames, one behind the other: all of them or none.
@@ -212,6 +217,10 @@ class SegmentWriter:
         """A frame that came ready, but is larger than this log's may be."""
         _, _, _, count, first, moment = HEADER.unpack_from(frame)
         return pack_frame(self._body_within(split(frame[HEADER.size :])), count, first, moment)
+
+    def _frame(self, encoded: Sequence[bytes], first: int, moment: float) -> bytes:
+        fits = max(map(len, encoded)) <= large.LIMIT
+        return pack_frame(join(encoded) if fits else self._body_within(encoded), len(encoded), first, moment)
 
     def _body_within(self, encoded: Sequence[bytes]) -> bytes:
         self._make_ready(LARGEST_FRAME)  # large events are named after the segment that will refer to them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -72,7 +73,8 @@ def verify(directory: Path) -> Verdict:
     """
     verdict, numbering = Verdict(), Numbering()
     names = segment_names(directory)
-    _find_foreign(directory, set(names), verdict)
+    with suppress(FileNotFoundError):  # it is made with the first publisher
+        _find_foreign(directory, set(names), verdict)
     for name, retired in _numbered(names, verdict):
         verdict.segments += 1
         try:

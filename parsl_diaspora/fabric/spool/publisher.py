@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from parsl_diaspora.events import decode, join
-from parsl_diaspora.fabric.file.frames import HEADER
+from parsl_diaspora.fabric.file.frames import HEADER, TARGET_BODY
 from parsl_diaspora.fabric.file.publisher import FilePublisher
 from parsl_diaspora.fabric.file.segment import SegmentWriter
 from parsl_diaspora.fabric.file.sync import shared_syncer
@@ -39,6 +39,7 @@ class SpoolPublisher(FilePublisher):
         self._spool = spool
         self._immediate = immediate
         super().__init__(spool.directory, source, buffer)
+        self._batch_bytes = TARGET_BODY  # what may have to be handed on at once
 
     def begin_life(self, *, closed: bool = False) -> None:
         """Start with a boot, a segment and counters of its own: at first, and in a forked child."""
