@@ -80,3 +80,18 @@ def test_what_cannot_be_measured_is_refused_at_once(tmp_path):
     ended = run(tmp_path, "--rounds", "0")
     assert ended.returncode == 2
     assert "at least 1" in ended.stderr
+
+
+def test_the_bridge_is_measured_and_nothing_is_left_behind(tmp_path):
+    (tmp_path / "logs").mkdir()
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "bridge.py"),
+        "--quick",
+        "--dir",
+        str(tmp_path / "logs"),
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "file -> memory" in ended.stdout
+    assert list((tmp_path / "logs").iterdir()) == []

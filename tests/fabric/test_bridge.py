@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 import signal
@@ -725,3 +726,32 @@ def test_every_event_is_carried_whatever_it_says():
         return event
 
     assert [plain(event) for event in read(everywhere)] == read(site)
+
+
+def has_patterns():
+    return importlib.util.find_spec("parsl_diaspora.fabric.triggers") is not None
+
+
+@pytest.mark.skipif(not has_patterns(), reason="this release has no patterns")
+@pytest.mark.parametrize("in_a_file", [True, False])
+def test_command_filters_by_a_pattern(tmp_path, in_a_file):
+    from parsl_diaspora.cli.main import main
+
+    site, pattern = open_fabric(f"file:{tmp_path}/a"), '{"kind": ["task.try_failed"], "task": [10, 20]}'
+    mixed(site, 100)
+    if in_a_file:
+        (tmp_path / "pattern.json").write_text(pattern)
+        pattern = f"@{tmp_path}/pattern.json"
+    options = ["--from", site.url, "--to", f"file:{tmp_path}/b", "--filter", pattern, "--drain"]
+    assert main(["bridge", *options]) == 0
+    events = read(open_fabric(f"file:{tmp_path}/b"))
+    assert [event.task for event in events if isinstance(event, TryFailed)] == [10, 20]
+
+
+@pytest.mark.skipif(has_patterns(), reason="this release has patterns")
+def test_command_without_patterns_says_what_else_there_is(tmp_path, capsys):
+    from parsl_diaspora.cli.main import main
+
+    options = ["--from", f"file:{tmp_path}/a", "--to", f"file:{tmp_path}/b", "--filter", "{}"]
+    assert main(["bridge", *options]) == 2
+    assert "--topics" in capsys.readouterr().err

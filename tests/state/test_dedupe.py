@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parsl_diaspora.events import Event
+from parsl_diaspora.events import Event, EventsCompacted
 from parsl_diaspora.state import Dedupe, Picture
 from parsl_diaspora.state.dedupe import MOST_HOLES
 from tests.state.stories import arrival, stories
@@ -78,3 +78,33 @@ def test_holes_are_remembered_up_to_a_bound_and_older_ones_count_as_met():
     assert not dedupe.is_new(Event(boot="a", seq=1))
     assert dedupe.is_new(Event(boot="a", seq=2 * MOST_HOLES + 1))
     assert len(dedupe._holes["a"]) <= MOST_HOLES
+
+
+def mark(first, last):
+    return EventsCompacted(boot="a", seq=last, first=first, last=last, dropped=last - first + 1)
+
+
+def test_what_a_mark_stands_for_is_not_missing_and_is_new_when_it_comes_another_way():
+    dedupe = Dedupe()
+    assert [dedupe.is_new(event) for event in (Event(boot="a", seq=1), mark(3, 6))] == [True, True]
+    assert dedupe.missing == 1
+    assert [dedupe.is_new(Event(boot="a", seq=n)) for n in (6, 3, 6, 2, 7)] == [True, True, False, True, True]
+    assert (dedupe.missing, dedupe.duplicates) == (0, 1)
+
+
+def test_a_mark_that_comes_late_explains_what_was_missing():
+    dedupe = Dedupe()
+    assert [dedupe.is_new(Event(boot="a", seq=n)) for n in (1, 8)] == [True, True]
+    assert [dedupe.is_new(event) for event in (mark(3, 6), mark(3, 6))] == [True, False]
+    assert dedupe.missing == 2
+
+
+@given(st.lists(st.integers(1, 12), max_size=4))
+def test_marks_that_overlap_after_a_kill_explain_each_number_once(ends):
+    """A bridge that died behind a mark says it again, perhaps grown: 13 was never said and stays missing."""
+    dedupe = Dedupe()
+    for end in ends:
+        dedupe.is_new(mark(1, end))
+    dedupe.is_new(mark(1, 12))
+    dedupe.is_new(Event(boot="a", seq=14))
+    assert dedupe.missing == 1

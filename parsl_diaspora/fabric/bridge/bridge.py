@@ -161,6 +161,7 @@ class Bridge:
         self._moved = self._clock.monotonic()
         self._window = self._window_now()
         self._read = self._forwarded = self._commits = self._faults = self._again = 0
+        self._waiting = self._skipped = 0  # as the last look found it: a consumer is for one thread
         self._dirty = self._quiet = self._drains = False
 
     # --- the life of a bridge ---
@@ -261,9 +262,9 @@ class Bridge:
             loops=crossing.loops,
             too_far=crossing.too_far,
             refused=self._handover.refused,
-            skipped=self._source.skipped(),
+            skipped=self._skipped,
             again=self._again,
-            lag=self._waiting(),
+            lag=self._waiting,
             lagging=self._lag.lagging,
             commits=self._commits,
             faults=self._faults + selection.failures,
@@ -337,11 +338,10 @@ class Bridge:
 
     def _look(self) -> None:
         now = self._clock.monotonic()
-        self._lag.look(self._waiting(), self._moved, now, self._handover.why)
+        self._skipped = self._source.skipped()
+        self._waiting = self._source.lag() + sum(map(len, self._portions or ()))
+        self._lag.look(self._waiting, self._moved, now, self._handover.why)
         self._lag.look_at_source(self._source.away_since, self._source.lag(), now, self._source.why)
-
-    def _waiting(self) -> int:
-        return self._source.lag() + sum(map(len, list(self._portions or ())))
 
     def _pause(self) -> float:
         return self._handover.pause() if self._portions is not None else self._source.pause()

@@ -61,6 +61,8 @@ class Source:
             return None
         if self.away_since is not None:
             self._failures, self.why, self.away_since = 0, "", None
+        if not events:
+            self._lag = 0
         return events
 
     def commit(self) -> bool:
