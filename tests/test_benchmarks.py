@@ -80,3 +80,15 @@ def test_what_cannot_be_measured_is_refused_at_once(tmp_path):
     ended = run(tmp_path, "--rounds", "0")
     assert ended.returncode == 2
     assert "at least 1" in ended.stderr
+
+
+def test_figures_of_a_pattern_match_are_printed_beside_those_of_a_naive_reading(tmp_path):
+    command = [sys.executable, str(ROOT / "benchmarks" / "triggers.py"), "--quick", "--json"]
+    ended = subprocess.run(
+        [*command, str(tmp_path / "figures.json")], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
+    assert len(figures) == 12
+    assert all(0 < each["p50"] <= each["p99"] for each in figures)
+    assert f"{figures[0]['p50']:.2f}" in ended.stdout
