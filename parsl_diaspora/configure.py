@@ -21,7 +21,6 @@ from parsl_diaspora.monitoring.hub import ListeningHub
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
 from parsl_diaspora.monitoring.retries import RetryHandler
 from parsl_diaspora.monitoring.session import Session
-from parsl_diaspora.monitoring.triggers import check_triggers
 from parsl_diaspora.settings import RELAY_WORDS, Settings
 
 
@@ -56,8 +55,7 @@ def resilient(
     chosen = _checked_fabric(chosen)
     _check_redactor(chosen)
     _check_relay(chosen)
-    if chosen.triggers:
-        check_triggers(chosen.triggers)
+    _check_triggers(chosen)
     session = Session(chosen, config.retries, tuple(executor.label for executor in config.executors))
     arguments = _arguments(Config, config)
     arguments.update(
@@ -124,6 +122,14 @@ def _check_relay(settings: Settings) -> None:
         raise SettingsError(
             f"The setting 'relay' names no address: {error.message}", hint=error.hint
         ) from error
+
+
+def _check_triggers(settings: Settings) -> None:
+    """A pattern that is none, or an action that cannot be had, is found now."""
+    if settings.triggers:
+        from parsl_diaspora.monitoring.triggers import check_triggers
+
+        check_triggers(settings.triggers)
 
 
 def _upgraded(executor: ParslExecutor, session: Session) -> ParslExecutor:

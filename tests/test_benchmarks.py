@@ -95,3 +95,15 @@ def test_the_bridge_is_measured_and_nothing_is_left_behind(tmp_path):
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "file -> memory" in ended.stdout
     assert list((tmp_path / "logs").iterdir()) == []
+
+
+def test_figures_of_a_pattern_match_are_printed_beside_those_of_a_naive_reading(tmp_path):
+    command = [sys.executable, str(ROOT / "benchmarks" / "triggers.py"), "--quick", "--json"]
+    ended = subprocess.run(
+        [*command, str(tmp_path / "figures.json")], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
+    assert len(figures) == 12
+    assert all(0 < each["p50"] <= each["p99"] for each in figures)
+    assert f"{figures[0]['p50']:.2f}" in ended.stdout

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 
 from parsl_diaspora.events.schema import json_schema
+from parsl_diaspora.fabric.triggers import Pattern
 from parsl_diaspora.failures import CLASSES
 from parsl_diaspora.recovery import RULES
 from parsl_diaspora.settings import Settings
+from parsl_diaspora.trigger_settings import Trigger
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,6 +26,19 @@ def test_every_failure_class_and_rule_is_documented(name):
 
 @pytest.mark.parametrize("name", Settings.__struct_fields__)
 def test_every_setting_is_documented(name):
+    assert f"`{name}`" in (ROOT / "docs" / "settings.md").read_text()
+
+
+def test_triggers_in_the_documents_are_triggers():
+    text = (ROOT / "docs" / "settings.md").read_text()
+    example = textwrap.dedent(text.partition("    triggers:\n")[2].partition("\nPatterns")[0])
+    triggers = Settings(triggers=yaml.safe_load(example)).triggers
+    assert len(triggers) == 2
+    assert all(Pattern(trigger.pattern) for trigger in triggers)
+
+
+@pytest.mark.parametrize("name", Trigger.__struct_fields__)
+def test_every_option_of_a_trigger_is_documented(name):
     assert f"`{name}`" in (ROOT / "docs" / "settings.md").read_text()
 
 

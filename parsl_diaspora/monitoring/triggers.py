@@ -14,6 +14,7 @@ from parsl_diaspora.state import Live
 from parsl_diaspora.trigger_settings import Trigger, check_names
 
 END_SECONDS = 10.0
+_FLUSH_SECONDS = 2.0
 _EARLIER = 1.0  # seconds before the engine's start that a fabric may have taken the run's first events
 
 
@@ -113,7 +114,7 @@ class RunTriggers:
     def end(self) -> None:
         """Do what is left, the run's last event included; what is not done then becomes dead letters."""
         try:
-            self._live.flush(END_SECONDS)
+            self._live.flush(_FLUSH_SECONDS)
             if not self.engine.finish(END_SECONDS, gives_up=True):
                 raise TimeoutError(f"actions were still under way {END_SECONDS:g} s after the run's end")
         except Exception as error:  # noqa: BLE001 - promise 1: a program's end is not to fail for this

@@ -218,6 +218,21 @@ def test_slow_action_of_one_trigger_does_not_hold_up_another(fabric, say):
     assert engine.finish()
 
 
+def test_engine_that_commits_nothing_is_not_held_up_by_one_slow_action(fabric, say):
+    release, seen = threading.Event(), []
+    slow = trigger(lambda event: release.wait(20), name="slow", at_most=1)
+    quick = trigger(lambda event: seen.append(event["task"]), name="quick")
+    engine = TriggerEngine(fabric, [slow, quick], durable=False, most_uncommitted=5)
+    engine.start()
+    say(*range(40))
+    wait_until(lambda: len(seen) == 40, 10)
+    assert not release.is_set()
+    assert seen == list(range(40))
+    release.set()
+    assert engine.finish()
+    assert sum(event.count for event in told(fabric, TriggerHeldBack)) == 39
+
+
 # --- held back ------------------------------------------------------------------------------------------
 
 

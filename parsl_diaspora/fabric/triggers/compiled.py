@@ -40,11 +40,12 @@ class Fields:
         group: the group.
     """
 
-    __slots__ = ("_by_class", "_either", "_empty", "_fields")
+    __slots__ = ("_by_class", "_either", "_empty", "_fields", "_one_of")
 
     def __init__(self, group: Group) -> None:
         self._fields = tuple((name, _compiled(node)) for name, node in group.fields)
         self._either = tuple(Fields(each) for each in group.either)
+        self._one_of = any_of(self._either) if self._either else always
         self._by_class: dict[type, Test] = {dict: self._in_mapping}
         self._empty = self._in_mapping({})
 
@@ -73,9 +74,7 @@ class Fields:
         for name, test in self._fields:
             if not test(get(name, MISSING)):
                 return False
-        if not self._either:
-            return True
-        return any(each(value) for each in self._either)
+        return self._one_of(value)
 
     def _in_list(self, values: Any) -> bool:
         objects = list(_objects(values))

@@ -45,7 +45,8 @@ class TriggerEngine:
         absorb: called with a fault of the engine's own.
         is_last: tells the event after which nothing more is to be expected.
         durable: commit positions; False if nobody will come back under that name.
-        most_uncommitted: events that may be polled before earlier ones are done with.
+        most_uncommitted: events that may be polled before earlier ones are done with, about; if nothing is
+            committed, actions that may be under way.
 
     Raises:
         PatternError: the pattern of a trigger is none.
@@ -189,17 +190,21 @@ class TriggerEngine:
 
     def _turn(self, consumer: Consumer) -> None:
         busy = self._look()
-        full = self._uncommitted >= self._most
-        if not busy and (full or time.monotonic() - self._committed_at >= COMMIT_EVERY):
+        due = time.monotonic() - self._committed_at >= COMMIT_EVERY
+        if due or (self._load() >= self._most and not busy):
             self._commit(consumer)
-        if self._uncommitted >= self._most:
+        if self._load() >= self._most:
             self._wake.wait(IDLE)
             self._wake.clear()
         else:
             self._read(consumer, BUSY if busy else IDLE)
 
+    def _load(self) -> int:
+        """What is held against the limit: events that a kill would do again, or else actions under way."""
+        return self._uncommitted if self._durable else sum(len(running.jobs) for running in self._running)
+
     def _read(self, consumer: Consumer, timeout: float) -> int:
-        limit = max(1, self._most - self._uncommitted)
+        limit = max(1, self._most - self._load())
         try:
             events = consumer.poll(timeout, limit)
         except Exception as error:  # noqa: BLE001 - a fabric that cannot be read now may be read later
@@ -239,15 +244,14 @@ class TriggerEngine:
 
     def _commit(self, consumer: Consumer) -> None:
         """Commit what was polled, if all of it is done with and what is to be said of it is safe."""
-        if self._jobs() or not self._uncommitted:
-            return
+        self._committed_at = time.monotonic()
         for running in self._running:
             self._letters.say(running.held_back())
-        self._committed_at = time.monotonic()
+        if not self._durable or not self._uncommitted or self._jobs():
+            return
         try:
-            if self._letters.are_safe(IDLE if not self._stop.is_set() else _JOIN):
-                if self._durable:
-                    consumer.commit()
+            if self._letters.are_safe(_JOIN if self._stop.is_set() else IDLE):
+                consumer.commit()
                 self._uncommitted = 0
         except Exception as error:  # noqa: BLE001 - it is committed later, or done again
             self._absorb("triggers", error)

@@ -68,7 +68,9 @@ class Letters:
         reports = [voice.flush(timeout) for voice in self._voices]
         lost = [report.lost for report in reports]
         if lost != self._lost:
-            logger.warning("parsl_diaspora: events of triggers were lost: see the lines above for them.")
+            logger.warning(
+                "parsl_diaspora: what triggers have to say was lost in part: %s events.", max(lost)
+            )
             self._lost = lost
         return not any(report.waiting for report in reports)
 
