@@ -134,6 +134,36 @@ def test_event_without_a_crossing_has_the_bytes_it_always_had():
     assert decode(encode(TaskSubmitted(via=("a", "b")))).via == ("a", "b")
 
 
+def test_a_broker_that_is_killed_on_the_way_costs_no_event_there_and_none_back(tmp_path, kafka):
+    prefix = os.urandom(4).hex()
+    site, other = (open_fabric(f"file:{tmp_path}/{name}") for name in ("site", "other"))
+    everywhere, seen_there = open_fabric(kafka.url(prefix)), open_fabric(kafka.url(prefix))
+    with Bridge(site, everywhere) as there, Bridge(everywhere, site) as back, Bridge(seen_there, other) as on:
+        say(site, 2000, "before")
+        assert there.drain(30)
+        kafka.kill()
+        say(site, 2000, "meanwhile")
+        time.sleep(0.5)
+        kafka.start()
+        assert there.drain(30)
+        deadline = time.monotonic() + 30
+        while on.status().forwarded < 4000 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        while back.status().loops < 4000 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    events, dedupe = once(read(other))
+    for source in ("before", "meanwhile"):
+        own = [event for event in events if event.source == source]
+        assert [event.seq for event in own] == list(range(1, 2001))
+    assert dedupe.missing == 0
+    assert {event.via for event in events if type(event) is TaskSubmitted} == {
+        (fabric_id(site), fabric_id(everywhere))
+    }
+    assert verify(tmp_path / "site").duplicates == 0
+    everywhere.close()
+    seen_there.close()
+
+
 # --- identity and loops ---
 
 
@@ -143,6 +173,20 @@ def test_embedded_log_has_one_id_under_every_path_and_two_logs_have_two(tmp_path
     assert fabric_id(open_fabric(f"file:{tmp_path}/link?roll=1MB")) == first
     assert fabric_id(open_fabric(f"file:{tmp_path}/b")) != first
     assert verify(tmp_path / "a").foreign == []
+
+
+@pytest.mark.parametrize("host", ["global.example.org:9092", "[2001:db8::1]:9092,[2001:db8::2]:9092"])
+def test_a_broker_has_one_id_whatever_the_options_and_secrets_and_another_one_for_another_prefix(host):
+    pytest.importorskip("confluent_kafka")
+    plain, secret, other = (
+        fabric_id(open_fabric(url))
+        for url in (
+            f"kafka://{host}/p",
+            f"kafka://me:pw@{host}/p?compression=zstd&sasl=PLAIN",
+            f"kafka://{host}/q",
+        )
+    )
+    assert plain == secret != other
 
 
 def test_one_fabric_is_not_bridged_to_itself(tmp_path):

@@ -53,9 +53,15 @@ def _essence(fabric: Fabric) -> str:
     scheme, _, rest = url.partition(":")
     if scheme == "memory":
         return f"{url}:{os.getpid()}"
-    host = urlsplit(url).hostname if rest.startswith("//") else rest.partition(":")[0]
+    host = _host(url) if rest.startswith("//") else rest.partition(":")[0]
     place = os.uname().nodename if not host or host.startswith("/") or host in _LOOPBACK else ""
-    return f"{scheme}:{rest.rpartition('@')[2]}:{place}"
+    return f"{scheme}:{rest.removeprefix('//').rpartition('@')[2]}:{place}"
+
+
+def _host(url: str) -> str | None:
+    with suppress(ValueError):  # several addresses in one URL
+        return urlsplit(url).hostname
+    return None
 
 
 def _kept_id(directory: Path) -> str:
