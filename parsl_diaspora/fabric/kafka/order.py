@@ -1,9 +1,8 @@
 """The order of each publisher, restored over partitions and topics.
 
-A publisher numbers what it sends. Kafka keeps order within a partition only, so a reader may meet number 8
-in one
-partition before number 7 in another. It holds 8 back until 7 is there, or until 7 cannot be there any more:
-every partition that might have it was read to its end, a while after 8 had come.
+A publisher numbers what it sends. Kafka keeps order within a partition only, so a reader may meet number 8 in
+one partition before number 7 in another. It holds 8 back until 7 is there, or until 7 cannot be there any
+more: every partition that might have it was read to its end, a while after 8 had come.
 """
 
 from __future__ import annotations
@@ -51,9 +50,8 @@ class Order:
 
     Args:
         wait: seconds that must lie between the arrival of an event and the end of the other partitions,
-        before it
-            goes without those that are missing: a publisher's batches for several partitions are on their way
-            at the same time.
+            before it goes without those that are missing: a publisher's batches for several partitions are on
+            their way at the same time.
         most: events held back at most; beyond it the longest held goes first.
         clock: gives monotonic seconds.
 

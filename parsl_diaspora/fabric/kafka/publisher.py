@@ -15,7 +15,7 @@ from parsl_diaspora.fabric.kafka.url import KafkaUrl
 from parsl_diaspora.fabric.protocols import FlushReport
 
 MAX_VALUE = 900_000  # bytes of one event: with its key and headers it is within what servers take by default
-HAND_OVER = 0.05  # seconds that an immediate publish waits for the cluster
+HAND_OVER = 0.25  # seconds that an immediate publish waits for the cluster
 FIRST_HAND_OVER = 0.5  # the same for the first one, for which there may be further servers to connect to
 _GRACE = 0.5  # seconds beyond close's timeout for the thread to give up what waits
 

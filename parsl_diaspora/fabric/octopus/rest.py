@@ -14,9 +14,10 @@ from parsl_diaspora.fabric.kafka.faults import Fault, Verdict, cause_of
 from parsl_diaspora.fabric.kafka.layout import Record
 from parsl_diaspora.fabric.kafka.url import TOPICS, KafkaUrl
 from parsl_diaspora.fabric.octopus.access import Access
+from parsl_diaspora.fabric.octopus.errors import Refusal
 from parsl_diaspora.fabric.octopus.rest_cluster import RestCluster
 from parsl_diaspora.fabric.octopus.rest_reader import RestReceiver
-from parsl_diaspora.fabric.octopus.service import BATCH, Refusal, Service
+from parsl_diaspora.fabric.octopus.service import BATCH, Service
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,9 @@ from parsl_diaspora.fabric.kafka.clients import Fetched, OnFault
 from parsl_diaspora.fabric.kafka.faults import Fault, Faults, cause_of
 from parsl_diaspora.fabric.kafka.layout import Part
 from parsl_diaspora.fabric.octopus.access import Access
+from parsl_diaspora.fabric.octopus.errors import Refusal
 from parsl_diaspora.fabric.octopus.rest_worker import Worker
-from parsl_diaspora.fabric.octopus.service import Refusal, Service
+from parsl_diaspora.fabric.octopus.service import Service
 
 T = TypeVar("T")
 FETCH_BYTES = 1_000_000

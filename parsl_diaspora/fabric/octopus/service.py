@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from parsl_diaspora.errors import FabricError, FabricUnavailable
 from parsl_diaspora.fabric.kafka.faults import Fault, Faults
+from parsl_diaspora.fabric.octopus.errors import Refusal
 from parsl_diaspora.fabric.octopus.keys import Keys
 
 TIMEOUT = 15.0  # seconds of one request
@@ -39,20 +40,6 @@ def need_sdk(shown: str) -> None:
     if find_spec("diaspora_event_sdk") is None:
         message = "The SDK of Octopus, diaspora-event-sdk, is not installed."
         raise FabricUnavailable(message, url=shown, hint="Run: pip install 'parsl-diaspora[octopus]'")
-
-
-class Refusal(FabricUnavailable):
-    """The web service did not do what it was asked to.
-
-    Attributes:
-        status: of HTTP; 0 if there was no answer.
-        code: the service's own number of the error, or 0.
-        fault: cause and remedy.
-    """
-
-    status = 0
-    code = 0
-    fault = Fault("")
 
 
 class Service:
