@@ -23,6 +23,7 @@ from parsl_diaspora.fabric.kafka.url import KafkaUrl
 
 _SLICE = 0.05
 _LOOK = 2.0
+_NO_PLACE = "it is called delivered without an offset"
 _WORDS = {
     KafkaError._PARTITION_EOF: "end",
     KafkaError._AUTO_OFFSET_RESET: "range",
@@ -59,7 +60,9 @@ class ConfluentClient:
 class ConfluentSender:
     """Hands records to librdkafka, which sends them in the background.
 
-    Only failures are reported one by one: what is neither failed nor counted by the producer is delivered.
+    Only failures are passed on one by one: what is neither failed nor counted by the producer is delivered.
+    Delivered is what has an offset, and that alone: a broker which knows nothing of a producer yet takes its
+    second batch before the first, and librdkafka then calls the first one delivered without sending it again.
     """
 
     direct = True
@@ -67,6 +70,8 @@ class ConfluentSender:
     def __init__(self, url: KafkaUrl, failed: OnFailure, fault: OnFault, linger: float) -> None:
         self._failed = failed
         settings = producer_settings(url, linger)
+        acks = (str(settings.get(name)) for name in ("acks", "request.required.acks"))
+        self._acknowledged = "0" not in acks  # else nothing has an offset, as the URL wants it
         settings["on_delivery"] = self._delivered
         settings["error_cb"] = lambda error: fault(fault_of(error.name(), error.str()))
         self._producer = make(Producer, settings, url)
@@ -106,8 +111,12 @@ class ConfluentSender:
         del self._producer
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            record = record_again(message.topic(), message.key(), message.value())
+        if error is None and (message.offset() is not None or not self._acknowledged):
+            return
+        record = record_again(message.topic(), message.key(), message.value())
+        if error is None:  # librdkafka infers it from a later success, which a new partition does not warrant
+            self._failed(record, "again", _NO_PLACE)
+        else:
             self._failed(record, verdict_of(error.name()), error.str())
 
 

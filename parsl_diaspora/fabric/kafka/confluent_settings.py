@@ -80,6 +80,6 @@ def producer_settings(url: KafkaUrl, linger: float) -> dict[str, Any]:
         "partitioner": "murmur2_random",  # as other clients do it
         "topic.metadata.propagation.max.ms": 3000,
         "retry.backoff.max.ms": 500,
-        "delivery.report.only.error": True,
         **url.raw,
+        "delivery.report.only.error": False,  # whether all has an offset decides what is safe
     }

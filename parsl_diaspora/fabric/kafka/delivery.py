@@ -230,10 +230,10 @@ class Delivery(CallersSide):
 
     def _on_failure(self, record: Record, verdict: Verdict, why: str) -> None:
         """From within `Sender.poll`, so in the thread."""
-        if self._end.is_set():
-            return
         with self._lock:
-            self._failed += 1
+            self._failed += 1  # also at the end: it must not count as safe
+            if self._end.is_set():
+                return
             if verdict == "lost" and self._solo:
                 self._lost(record, why)
                 return

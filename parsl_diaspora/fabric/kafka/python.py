@@ -107,6 +107,8 @@ class PythonSender:
             if future.failed():
                 name = type(future.exception).__name__
                 self._failed(record, _VERDICTS.get(name, "again"), f"{name}: {future.exception}")
+            elif future.value.offset < 0:  # called a duplicate, of which there is no proof
+                self._failed(record, "again", "it is called delivered without an offset")
 
     def outstanding(self) -> int:
         """Records without an answer."""

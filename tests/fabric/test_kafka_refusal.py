@@ -1,0 +1,41 @@
+"""What a client library takes for delivered, though the broker never took it, is sent again."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from tests.fabric.kafka_help import opened, read, say, tasks
+from tests.fabric.kafka_refusal import RefusesFirstBatch
+
+pytest.importorskip("confluent_kafka")
+
+
+@pytest.fixture
+def link(kafka):
+    link = RefusesFirstBatch(kafka.ports["PLAINTEXT"])
+    yield link
+    link.close()
+
+
+def test_first_batch_that_is_refused_while_the_second_is_taken_is_sent_again(kafka, link):
+    """The broker knows nothing of the producer yet, so it takes the second batch without the first."""
+    prefix = uuid.uuid4().hex
+    with opened(f"kafka://127.0.0.1:{link.port}/{prefix}?partitions=1") as (_, publisher):
+        say(publisher, [0])
+        assert link.arrived.wait(20.0)
+        say(publisher, [1])
+        report = publisher.flush(20.0)
+        assert link.refused
+        assert (report.safe, report.waiting, report.lost) == (2, 0, 0)
+    with opened(kafka.url(prefix)) as (fabric, _):
+        assert sorted(tasks(read(fabric.consumer("reader"), 2, 5.0))) == [0, 1]
+
+
+@pytest.mark.parametrize("acks", ["acks", "request.required.acks"])
+def test_without_acknowledgements_there_are_no_offsets_to_ask_for(kafka, acks):
+    url = kafka.url(**{"rdkafka.enable.idempotence": "false", f"rdkafka.{acks}": "0"})
+    with opened(url) as (_, publisher):
+        say(publisher, range(10))
+        assert publisher.flush(5.0).safe == 10  # as far as anybody can know
