@@ -25,8 +25,8 @@ class TestKafka(FabricContract):
         with self._broker.frozen():
             yield
 
-    # Under heavy load these two may fail: an immediate publisher waits for the cluster for a bounded time, and a
-    # batch that is sent again may come behind later ones.
+    # Under heavy load these two may fail: an immediate publisher waits for the cluster for a bounded time,
+    # and a batch that is sent again may come behind later ones.
 
     @pytest.mark.slow
     def test_killed_process_leaves_what_it_published_at_once(self, fabric):
