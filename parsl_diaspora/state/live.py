@@ -66,6 +66,7 @@ class Live:
         self._own_boot = ""
         self._deaf_at = float("-inf")
         self._waits_since = float("inf")
+        self._safe = 0
         self._stop = threading.Event()
         self._listeners: list[Callable[[Event], None]] = []
         self._thread = threading.Thread(target=self._listen, name="diaspora-listener", daemon=True)
