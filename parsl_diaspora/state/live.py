@@ -188,10 +188,10 @@ class Live:
 
     def _look_at_fabric(self) -> None:
         """Where our own events are not taken, those of others do not arrive, either."""
-        now = time.monotonic()
-        self._waits_since = (
-            min(self._waits_since, now) if self._publisher.flush(0.0).waiting else float("inf")
-        )
+        now, report = time.monotonic(), self._publisher.flush(0.0)
+        if not report.waiting or report.safe != self._safe:  # some always wait while there is much to say
+            self._waits_since = now
+        self._safe = report.safe
         if now - self._waits_since > SLOW:
             self._deaf_at = now
 
