@@ -65,7 +65,7 @@ class Live:
         self._dedupe = Dedupe()
         self._own_boot = ""
         self._deaf_at = float("-inf")
-        self._waits_since = float("inf")
+        self._waits_since = time.monotonic()
         self._safe = 0
         self._stop = threading.Event()
         self._listeners: list[Callable[[Event], None]] = []
