@@ -37,6 +37,16 @@ class CallersSide:
         self._look_at = 0
         self._urgent_until = 0  # number of the last event taken of an urgent topic
 
+    @property
+    def source(self) -> str:
+        """Who speaks."""
+        return self._stamp.source
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is taken any more."""
+        return self._closing.is_set()
+
     def publish(self, event: Event) -> None:
         """Stamp, encode and queue the event."""
         with self._lock:

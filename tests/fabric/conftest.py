@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from parsl_diaspora.fabric.relay import make_keys
 from tests.fabric import stream_help
+from tests.fabric.relay_help import HubProcess
 
 pytest.register_assert_rewrite("parsl_diaspora.testing.fabric_contract")
 
@@ -127,3 +129,15 @@ def stream_server(session_server, stand_in):
     if session_server.process.poll() is not None:
         session_server.start()
     return session_server
+
+
+@pytest.fixture
+def keys(tmp_path):
+    return make_keys(tmp_path / "keys").parent
+
+
+@pytest.fixture
+def hub(url, keys):
+    hub = HubProcess(url, keys)
+    yield hub
+    hub.close()

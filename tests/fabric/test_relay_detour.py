@@ -9,24 +9,12 @@ import pytest
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events import ServiceDegraded, TaskSubmitted
 from parsl_diaspora.fabric import open_fabric
-from parsl_diaspora.fabric.relay import RelayFabric, make_keys
+from parsl_diaspora.fabric.relay import RelayFabric
 from parsl_diaspora.fabric.relay.address import with_detour
 from parsl_diaspora.fabric.relay.detour import AWAY_AFTER
 from parsl_diaspora.state import read_events
 from tests.fabric.disk import no_file_may_grow
-from tests.fabric.relay_help import HubProcess, free_port, read_log, wait_until
-
-
-@pytest.fixture
-def keys(tmp_path):
-    return make_keys(tmp_path / "keys").parent
-
-
-@pytest.fixture
-def hub(url, keys):
-    hub = HubProcess(url, keys)
-    yield hub
-    hub.close()
+from tests.fabric.relay_help import free_port, read_log, wait_until
 
 
 def say(publisher, numbers):

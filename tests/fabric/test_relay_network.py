@@ -15,7 +15,6 @@ import pytest
 from parsl_diaspora.events import TaskSubmitted
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.file.verify import verify
-from parsl_diaspora.fabric.relay import make_keys
 from parsl_diaspora.testing.history import HistoryReader, Notes, check
 from parsl_diaspora.testing.history.actors import Writer, play
 from tests.fabric.bad_link import DOWN, UP, BadLink
@@ -23,18 +22,6 @@ from tests.fabric.relay_help import HubProcess, new_seed
 
 BOTH = frozenset({UP, DOWN})
 RECONNECTS = 10.0  # seconds: a try each half second, a silent hub given up after 1, 2, then 4
-
-
-@pytest.fixture
-def keys(tmp_path):
-    return make_keys(tmp_path / "keys").parent
-
-
-@pytest.fixture
-def hub(url, keys):
-    hub = HubProcess(url, keys)
-    yield hub
-    hub.close()
 
 
 @pytest.fixture

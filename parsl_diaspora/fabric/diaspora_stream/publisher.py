@@ -72,16 +72,6 @@ class StreamPublisher(CallersSide):
         if closed:
             self._closing.set()
 
-    @property
-    def source(self) -> str:
-        """Who speaks."""
-        return self._source
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing is taken any more."""
-        return self._closing.is_set()
-
     def publish(self, event: Event) -> None:
         """Stamp, encode and queue the event; in immediate mode also hand it over."""
         super().publish(event)

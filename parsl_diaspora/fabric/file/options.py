@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -16,6 +16,7 @@ from parsl_diaspora.fabric.sizes import parse_bytes, parse_seconds
 
 Durability = Literal["none", "batch", "fsync"]
 Unread = Literal["keep", "delete"]
+Number = TypeVar("Number", int, float)
 
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 ROLL_BYTES = 64_000_000
@@ -96,21 +97,22 @@ def _one_of(name: str, text: str, words: tuple[str, ...], url: str) -> Any:
     return text
 
 
-def _bytes(name: str, text: str, url: str) -> int:
+def _parsed(parse: Callable[[str], Number], name: str, text: str, url: str) -> Number:
     try:
-        size = parse_bytes(text)
+        return parse(text)
     except ValueError as error:
         raise _error(f"{name}={text} makes no sense: {error}", url) from error
+
+
+def _bytes(name: str, text: str, url: str) -> int:
+    size = _parsed(parse_bytes, name, text, url)
     if size < _SMALLEST_ROLL:
         raise _error(f"{name}={text} is too small: at least {_SMALLEST_ROLL} bytes.", url)
     return size
 
 
 def _seconds(name: str, text: str, url: str) -> float:
-    try:
-        seconds = parse_seconds(text)
-    except ValueError as error:
-        raise _error(f"{name}={text} makes no sense: {error}", url) from error
+    seconds = _parsed(parse_seconds, name, text, url)
     if not seconds > 0:
         raise _error(f"{name}={text} makes no sense: it must be more than no time.", url)
     return seconds

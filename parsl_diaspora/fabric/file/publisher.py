@@ -71,16 +71,6 @@ class FilePublisher(CallersSide):
     def _open_writer(self) -> SegmentWriter:
         return open_writer(self._directory, self._stamp.boot, self._options)
 
-    @property
-    def source(self) -> str:
-        """Who speaks."""
-        return self._source
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing is taken any more."""
-        return self._closing.is_set()
-
     def _put(self, data: bytes) -> None:
         self._accepted += 1
         self._accepted_bytes += len(data)

@@ -53,16 +53,6 @@ class KafkaPublisher(Delivery):
         self._begin(closed=closed)
         self._patience = FIRST_HAND_OVER if self._immediate else 0.0
 
-    @property
-    def source(self) -> str:
-        """Who speaks."""
-        return self._source
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing is taken any more."""
-        return self._closing.is_set()
-
     def publish(self, event: Event) -> None:
         """Stamp, encode and hand over the event; in immediate mode also wait a little for the cluster."""
         super().publish(event)
