@@ -50,6 +50,7 @@ def _by_type(annotation: str, text: str, number: int) -> Any:
         ("tuple[str", (text, f"{text} more")),
         ("dict[str, int]", {text: number}),
         ("dict[str, float]", {text: number + 0.25}),
+        ("dict[str, str]", {text: f"{text} more"}),
         ("dict[str", {text: number, "nested": {"list": [1, 2.5, None, True]}}),
         ("int", number),
         ("float", number + 0.25),

@@ -39,7 +39,9 @@ def _of_type(annotation):
     if get_origin(annotation) is dict:
         value = get_args(annotation)[1]
         return st.dictionaries(
-            st.text(max_size=9), {int: numbers, float: seconds}.get(value, plain), max_size=3
+            st.text(max_size=9),
+            {int: numbers, float: seconds, str: st.text(max_size=9)}.get(value, plain),
+            max_size=3,
         )
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
         return _struct(annotation)

@@ -1,0 +1,118 @@
+"""Faults on purpose, decisions, and places that get no work; what this package has to say of itself."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from parsl_diaspora.events.envelope import Event, Topic
+from parsl_diaspora.events.kinds.values import Diagnosis
+
+
+class FaultInjected(Event, tag="fault.injected"):
+    """A test or the demo broke something on purpose.
+
+    Attributes:
+        fault: what was done, as ``kill_busy_worker``.
+        pid: the process that it was done to.
+        note: further words.
+    """
+
+    topic: ClassVar[Topic] = "failures"
+
+    fault: str = ""
+    pid: int = 0
+    note: str = ""
+
+
+class DecisionMade(Event, tag="decision.made"):
+    """What is to be done about a failed try, with all that led to it.
+
+    Attributes:
+        diagnosis: why the try failed.
+        rule: name of the rule that matched.
+        reason: the rule's reason, in words.
+        action: ``retry``, ``move``, ``avoid`` or ``fail``.
+        target: label of the executor for the next try.
+        delay: seconds before the next try.
+        avoid: managers that the next try declines.
+        budget: name of the budget that was charged.
+        used: what that budget has spent, this failure included.
+        limit: what that budget allows.
+        tries: tries so far, of ``max_tries``.
+        max_tries: the hard total.
+        alternatives: rules that were looked at first and why each did not match.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    diagnosis: Diagnosis = Diagnosis()
+    rule: str = ""
+    reason: str = ""
+    action: str = "retry"
+    target: str | None = None
+    delay: float = 0.0
+    avoid: tuple[str, ...] = ()
+    budget: str = ""
+    used: int = 0
+    limit: int = 0
+    tries: int = 0
+    max_tries: int = 0
+    alternatives: tuple[str, ...] = ()
+
+
+class PlaceQuarantined(Event, tag="place.quarantined"):
+    """A place gets no new work for a while.
+
+    Attributes:
+        reason: in words.
+        seconds: how long.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    reason: str = ""
+    seconds: float = 0.0
+
+
+class PlaceHeld(Event, tag="place.held"):
+    """Somebody asked that a manager, block or node gets no new work until it is released.
+
+    Attributes:
+        reason: in words.
+        owner: who asked.
+        drain: what runs there may end, and then the place is given up.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    reason: str = ""
+    owner: str = ""
+    drain: bool = False
+
+
+class PlaceReleased(Event, tag="place.released"):
+    """A place may get work again.
+
+    Attributes:
+        reason: in words.
+        owner: who asked; empty for the end of a quarantine.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    reason: str = ""
+    owner: str = ""
+
+
+class ServiceDegraded(Event, tag="service.degraded"):
+    """A part of this package met a fault of its own and fell back to stock behaviour. Said once a part.
+
+    Attributes:
+        part: which part.
+        why: in words.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    part: str = ""
+    why: str = ""

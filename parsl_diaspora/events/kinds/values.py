@@ -1,0 +1,65 @@
+"""What several kinds carry."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Failure(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
+    """One exception as evidence: nothing in it needs the exception's class to be importable.
+
+    Attributes:
+        chain: qualified class names, the raised one first, then its bases up to Exception.
+        message: the exception's text, redacted and cut.
+        traceback: the worker's traceback, redacted and cut.
+        frame: innermost frame of the user's code, as ``file.py:function:line``.
+        phase: where in the try's life it happened: ``launch`` on the submit side, ``unpack`` while function
+            and arguments were rebuilt on the worker, ``run`` inside the app, ``pack`` while the result was
+            serialized, ``lost`` when nothing came back.
+        name: the thing that was missing, for import errors.
+        errno: the operating system's number, for OSErrors.
+        exit_code: exit status of a bash app; negative for a signal.
+        retryable: False when the raiser said that trying again cannot help.
+        declared: the raiser's own name for this kind of failure.
+    """
+
+    chain: tuple[str, ...] = ()
+    message: str = ""
+    traceback: str = ""
+    frame: str = ""
+    phase: str = "run"
+    name: str = ""
+    errno: int | None = None
+    exit_code: int | None = None
+    retryable: bool = True
+    declared: str = ""
+
+    @property
+    def type(self) -> str:
+        """Qualified name of the class that was raised."""
+        return self.chain[0] if self.chain else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """What makes two failures the same one: class and innermost user frame, never the text."""
+        return f"{self.type}@{self.frame}"
+
+
+class Diagnosis(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
+    """Why a try failed.
+
+    Attributes:
+        failure_class: name of the class, see `parsl_diaspora.failures.taxonomy`.
+        layer: application, framework, runtime or environment.
+        confidence: 0 to 1.
+        evidence: what spoke for it, in words.
+        destined: trying again is proven useless everywhere.
+        missing: the module that the place lacks.
+    """
+
+    failure_class: str = "unknown"
+    layer: str = "application"
+    confidence: float = 0.0
+    evidence: tuple[str, ...] = ()
+    destined: bool = False
+    missing: str = ""
