@@ -75,6 +75,7 @@ class Live:
         self.lock = threading.Lock()
         self._saying = threading.RLock()
         self._waiting: deque[Event] = deque()
+        self._heard: deque[Event] = deque()
 
     def start(self) -> None:
         """Begin to listen to others' events."""
@@ -105,6 +106,10 @@ class Live:
         self._waiting.append(event)
         if len(self._waiting) > MOST_WAITING or not self._thread.is_alive():
             self.catch_up()
+
+    def hear(self, event: Event) -> None:
+        """Take in another source's event that came by a way of its own, and pass it on to the fabric."""
+        self._heard.append(event)
 
     def catch_up(self) -> None:
         """Say what waits to be said: the picture knows it afterwards."""
@@ -180,6 +185,7 @@ class Live:
             self.catch_up()
             for consumer, pass_on in sources:
                 self._drain(consumer, pass_on)
+            self._take_heard()
             self._look_at_fabric()
             self._stop.wait(PAUSE_SECONDS)
         for consumer, pass_on in sources:
@@ -204,10 +210,17 @@ class Live:
             self._stop.wait(1.0)
             return
         for event in events:
-            try:
-                self._hear(event, pass_on)
-            except Exception as error:  # noqa: BLE001 - one bad event must not cost the others
-                self.absorb("picture", error)
+            self._hear_safely(event, pass_on)
+
+    def _take_heard(self) -> None:
+        while self._heard:
+            self._hear_safely(self._heard.popleft(), pass_on=True)
+
+    def _hear_safely(self, event: Event, pass_on: bool) -> None:
+        try:
+            self._hear(event, pass_on)
+        except Exception as error:  # noqa: BLE001 - one bad event must not cost the others
+            self.absorb("picture", error)
 
     def _hear(self, event: Event, pass_on: bool) -> None:
         if event.boot == self._own_boot or not self._dedupe.is_new(event):
