@@ -7,6 +7,9 @@
     blocks.py    a lost block is replaced; an executor is given up only when blocks cannot start
     selector.py  managers in quarantine get no tasks
     sweep.py     nothing is left behind on this host
+    board.py     what each worker runs now, seen by its node's supervisor
+    nodefile.py  what supervisors are told
+    orders.py    orders for supervisors, as files
 
 Names are loaded on first use, so that a worker can import what it needs without the rest.
 """
