@@ -48,7 +48,7 @@ def test_no_batch_goes_before_the_first_one_was_taken(kafka, patient_link, clien
 
 
 def test_first_batch_that_is_refused_while_the_second_is_taken_is_sent_again(kafka, link):
-    """Where several may be on their way: the broker knows nothing of the producer yet, and takes the second."""
+    """Where several may be on their way: the broker knows nothing of the producer yet, so it takes them."""
     prefix = uuid.uuid4().hex
     url = f"kafka://127.0.0.1:{link.port}/{prefix}?partitions=1&rdkafka.max.in.flight=5"
     with opened(url) as (_, publisher):
