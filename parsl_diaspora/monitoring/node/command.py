@@ -44,7 +44,7 @@ class PoolCommand(msgspec.Struct, frozen=True, kw_only=True):
     def _options(self) -> list[tuple[str, str]]:
         following = (*self.arguments[1:], "")
         options = []
-        for argument, after in zip(self.arguments, following, strict=True):
+        for argument, after in zip(self.arguments, following, strict=False):
             if argument.startswith("--"):
                 name, equals, value = argument.partition("=")
                 options.append((name, value if equals else after))
