@@ -5,9 +5,11 @@
     mixin.py     what hardens them: the parts below put in
     launch.py    what travels with a try to its worker, and what comes back with it
     gate.py      the only way in for results: nothing that arrives can end the executor's result thread
-    watch.py     managers and blocks come and go: seen, said, and acted upon
+    watch/       managers, blocks and nodes come and go: seen, said, and acted upon
     blocks.py    a lost block is replaced; an executor is given up only when blocks cannot start
-    selector.py  managers in quarantine get no tasks
+    selector.py  places that are held, in quarantine or given up get no tasks
+    agent.py     our part in the interchange: it sees who is there, and lets managers go
+    control.py   what submit side and interchange tell each other
     sweep.py     nothing is left behind on this host
     board.py     what each worker runs now, seen by its node's supervisor
     nodefile.py  what supervisors are told

@@ -102,10 +102,10 @@ class Hardening(HighThroughputExecutor):
                 self.block_error_handler = keeper_for(
                     self.block_error_handler, clock, settings.block_start_failures
                 )
-            denied = Path(self.logdir).absolute() / "quarantine.json"
-            self.manager_selector = QuarantineSelector(str(denied), self.manager_selector)
+            shared = Path(self.logdir).absolute()
+            self.manager_selector = QuarantineSelector(str(shared), self.manager_selector)
             stall_after = settings.stall_after or (STALL_HERE if self.is_local else STALL_ELSEWHERE)
-            self._watch = Watch(self, self._live, stall_after, clock, denied)
+            self._watch = Watch(self, self._live, stall_after, clock, shared)
         if self.launch_cmd == DEFAULT_LAUNCH_CMD:
             self.launch_cmd = f"env {MARK}={self._run} {self.launch_cmd}"
         super().start()

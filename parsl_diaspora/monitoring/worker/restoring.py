@@ -23,8 +23,13 @@ logger = logging.getLogger(__name__)
 
 _LONG = 0.001  # seconds
 _SIGNALS = (*(each for each in range(1, 32) if each not in (signal.SIGKILL, signal.SIGSTOP)), STOP)
-_LIMITS = tuple(sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}))
-_NAMES = {getattr(resource, name): name for name in dir(resource) if name.startswith("RLIMIT_")}
+_OTHER_NAME = "RLIMIT_OFILE"  # of RLIMIT_NOFILE
+_NAMES = {
+    getattr(resource, name): name
+    for name in dir(resource)
+    if name.startswith("RLIMIT_") and name != _OTHER_NAME
+}
+_LIMITS = tuple(_NAMES)
 _OTHER_TIMERS = (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 # The function below the standard library's, which makes an enumeration of each answer: ten times as slow.
