@@ -16,9 +16,10 @@
     │   ├── ResultUnreadable       the task's result cannot be rebuilt on the submit side
     │   └── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
+    ├── NoBlocks                   an executor has no block that could run its tasks; has .executor
     └── RunnerUnusable             the workers' environment lacks this package, or has one that does not fit
 
-The last two live in `parsl_diaspora.executors.errors`.
+The last three live in `parsl_diaspora.executors.errors`.
 Messages are full sentences: what, where, why. The hint says what to do. All of them survive pickling.
 """
 
