@@ -16,6 +16,8 @@ from parsl_diaspora.events import (
     EventsLost,
     FabricLagged,
     FaultInjected,
+    InterchangeEnded,
+    InterchangeStarted,
     ManagerLost,
     ManagerSeen,
     PlaceQuarantined,
@@ -116,6 +118,14 @@ def _manager_lost(event: ManagerLost) -> str:
     return joined((event.reason, f"held {event.held} tasks"))
 
 
+def _interchange_ended(event: InterchangeEnded) -> str:
+    return joined((f"pid {event.pid}", event.reason, f"held {event.held} tasks"))
+
+
+def _interchange_started(event: InterchangeStarted) -> str:
+    return joined((f"pid {event.pid}", f"number {event.number}", f"after {duration(event.seconds)}"))
+
+
 def _quarantined(event: PlaceQuarantined) -> str:
     return f"for {duration(event.seconds)}: {event.reason}"
 
@@ -139,6 +149,8 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     DecisionMade: _decided,
     ManagerSeen: _manager_seen,
     ManagerLost: _manager_lost,
+    InterchangeEnded: _interchange_ended,
+    InterchangeStarted: _interchange_started,
     BlockSeen: lambda event: str(event.state),
     BlockLost: _block_lost,
     FaultInjected: _fault,

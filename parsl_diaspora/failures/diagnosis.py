@@ -102,8 +102,9 @@ def _executor_lost(failure: Failure) -> Finding | None:
         "parsl.executors.errors.BadStateException",
         "parsl.jobs.errors.TooManyJobFailuresError",
         "parsl_diaspora.executors.errors.InterchangeLost",
+        "parsl_diaspora.executors.errors.NoBlocks",
     )
-    return Finding("executor_lost", 0.95, "the executor is in a bad state") if _is(failure, *names) else None
+    return Finding("executor_lost", 0.95, "the executor is lost as a whole") if _is(failure, *names) else None
 
 
 def _unreadable(failure: Failure) -> Finding | None:

@@ -134,8 +134,8 @@ _ALL = (
     FailureClass(
         name="executor_lost",
         layer="runtime",
-        definition="The executor as a whole gave up: all blocks failed, or its interchange died.",
-        example="BadStateException, TooManyJobFailuresError",
+        definition="The executor as a whole was lost: all blocks failed, or its interchange died.",
+        example="BadStateException, InterchangeLost, NoBlocks",
         budget=6,
         infrastructure=True,
     ),

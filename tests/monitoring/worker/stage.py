@@ -94,7 +94,10 @@ CASES = {
     "directory that is gone": (vanish, os.getcwd),
     "directory of a failure": (raise_in_directory, os.getcwd),
     "umask": (lambda: os.umask(0o123), lambda: (os.umask(0o22), os.umask(0o22))[0]),
-    "cores": (lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}), lambda: len(os.sched_getaffinity(0))),
+    "cores": (
+        lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
+        lambda: len(os.sched_getaffinity(0)),
+    ),
     "alarm": (lambda: signal.alarm(100), lambda: signal.getitimer(signal.ITIMER_REAL)),
     "handler": (lambda: signal.signal(signal.SIGTERM, handle), lambda: str(signal.getsignal(signal.SIGTERM))),
     "handler of the stop": (
