@@ -17,9 +17,10 @@ from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
+from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.gate import complete
-from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
 from parsl_diaspora.executors.launch import Report
+from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.failures import CLASSES, describe, diagnose
 from parsl_diaspora.monitoring.session import Session, is_usable
 from parsl_diaspora.recovery import Quarantine, Situation, decide, options_of
@@ -187,7 +188,7 @@ class RetryHandler:
 
     def _use_plain_workers(self, live: Live, task: Any) -> None:
         executor = task["dfk"].executors.get(task["executor"])
-        if isinstance(executor, ResilientHighThroughputExecutor):
+        if isinstance(executor, Hardening):
             executor.use_plain_workers()
             why = "its workers' environment lacks parsl_diaspora; they run tasks as stock Parsl's do"
             live.absorb(f"workers of {executor.label}", ImportError(why))
@@ -222,7 +223,7 @@ def _failed_managers(live: Live, state: TaskState, here: str, manager: str | Non
 
 
 def _describe(error: Exception, task: Any, session: Session) -> Failure:
-    if isinstance(error, WorkerLost | ManagerLost):
+    if isinstance(error, WorkerLost | ManagerLost | NeverStarted):
         return describe(error, phase="lost", traceback_limit=0)
     launching = task["status"] == States.pending
     executor = task["dfk"].executors.get(task["executor"])
@@ -248,6 +249,9 @@ def _put_place(event: TryFailed, error: Exception, report: Report | None, live: 
             state.worker,
             state.node,
         )
+    if isinstance(error, WorkerDied):
+        event.manager, event.worker = error.manager or event.manager, error.worker_id
+        event.memory = error.memory or None
     if isinstance(error, ManagerLost):
         event.manager = event.manager or error.manager_id.decode()
     event.node = event.node or getattr(error, "hostname", None)

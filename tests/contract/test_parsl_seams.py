@@ -456,9 +456,7 @@ def test_a_manager_without_capacity_is_asked_once_and_gets_nothing():
     assert len(made.pending_task_queue) == 1
 
 
-@seam(
-    "Interchange.expire_bad_managers", "tasks of a manager that is dead come back after minutes"
-)
+@seam("Interchange.expire_bad_managers", "tasks of a manager that is dead come back after minutes")
 def test_a_manager_whose_last_heartbeat_is_long_ago_loses_its_tasks_at_once():
     made = an_interchange(m1={"last_heartbeat": 0.0}, m2={})
     made.expire_bad_managers(set(), None)
