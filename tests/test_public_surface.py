@@ -14,6 +14,8 @@ PUBLIC = [
     "DiasporaError",
     "NonRetryable",
     "Settings",
+    "TaskCancelled",
+    "cancel",
     "current_task",
     "open_fabric",
     "resilience",

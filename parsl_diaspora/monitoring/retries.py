@@ -16,6 +16,7 @@ from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
 from parsl_diaspora.clock import Clock
+from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.gate import complete
@@ -47,7 +48,14 @@ class RetryHandler:
         self._quarantine = Quarantine(session.settings)
 
     def __call__(self, error: Exception, task: Any) -> float:
-        """The cost of this failure: 0 or less for another try, more than is left for none."""
+        """The cost of this failure: 0 or less for another try, more than is left for none.
+
+        Raises:
+            TaskCancelled: somebody asked that the task be stopped; Parsl ends it with this exception.
+        """
+        if self._session.cancels.is_asked(task):
+            self._tell_last_failure(error, task)
+            self._session.cancels.refuse(task)
         here = task["executor"]
         own_cost = self._ask_own(error, task)
         chosen, task["executor"] = task["executor"], here
@@ -59,6 +67,15 @@ class RetryHandler:
         finally:
             if chosen != here:
                 task["executor"] = chosen
+
+    def _tell_last_failure(self, error: Exception, task: Any) -> None:
+        """A try of a task that is to be stopped has failed by itself."""
+        if isinstance(error, DependencyError | TaskCancelled):
+            return
+        try:
+            self._say_failed(self._session.begin(task["dfk"].run_id), error, task)
+        except Exception as fault:  # noqa: BLE001 - promise 1: the task ends as it should
+            self._session.absorb("retry handler", fault)
 
     def _ask_own(self, error: Exception, task: Any) -> float | None:
         if self._own is None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from parsl_diaspora.events import Event, ServiceDegraded
 from parsl_diaspora.fabric import Consumer, Fabric, FlushReport, Publisher
+from parsl_diaspora.fabric.spool import SpooledFabric
 from parsl_diaspora.state.dedupe import Dedupe
 from parsl_diaspora.state.picture import Picture
 
@@ -194,12 +195,22 @@ class Live:
 
     def _look_at_fabric(self) -> None:
         """Where our own events are not taken, those of others do not arrive, either."""
-        now, report = time.monotonic(), self._publisher.flush(0.0)
-        if not report.waiting or report.safe != self._safe:  # some always wait while there is much to say
+        now, (waiting, safe) = time.monotonic(), self._progress()
+        if not waiting or safe != self._safe:  # some always wait while there is much to say
             self._waits_since = now
-        self._safe = report.safe
+        self._safe = safe
         if now - self._waits_since > SLOW:
             self._deaf_at = now
+
+    def _progress(self) -> tuple[int, int]:
+        """How many of our events others cannot read yet, and a count that changes when that gets on."""
+        if isinstance(self.fabric, SpooledFabric):
+            if not (waiting := self.fabric.lag()):
+                return 0, self._safe
+            spool = self.fabric.report()
+            return waiting, spool.forwarded + spool.direct
+        report = self._publisher.flush(0.0)
+        return report.waiting, report.safe
 
     def _drain(self, consumer: Consumer, pass_on: bool) -> None:
         try:

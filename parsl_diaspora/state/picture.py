@@ -31,6 +31,7 @@ from parsl_diaspora.events import (
     TryFailed,
     TryLaunched,
     TryStarted,
+    TryStopped,
 )
 from parsl_diaspora.state.holds import Holds
 from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
@@ -221,6 +222,10 @@ class Picture:
             state.status = "running"
             if manager is not None:
                 manager.running.add((event.task or 0, event.try_id or 0))
+        elif (
+            state.status == "cancelled" and manager is not None
+        ):  # nobody waits for it, but the worker is busy
+            manager.running.add((event.task or 0, event.try_id or 0))
         elif state.decided:  # a killed worker's last words, heard after the decision
             self._blame(event.task or 0, state)
 
@@ -237,6 +242,9 @@ class Picture:
         state.seconds = event.seconds
         state.fingerprint = self._word(event.failure.fingerprint) or ""
         self._count("failed_tries")
+
+    def _try_stopped(self, event: TryStopped) -> None:
+        self._close_try(event, "stopped")
 
     def _close_try(self, event: Event, status: str) -> tuple[TryState, ManagerState | None]:
         state = self._try(event)
@@ -295,7 +303,7 @@ class Picture:
         done = event.outcome == "done"
         for each in state.tries:
             if each.outstanding_at is not None:  # as of a join app that failed through an inner task
-                self._settle_try(each, "ended" if done else "failed")
+                self._settle_try(each, _STATUS.get(event.outcome, "failed"))
             if done and each.fingerprint:
                 self.overcome.add((state.func, each.fingerprint))
         self._forget_oldest(event.task)
@@ -381,6 +389,8 @@ def _is_known_at(manager: ManagerState, event: Event) -> bool:
     )
 
 
+_STATUS = {"done": "ended", "cancelled": "cancelled"}
+
 _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {
     RunStarted: Picture._run_started,
     RunEnded: Picture._run_ended,
@@ -390,6 +400,7 @@ _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {
     TryDeclined: Picture._declined,
     TryEnded: Picture._try_ended,
     TryFailed: Picture._try_failed,
+    TryStopped: Picture._try_stopped,
     DecisionMade: Picture._decided,
     TaskEnded: Picture._task_ended,
     ManagerSeen: Picture._manager_seen,

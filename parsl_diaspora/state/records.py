@@ -19,7 +19,8 @@ class TryState(msgspec.Struct, gc=False):
         worker: rank of the worker.
         node: host name.
         pid: of the worker, on its node.
-        status: ``launched``, ``running``, ``ended`` or ``failed``.
+        status: ``launched``, ``running``, ``ended``, ``failed``; ``cancelled`` when nobody waits for it any
+            more, and ``stopped`` when it is known to have ended after that.
         seconds: wall time on the worker.
         fingerprint: of the failure.
         failure_class: as diagnosed.
