@@ -53,6 +53,8 @@ class FakeExecutor:
         self.bad_state = None
         self.managers: list[dict] = []
         self.ended: list[str] = []
+        self.asked: list[str] = []
+        self.answer = JobState.RUNNING
         self.scale_out_facade(init_blocks)
 
     def outstanding(self):
@@ -78,6 +80,11 @@ class FakeExecutor:
 
     def end_block(self, block):
         self.ended.append(block)
+
+    def status(self, jobs):
+        """As the provider: asked directly."""
+        self.asked += jobs
+        return [JobStatus(self.answer) for _ in jobs]
 
     def become(self, state, *blocks, **details):
         for block in blocks:

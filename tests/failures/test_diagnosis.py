@@ -16,7 +16,7 @@ from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.errors import TooManyJobFailuresError
 from parsl.serialize.errors import SerializationError
 
-from parsl_diaspora.errors import ExceptionUnreadable, NonRetryable, ResultUnreadable
+from parsl_diaspora.errors import ExceptionUnreadable, NonRetryable, ResultUnreadable, TaskCancelled
 from parsl_diaspora.events import Failure
 from parsl_diaspora.executors.errors import InterchangeLost, NeverStarted, RunnerUnusable, WorkerDied
 from parsl_diaspora.failures import CLASSES, describe, diagnose
@@ -42,6 +42,7 @@ def cases():
     gone = TooManyJobFailuresError("Error 1:\n\tEXIT CODE: 7")
     return [
         (WorkerLost(3, "nid0012"), "lost", "worker_lost"),
+        (WorkerDied("It died.", exit_code=-11), "lost", "crash"),
         (ManagerLost(b"f00", "nid0012"), "lost", "manager_lost"),
         (BadStateException(executor(), gone), "run", "executor_lost"),
         (gone, "launch", "executor_lost"),
@@ -66,6 +67,7 @@ def cases():
         (ImportError("cannot import name 'x'"), "run", "application"),
         (ExceptionUnreadable("study.Odd: 1 and 2"), "run", "application"),
         (NonRetryable("empty file"), "run", "application"),
+        (TaskCancelled("Somebody asked for it."), "run", "cancelled"),
         (BashExitFailure("render", 3), "run", "application"),
         (BashAppNoReturn("None"), "run", "application"),
         (MissingOutputs("Missing outputs", []), "run", "application"),
