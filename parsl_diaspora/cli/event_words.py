@@ -20,6 +20,10 @@ from parsl_diaspora.events import (
     InterchangeStarted,
     ManagerLost,
     ManagerSeen,
+    NodeLost,
+    NodeRecovered,
+    NodeSuspected,
+    PlaceHeld,
     PlaceQuarantined,
     PlaceReleased,
     RunEnded,
@@ -130,6 +134,22 @@ def _quarantined(event: PlaceQuarantined) -> str:
     return f"for {duration(event.seconds)}: {event.reason}"
 
 
+def _held(event: PlaceHeld) -> str:
+    return joined(("to be drained" if event.drain else "", event.reason, f"by {event.owner}"))
+
+
+def _released(event: PlaceReleased) -> str:
+    return joined((event.reason, f"by {event.owner}" if event.owner else ""))
+
+
+def _suspected(event: NodeSuspected) -> str:
+    return f"silent for {duration(event.seconds)}: {event.reason}"
+
+
+def _node_lost(event: NodeLost) -> str:
+    return f"silent for {duration(event.seconds)}: {' and '.join(event.evidence)}"
+
+
 def _fault(event: FaultInjected) -> str:
     return joined((event.fault, f"pid {event.pid}", event.note))
 
@@ -155,7 +175,11 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     BlockLost: _block_lost,
     FaultInjected: _fault,
     PlaceQuarantined: _quarantined,
-    PlaceReleased: lambda event: str(event.reason),
+    PlaceHeld: _held,
+    PlaceReleased: _released,
+    NodeSuspected: _suspected,
+    NodeRecovered: lambda event: f"silent for {duration(event.seconds)}",
+    NodeLost: _node_lost,
     EventsCompacted: lambda event: f"{event.dropped} of {event.dropped + event.kept} dropped",
     EventsDamaged: lambda event: f"{event.size} bytes of {event.file} at {event.offset}",
     EventsLost: lambda event: f"{event.count}: {event.why}",

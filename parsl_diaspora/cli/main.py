@@ -27,6 +27,10 @@ COMMANDS = {
     "report": ("parsl_diaspora.cli.report", "tell how one run went"),
     "explain": ("parsl_diaspora.cli.explain", "tell the story of one task: each try, each decision, and why"),
     "events": ("parsl_diaspora.cli.events", "look at the events themselves"),
+    "hold": ("parsl_diaspora.cli.hold", "give a node, block or manager of a running program no new work"),
+    "drain": ("parsl_diaspora.cli.hold", "give a place no new work, and let it go when it has ended its own"),
+    "release": ("parsl_diaspora.cli.hold", "let a place have work again"),
+    "holds": ("parsl_diaspora.cli.holds", "list the places that get no work, and why"),
     "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
     "bridge": ("parsl_diaspora.cli.bridge", "carry events from one fabric to another, and back"),
 }
@@ -37,6 +41,7 @@ RUN is Parsl's run id, its beginning, or 'last'. Logs are looked for in runinfo/
   parsl-diaspora report last
   parsl-diaspora explain last 21
   parsl-diaspora events tail --follow
+  parsl-diaspora hold last --node n17 --reason "its disk is full"
   parsl-diaspora bridge --from file:./events --to kafka://host:9092
 """
 

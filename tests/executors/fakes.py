@@ -54,6 +54,8 @@ class FakeExecutor:
         self.ended_tasks: list[Exception] = []
         self.managers: list[dict] = []
         self.ended: list[str] = []
+        self.asked: list[str] = []
+        self.answer = JobState.RUNNING
         self.scale_out_facade(init_blocks)
 
     def outstanding(self):
@@ -86,6 +88,11 @@ class FakeExecutor:
 
     def end_block(self, block):
         self.ended.append(block)
+
+    def status(self, jobs):
+        """As the provider: asked directly."""
+        self.asked += jobs
+        return [JobStatus(self.answer) for _ in jobs]
 
     def become(self, state, *blocks, **details):
         for block in blocks:
