@@ -16,7 +16,7 @@ from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.errors import TooManyJobFailuresError
 from parsl.serialize.errors import SerializationError
 
-from parsl_diaspora.errors import ExceptionUnreadable, NonRetryable, ResultUnreadable
+from parsl_diaspora.errors import ExceptionUnreadable, NonRetryable, ResultUnreadable, TaskCancelled
 from parsl_diaspora.events import Failure
 from parsl_diaspora.executors.errors import InterchangeLost, RunnerUnusable
 from parsl_diaspora.failures import CLASSES, describe, diagnose
@@ -72,6 +72,7 @@ def cases():
         (subprocess.CalledProcessError(2, "ls"), "run", "application"),
         (OSError(28, "No space left on device"), "run", "application"),
         (TypeError("a plain one"), "run", "application"),
+        (TaskCancelled("Task 3 was cancelled.", task=3), "run", "cancelled"),
         (SystemExit(1), "run", "unknown"),
         (KeyboardInterrupt(), "run", "unknown"),
     ]
