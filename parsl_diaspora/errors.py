@@ -17,9 +17,11 @@
     │   ├── ResultUnreadable       the task's result cannot be rebuilt on the submit side
     │   └── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
+    ├── WorkerDied                 a worker died under its task; has .exit_code, .out_of_memory, .hostname
+    ├── NeverStarted               a manager held a task and never started it; has .manager
     └── RunnerUnusable             the workers' environment lacks this package, or has one that does not fit
 
-The last two live in `parsl_diaspora.executors.errors`.
+The last four live in `parsl_diaspora.executors.errors`.
 Messages are full sentences: what, where, why. The hint says what to do. All of them survive pickling.
 """
 

@@ -215,6 +215,12 @@ class Board:
         """The place of the worker that runs a try now, if any does."""
         return next((slot for slot in self._used() if slot.runs(task, try_id)), None)
 
+    def works(self) -> dict[int, Work]:
+        """By rank, what each worker that has had a try is at, or was at last."""
+        words = self._words
+        used = (rank for rank in range(SLOTS) if words[(rank + 1) * _WORDS + _PID])
+        return {rank: Slot(words, rank).read() for rank in used}
+
     def _used(self) -> list[Slot]:
         words = self._words
         return [Slot(words, rank) for rank in range(SLOTS) if words[(rank + 1) * _WORDS + _CHANGES] & 1]

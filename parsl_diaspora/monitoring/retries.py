@@ -19,8 +19,8 @@ from parsl_diaspora.clock import Clock
 from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.executors.gate import complete
-from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
 from parsl_diaspora.executors.launch import Report
+from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.failures import CLASSES, describe, diagnose
 from parsl_diaspora.monitoring.session import Session, is_usable
 from parsl_diaspora.recovery import Quarantine, Situation, decide, options_of
@@ -204,7 +204,7 @@ class RetryHandler:
 
     def _use_plain_workers(self, live: Live, task: Any) -> None:
         executor = task["dfk"].executors.get(task["executor"])
-        if isinstance(executor, ResilientHighThroughputExecutor):
+        if isinstance(executor, Hardening):
             executor.use_plain_workers()
             why = "its workers' environment lacks parsl_diaspora; they run tasks as stock Parsl's do"
             live.absorb(f"workers of {executor.label}", ImportError(why))

@@ -35,6 +35,7 @@ from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.monitoring.apps import INTERNAL, Apps, has_staged_files
 from parsl_diaspora.monitoring.cancels import Cancels
+from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.recovery import Budgets
 from parsl_diaspora.settings import Settings, without_secrets
@@ -139,6 +140,7 @@ class Session:
         if self._triggers is not None:
             self._triggers.end()
         self.live.stop()
+        hand_on(self.live.fabric)
         if isinstance(self.clock, SystemClock):
             self.clock.close()
 
@@ -164,7 +166,7 @@ class Session:
         url = self.settings.fabric or f"file:{self._run_dir / 'events'}"
         source, buffer = default_source("submit"), self.settings.events_buffer
         try:
-            fabric = open_fabric(url)
+            fabric = behind_spool(open_fabric(url), self._run_dir.parent)
             return Live(fabric, run_id, source, buffer=buffer, node_fabric=self._node_fabric(fabric))
         except Exception as error:  # noqa: BLE001 - a backend may lack its library: the run goes on without a log
             live = Live(open_fabric("memory:"), run_id, source, buffer=buffer)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from parsl_diaspora.events import Event, ServiceDegraded
 from parsl_diaspora.fabric import Consumer, Fabric, FlushReport, Publisher
+from parsl_diaspora.fabric.spool import SpooledFabric
 from parsl_diaspora.state.dedupe import Dedupe
 from parsl_diaspora.state.picture import Picture
 
@@ -75,6 +76,7 @@ class Live:
         self.lock = threading.Lock()
         self._saying = threading.RLock()
         self._waiting: deque[Event] = deque()
+        self._heard: deque[Event] = deque()
 
     def start(self) -> None:
         """Begin to listen to others' events."""
@@ -105,6 +107,10 @@ class Live:
         self._waiting.append(event)
         if len(self._waiting) > MOST_WAITING or not self._thread.is_alive():
             self.catch_up()
+
+    def hear(self, event: Event) -> None:
+        """Take in another source's event that came by a way of its own, and pass it on to the fabric."""
+        self._heard.append(event)
 
     def catch_up(self) -> None:
         """Say what waits to be said: the picture knows it afterwards."""
@@ -180,6 +186,7 @@ class Live:
             self.catch_up()
             for consumer, pass_on in sources:
                 self._drain(consumer, pass_on)
+            self._take_heard()
             self._look_at_fabric()
             self._stop.wait(PAUSE_SECONDS)
         for consumer, pass_on in sources:
@@ -188,12 +195,22 @@ class Live:
 
     def _look_at_fabric(self) -> None:
         """Where our own events are not taken, those of others do not arrive, either."""
-        now, report = time.monotonic(), self._publisher.flush(0.0)
-        if not report.waiting or report.safe != self._safe:  # some always wait while there is much to say
+        now, (waiting, safe) = time.monotonic(), self._progress()
+        if not waiting or safe != self._safe:  # some always wait while there is much to say
             self._waits_since = now
-        self._safe = report.safe
+        self._safe = safe
         if now - self._waits_since > SLOW:
             self._deaf_at = now
+
+    def _progress(self) -> tuple[int, int]:
+        """How many of our events others cannot read yet, and a count that changes when that gets on."""
+        if isinstance(self.fabric, SpooledFabric):
+            if not (waiting := self.fabric.lag()):
+                return 0, self._safe
+            spool = self.fabric.report()
+            return waiting, spool.forwarded + spool.direct
+        report = self._publisher.flush(0.0)
+        return report.waiting, report.safe
 
     def _drain(self, consumer: Consumer, pass_on: bool) -> None:
         try:
@@ -204,10 +221,17 @@ class Live:
             self._stop.wait(1.0)
             return
         for event in events:
-            try:
-                self._hear(event, pass_on)
-            except Exception as error:  # noqa: BLE001 - one bad event must not cost the others
-                self.absorb("picture", error)
+            self._hear_safely(event, pass_on)
+
+    def _take_heard(self) -> None:
+        while self._heard:
+            self._hear_safely(self._heard.popleft(), pass_on=True)
+
+    def _hear_safely(self, event: Event, pass_on: bool) -> None:
+        try:
+            self._hear(event, pass_on)
+        except Exception as error:  # noqa: BLE001 - one bad event must not cost the others
+            self.absorb("picture", error)
 
     def _hear(self, event: Event, pass_on: bool) -> None:
         if event.boot == self._own_boot or not self._dedupe.is_new(event):

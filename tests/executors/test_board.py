@@ -122,3 +122,16 @@ def test_a_board_by_default_is_in_memory_and_leaves_nothing():
     assert board.path.exists()
     board.remove()
     assert not board.path.exists()
+
+
+def test_all_workers_that_have_had_a_try_are_found_by_rank(tmp_path):
+    board = Board.create(tmp_path / "board")
+    assert board.works() == {}
+    board.slot(1023).enter(7, 3, 1)
+    board.slot(2).enter(8, 4, 0)
+    board.slot(2).leave()
+    works = board.works()
+    assert [(rank, work.pid, work.task, work.busy) for rank, work in works.items()] == [
+        (2, 8, 4, False),
+        (1023, 7, 3, True),
+    ]
