@@ -19,12 +19,15 @@ from parsl.providers import LocalProvider
 
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import TryDeclined
+from parsl_diaspora.executors.agent import NODE_LINK
 from parsl_diaspora.executors.blocks import keeper_for
 from parsl_diaspora.executors.errors import InterchangeLost
 from parsl_diaspora.executors.gate import ResultGate, complete
 from parsl_diaspora.executors.launch import MAX_DECLINES, RUNNER, Launch, Report, launching, pack
+from parsl_diaspora.executors.launch_command import marked, supervise
+from parsl_diaspora.executors.orders import OrdersBox
 from parsl_diaspora.executors.selector import QuarantineSelector
-from parsl_diaspora.executors.sweep import MARK, sweep
+from parsl_diaspora.executors.sweep import sweep
 from parsl_diaspora.executors.watch import Watch
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
@@ -42,6 +45,10 @@ class Link(Protocol):
 
     def begin(self, run_id: str) -> Live:
         """The run's state; the first caller makes it."""
+        ...
+
+    def node_url(self, executor: str) -> str:
+        """The fabric that processes on an executor's nodes publish to; empty for none."""
         ...
 
     def returned(self, launch: Launch, report: Report) -> None:
@@ -67,11 +74,13 @@ class Hardening(HighThroughputExecutor):
     Attributes:
         link: the run that it is part of; None when it is used on its own.
         unsaid: why not all starts of tasks are heard of; empty while they are.
+        orders: where the supervisors of its nodes take orders; None if it has none.
     """
 
     link: Link | None = None
     unsaid: str = ""
     gate: ResultGate | None = None
+    orders: OrdersBox | None = None
     _live: Live | None = None
     _watch: Watch | None = None
     _plain = False
@@ -106,11 +115,21 @@ class Hardening(HighThroughputExecutor):
             self.manager_selector = QuarantineSelector(str(shared), self.manager_selector)
             stall_after = settings.stall_after or (STALL_HERE if self.is_local else STALL_ELSEWHERE)
             self._watch = Watch(self, self._live, stall_after, clock, shared)
-        if self.launch_cmd == DEFAULT_LAUNCH_CMD:
-            self.launch_cmd = f"env {MARK}={self._run} {self.launch_cmd}"
+        self._supervise()
         super().start()
         if self._watch is not None:
             self._watch.start()
+
+    def _supervise(self) -> None:
+        """Let pools start under supervision; without a run that hears of it they start as stock does."""
+        if self.link is None or self._live is None:
+            if self.launch_cmd == DEFAULT_LAUNCH_CMD:
+                self.launch_cmd = marked(self._run)
+            return
+        try:
+            self.orders = supervise(self, self._run, self.link.node_url(self.label))
+        except Exception as error:  # noqa: BLE001 - promise 1: pools start without supervisors
+            self._live.absorb(f"supervisors of {self.label}", error)
 
     def shutdown(self, timeout: float = 10.0) -> None:
         """Shut down as stock does, end blocks that stock would leave, and sweep this host."""
@@ -210,8 +229,9 @@ class Hardening(HighThroughputExecutor):
         return self.interchange_proc is not None and self.interchange_proc.poll() is None
 
     def connected_managers(self) -> list[dict[str, Any]]:
-        """As stock; none when the interchange is dead, where stock would wait for ever."""
-        return list(super().connected_managers()) if self.reachable else []
+        """As stock, without our supervisors, which take no tasks; none when the interchange is dead."""
+        known = super().connected_managers() if self.reachable else []
+        return [manager for manager in known if not manager["manager"].startswith(NODE_LINK)]
 
     def connected_blocks(self) -> list[str]:
         """As stock; none when the interchange is dead, where stock would wait for ever."""
