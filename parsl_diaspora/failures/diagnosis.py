@@ -6,6 +6,7 @@ of the same task, with the same inputs, at two different places.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import msgspec
@@ -137,6 +138,35 @@ def _walltime(failure: Failure) -> Finding | None:
     )
 
 
+def _exited(failure: Failure) -> Finding | None:
+    if not _is(failure, "parsl_diaspora.errors.TaskExited", "builtins.SystemExit"):
+        return None
+    return Finding("exited", 0.95, f"the app called sys.exit(); its exit code is {failure.exit_code}")
+
+
+def _interrupted(failure: Failure) -> Finding | None:
+    names = "parsl_diaspora.errors.TaskInterrupted", "builtins.KeyboardInterrupt"
+    return Finding("interrupted", 0.9, "an interrupt ended the task") if _is(failure, *names) else None
+
+
+def _stopped(failure: Failure) -> Finding | None:
+    if _is(failure, "parsl_diaspora.errors.TaskStopped"):
+        return Finding("stopped", 1.0, "the worker gave way to an order to stop")
+    return None
+
+
+def _signalled(failure: Failure) -> Finding | None:
+    """Of what it ran, a shell says 128 and the signal's number; of the shell itself, Parsl says minus it."""
+    if failure.exit_code is None or not _is(failure, *_PROGRAMS):
+        return None
+    number = -failure.exit_code if failure.exit_code < 0 else failure.exit_code - _SHELL
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return None
+    return Finding("signalled", 0.85, f"a program of the app was ended by {name}")
+
+
 def _submission(failure: Failure) -> Finding | None:
     if failure.phase == "launch":
         return Finding("submission", 0.9, "the task never left the submit side")
@@ -150,6 +180,8 @@ def _application(failure: Failure) -> Finding | None:
 
 
 _OURS = "parsl_diaspora"
+_PROGRAMS = "parsl.app.errors.BashExitFailure", "subprocess.CalledProcessError"
+_SHELL = 128
 _TIMEOUT = "parsl.app.errors.AppTimeout"
 _UNKNOWN = Finding("unknown", 0.0, "no rule of this release explains it")
 _TESTS: tuple[Test, ...] = (
@@ -164,5 +196,9 @@ _TESTS: tuple[Test, ...] = (
     _environment,
     _memory,
     _walltime,
+    _stopped,
+    _exited,
+    _interrupted,
+    _signalled,
     _application,
 )

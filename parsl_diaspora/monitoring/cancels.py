@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
-from parsl_diaspora.errors import TaskCancelled
+from parsl_diaspora.errors import TaskCancelled, TaskStopped
 from parsl_diaspora.events import (
     DecisionMade,
     Diagnosis,
@@ -273,4 +273,4 @@ def _because(reason: str) -> str:
 def _how(error: BaseException | None) -> str:
     if isinstance(error, WorkerLost | ManagerLost):
         return "kill"
-    return "signal" if type(error).__name__ == "TaskStopped" else "end"
+    return "signal" if isinstance(error, TaskStopped) else "end"
