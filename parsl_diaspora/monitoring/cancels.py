@@ -128,6 +128,10 @@ class Cancels:
         if isinstance(error, TaskCancelled):
             self._say_decided(task, asked)
 
+    def can_stop(self, manager: str | None) -> bool:
+        """Whether a supervisor of that manager has been heard of."""
+        return self._stops.is_supervised(manager)
+
     # --- cancelling ---
 
     def cancel(self, task: Record, reason: str, owner: str) -> Cancelled:

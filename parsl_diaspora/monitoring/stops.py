@@ -94,7 +94,11 @@ class Stops:
 
     def can_stop(self, executor: Any, manager: str) -> bool:
         """Whether the manager has a supervisor that takes orders."""
-        return manager in self._supervised and orders_of(executor) is not None
+        return self.is_supervised(manager) and orders_of(executor) is not None
+
+    def is_supervised(self, manager: str | None) -> bool:
+        """Whether a supervisor of that manager has been heard of."""
+        return manager in self._supervised
 
     def wait_for(self, stop: Stop) -> None:
         """Stop a try as soon as it begins."""
