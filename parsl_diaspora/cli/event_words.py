@@ -55,12 +55,17 @@ def event_line(event: Event) -> str:
         >>> event_line(TryStarted(task=3, try_id=0, executor="cpu", pid=7))[13:]
         'task.try_started   task 3 try 0  cpu  pid 7'
     """
-    say = _DETAILS.get(type(event))
-    parts = (_task(event), _place(event), say(event) if say is not None else "")
+    parts = (_task(event), place_path(event), detail(event))
     text = "  ".join(part for part in parts if part)
     return " ".join(
         plain(f"{clock_time(event.time)} {_kind(event):{_KIND_WIDTH}}  {text}").split("\n")
     ).rstrip()
+
+
+def detail(event: Event) -> str:
+    """What an event says beside its task and place."""
+    say = _DETAILS.get(type(event))
+    return say(event) if say is not None else ""
 
 
 def _kind(event: Event) -> str:
@@ -73,7 +78,8 @@ def _task(event: Event) -> str:
     return f"task {event.task}" if event.try_id is None else f"task {event.task} try {event.try_id}"
 
 
-def _place(event: Event) -> str:
+def place_path(event: Event) -> str:
+    """Where, from the largest to the smallest, as far as it is known."""
     names = (event.site, event.executor, event.node, event.block, event.manager)
     place = "/".join(name for name in names if name)
     return place if event.worker is None else f"{place}/{event.worker}"

@@ -82,6 +82,7 @@ def cases():
         (subprocess.CalledProcessError(2, "ls"), "run", "application"),
         (OSError(28, "No space left on device"), "run", "application"),
         (TypeError("a plain one"), "run", "application"),
+        (TaskCancelled("Task 3 was cancelled.", task=3), "run", "cancelled"),
         (SystemExit(1), "run", "exited"),
         (TaskExited("It ended itself.", exit_code=3), "run", "exited"),
         (KeyboardInterrupt(), "run", "interrupted"),
