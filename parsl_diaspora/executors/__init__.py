@@ -2,6 +2,7 @@
 
     htex.py      ResilientHighThroughputExecutor: the stock one with the parts below put in
     launch.py    what travels with a try to its worker, and what comes back with it
+    plain.py     plain data travels by pickle, which costs a tenth of what Parsl's serializer does
     gate.py      the only way in for results: nothing that arrives can end the executor's result thread
     watch.py     managers and blocks come and go: seen, said, and acted upon
     blocks.py    a lost block is replaced; an executor is given up only when blocks cannot start

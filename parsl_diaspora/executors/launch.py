@@ -9,7 +9,6 @@ import threading
 from typing import Any
 
 import msgspec
-from parsl.serialize.concretes import DillSerializer
 
 from parsl_diaspora.events import Event, Failure
 
@@ -17,9 +16,6 @@ from parsl_diaspora.events import Event, Failure
 RUNNER = "parsl_diaspora.monitoring.runner.run"
 MAGIC = b"PDr1"
 MAX_DECLINES = 8
-
-#: What Parsl's serializer puts before its pickles. Those of plain data need none of what it does for others.
-PICKLED = DillSerializer.identifier + b"\n"
 _LENGTH = 4
 _BEGIN = len(MAGIC) + _LENGTH
 
@@ -37,6 +33,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
         declined: how often it was handed back.
         traceback_limit: bytes of traceback to keep.
         redact: ``package.module:function`` for texts, or empty.
+        plain: the arguments are plain data, which ``pickle`` alone can read.
     """
 
     run: str
@@ -48,6 +45,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
     declined: int = 0
     traceback_limit: int = 8_192
     redact: str = ""
+    plain: bool = False
 
 
 class Report(msgspec.Struct, array_like=True, gc=False):

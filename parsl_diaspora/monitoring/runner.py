@@ -7,24 +7,21 @@ where it was. The end travels back with the result, in plain data that the submi
 from __future__ import annotations
 
 import os
-import pickle
 import time
 from functools import lru_cache
 from typing import Any
 
 from parsl.app.errors import RemoteExceptionWrapper
-from parsl.serialize import serialize, unpack_apply_message
+from parsl.serialize import serialize
 
 from parsl_diaspora.events import Failure, TryStarted
-from parsl_diaspora.executors.launch import MAX_DECLINES, PICKLED, Launch, Report, pack, read_launch, seal
+from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, Report, pack, read_launch, seal
+from parsl_diaspora.executors.plain import PICKLED, dumps, serialize_bytes_fast, unpack_call
 from parsl_diaspora.fabric import Publisher, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import describe, named_redactor
 from parsl_diaspora.monitoring import orders
 from parsl_diaspora.monitoring.task import TaskContext, set_current
-
-#: What Parsl's serializer would write for these types, pickle writes in a twentieth of the time.
-_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 _unsaid = ""
 
@@ -58,7 +55,7 @@ def run(buffer: bytes, header: bytes) -> bytes:
 
 def _run(buffer: bytes, launch: Launch, report: Report) -> bytes:
     try:
-        function, args, kwargs = unpack_apply_message(buffer)
+        function, args, kwargs = unpack_call(buffer, plain=launch.plain)
     except Exception as error:  # noqa: BLE001 - unpickling the user's objects may raise anything
         return _failed(error, "unpack", launch, report)
     try:
@@ -74,8 +71,9 @@ def _run(buffer: bytes, launch: Launch, report: Report) -> bytes:
 
 
 def _serialized(outcome: Any, report: Report) -> bytes:
-    report.plain = type(outcome) in _PLAIN
-    return PICKLED + pickle.dumps(outcome) if report.plain else serialize(outcome)
+    pickled = dumps(outcome)
+    report.plain = pickled is not None
+    return serialize(outcome) if pickled is None else PICKLED + pickled
 
 
 def _failed(
@@ -108,6 +106,7 @@ def _here() -> Report:
 def _place(manager: str) -> tuple[str, int, str]:
     """This manager's block, the rank of this worker of it, and the node: a worker's never change."""
     del manager
+    serialize_bytes_fast()
     environ = os.environ
     block, rank = environ.get("PARSL_WORKER_BLOCK_ID", ""), environ.get("PARSL_WORKER_RANK", "-1")
     return block, int(rank), os.uname().nodename
