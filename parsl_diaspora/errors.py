@@ -11,14 +11,17 @@
     ├── EventError                 bytes that are no event of ours, or an event that cannot become bytes
     ├── NotFound                   a run or task that the log does not know; has .what and .where
     ├── NotInTask                  current_task() was called outside a task
+    ├── TaskCancelled              cancel() ended the task; has .task and .reason
     ├── NonRetryable               raised by an app: trying again cannot help; has .type
     ├── TaskFailure                a try that ended without a usable answer; has .place
     │   ├── ResultUnreadable       the task's result cannot be rebuilt on the submit side
     │   └── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
+    ├── WorkerDied                 a worker died under its task; has .exit_code, .out_of_memory, .hostname
+    ├── NeverStarted               a manager held a task and never started it; has .manager
     └── RunnerUnusable             the workers' environment lacks this package, or has one that does not fit
 
-The last two live in `parsl_diaspora.executors.errors`.
+The last four live in `parsl_diaspora.executors.errors`.
 Messages are full sentences: what, where, why. The hint says what to do. All of them survive pickling.
 """
 
@@ -114,6 +117,20 @@ class NotFound(DiasporaError):
 
 class NotInTask(DiasporaError):
     """``current_task()`` was called outside a task that this package runs."""
+
+
+class TaskCancelled(DiasporaError):
+    """Somebody asked that the task be stopped, so it has no result. It is never tried again.
+
+    Attributes:
+        task: Parsl's task id.
+        reason: what whoever asked said, or an empty string.
+    """
+
+    def __init__(self, message: str, *, task: int | None = None, reason: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.task = task
+        self.reason = reason
 
 
 class NonRetryable(DiasporaError):

@@ -24,6 +24,7 @@ from parsl_diaspora.events import (
     RunStarted,
     SamplesReduced,
     ServiceDegraded,
+    TaskCancelAsked,
     TaskEnded,
     TaskSubmitted,
     TriggerFailed,
@@ -34,6 +35,7 @@ from parsl_diaspora.events import (
     TryFailed,
     TryLaunched,
     TryStarted,
+    TryStopped,
     Unknown,
 )
 
@@ -76,7 +78,13 @@ def _run_started(event: RunStarted) -> str:
 
 
 def _run_ended(event: RunEnded) -> str:
-    return f"{event.done} done, {event.failed} failed"
+    cancelled = f"{event.cancelled} cancelled" if event.cancelled else ""
+    return joined((f"{event.done} done", f"{event.failed} failed", cancelled))
+
+
+def _try_stopped(event: TryStopped) -> str:
+    took = f"after {duration(event.seconds)}" if event.seconds else ""
+    return joined((event.how, took, event.reason))
 
 
 def _launched(event: TryLaunched) -> str:
@@ -122,6 +130,8 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     TaskSubmitted: lambda event: str(event.func),
     TryLaunched: _launched,
     TryStarted: lambda event: f"pid {event.pid}",
+    TaskCancelAsked: lambda event: joined((f"by {event.owner}", event.reason)),
+    TryStopped: _try_stopped,
     TryDeclined: lambda event: times(event.count),
     TryEnded: lambda event: duration(event.seconds) if event.seconds is not None else "",
     TryFailed: _failed,

@@ -72,6 +72,12 @@ def _is(failure: Failure, *names: str) -> bool:
     return any(name in failure.chain for name in names)
 
 
+def _cancelled(failure: Failure) -> Finding | None:
+    if _is(failure, "parsl_diaspora.errors.TaskCancelled"):
+        return Finding("cancelled", 1.0, "somebody asked that the task be stopped")
+    return None
+
+
 def _dependency(failure: Failure) -> Finding | None:
     if _is(failure, "parsl.dataflow.errors.DependencyError", "parsl.dataflow.errors.JoinError"):
         return Finding("dependency", 1.0, "Parsl reports a failed dependency")
@@ -147,6 +153,7 @@ _OURS = "parsl_diaspora"
 _TIMEOUT = "parsl.app.errors.AppTimeout"
 _UNKNOWN = Finding("unknown", 0.0, "no rule of this release explains it")
 _TESTS: tuple[Test, ...] = (
+    _cancelled,
     _dependency,
     _manager_lost,
     _worker_lost,

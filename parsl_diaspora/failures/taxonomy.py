@@ -60,6 +60,14 @@ _ALL = (
         infrastructure=False,
     ),
     FailureClass(
+        name="cancelled",
+        layer="application",
+        definition="Somebody asked that the task be stopped.",
+        example="TaskCancelled",
+        budget=0,
+        infrastructure=False,
+    ),
+    FailureClass(
         name="submission",
         layer="framework",
         definition="The task was refused before it left the submit side.",

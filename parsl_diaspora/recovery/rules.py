@@ -39,6 +39,12 @@ _OWN_FAULT = ("application", "unknown", "unreadable")
 RULES: tuple[Rule, ...] = (
     # --- when to stop ---
     Rule(
+        name="cancelled",
+        classes=("cancelled",),
+        do="fail",
+        reason="somebody asked that the task be stopped",
+    ),
+    Rule(
         name="raiser-knows-best",
         when="raised_non_retryable",
         do="fail",

@@ -417,6 +417,107 @@ def test_a_selector_gets_all_managers_and_those_in_question():
     assert "self.manager_selector.sort_managers(self._ready_managers, interesting_managers)" in lines
 
 
+# ---------------------------------------------------------------- the interchange's records of managers
+
+
+class Sent(list):
+    """A socket of the interchange, with what it was given to send."""
+
+    def send(self, data):
+        self.append(data)
+
+    def send_multipart(self, parts):
+        self.append(parts)
+
+
+class Asked(ManagerSelector):
+    def sort_managers(self, ready_managers, manager_list):
+        self.ready, self.interesting = ready_managers, set(manager_list)
+        return list(manager_list)
+
+
+def an_interchange(**managers):
+    """A real interchange without its sockets: what it does with its records is its own code."""
+    made = interchange.Interchange.__new__(interchange.Interchange)
+    made.heartbeat_threshold = 120
+    made.results_outgoing, made.manager_sock = Sent(), Sent()
+    made.manager_selector = Asked()
+    made.pending_task_queue = interchange.SortedList(key=lambda entry: (entry[0], entry[1]))
+    made.count = 0
+    made._ready_managers = {
+        name.encode(): {
+            "block_id": "0",
+            "hostname": "n1",
+            "tasks": [7, 8],
+            "worker_count": 2,
+            "max_capacity": 2,
+            "active": True,
+            "draining": False,
+            "drain_time": math.inf,
+            "last_heartbeat": time.time(),
+            "idle_since": None,
+            **fields,
+        }
+        for name, fields in managers.items()
+    }
+    return made
+
+
+@seam("Interchange.process_tasks_to_send", "the agent does not get to know the interchange's managers")
+def test_the_selector_gets_the_records_themselves():
+    made = an_interchange(m1={"tasks": []})
+    made.pending_task_queue.add((0, 1, {"task_id": 1}))
+    made.process_tasks_to_send({b"m1"}, None)
+    assert made.manager_selector.ready is made._ready_managers
+    assert made.manager_selector.interesting == {b"m1"}
+    assert made._ready_managers[b"m1"]["tasks"] == [1]
+
+
+@seam("Interchange.process_tasks_to_send", "supervisors of nodes are given tasks, or are asked for ever")
+def test_a_manager_without_capacity_is_asked_once_and_gets_nothing():
+    made = an_interchange(m1={"tasks": [], "max_capacity": 0})
+    made.pending_task_queue.add((0, 1, {"task_id": 1}))
+    interesting = {b"m1"}
+    made.process_tasks_to_send(interesting, None)
+    assert interesting == set()
+    assert len(made.pending_task_queue) == 1
+
+
+@seam("Interchange.expire_bad_managers", "tasks of a manager that is dead come back after minutes")
+def test_a_manager_whose_last_heartbeat_is_long_ago_loses_its_tasks_at_once():
+    made = an_interchange(m1={"last_heartbeat": 0.0}, m2={})
+    made.expire_bad_managers(set(), None)
+    assert set(made._ready_managers) == {b"m2"}
+    messages = [pickle.loads(each) for each in made.results_outgoing]
+    assert [message["task_id"] for message in messages] == [7, 8]
+    error = deserialize(messages[0]["exception"]).e_value
+    assert (type(error), error.manager_id, error.hostname) == (ManagerLost, b"m1", "n1")
+
+
+@seam("Interchange.expire_drained_managers", "managers that are drained never leave")
+def test_a_draining_manager_is_told_to_leave_when_it_holds_nothing():
+    made = an_interchange(m1={"draining": True}, m2={"draining": True, "tasks": []}, m3={"tasks": []})
+    made.expire_drained_managers(set(), None)
+    assert set(made._ready_managers) == {b"m1", b"m3"}
+    ((manager, _),) = made.manager_sock
+    assert manager == b"m2"
+
+
+@seam("Interchange.process_tasks_to_send", "managers that are drained go on getting tasks")
+def test_a_draining_manager_gets_no_tasks():
+    made = an_interchange(m1={"draining": True, "tasks": []})
+    made.pending_task_queue.add((0, 1, {"task_id": 1}))
+    made.process_tasks_to_send({b"m1"}, None)
+    assert len(made.pending_task_queue) == 1
+
+
+@seam("ic in interchange.py", "nodes are heard, and drains obeyed, only from the first task on")
+def test_the_interchange_is_a_global_of_its_process():
+    (block,) = [each for each in ast.parse(inspect.getsource(interchange)).body if isinstance(each, ast.If)]
+    assert "ic = Interchange(**config)" in [ast.unparse(each) for each in block.body]
+    assert "self._ready_managers" in inspect.getsource(interchange.Interchange.__init__)
+
+
 class Tap(MonitoringHub):
     """Parsl's hub without its database."""
 

@@ -20,6 +20,7 @@ from parsl_diaspora.events import (
     TryEnded,
     TryStarted,
 )
+from parsl_diaspora.executors.control import CONTROL
 from parsl_diaspora.executors.watch import PATIENCE_WITH_NEIGHBOURS, Watch
 from parsl_diaspora.fabric.memory import MemoryFabric
 from parsl_diaspora.state import Live
@@ -49,8 +50,8 @@ class Pool:
         self.executor.managers = list(managers)
         self.fabric = MemoryFabric()
         self.live = Live(self.fabric, "run", "submit")
-        self.file = tmp_path / "quarantine.json"
-        self.watch = Watch(self.executor, self.live, STALL, self.clock, self.file)
+        self.file = tmp_path / CONTROL
+        self.watch = Watch(self.executor, self.live, STALL, self.clock, tmp_path)
         self.numbers = itertools.count()
 
     def look(self, seconds=0):
@@ -74,7 +75,7 @@ class Pool:
         return [event for event in events if isinstance(event, kinds)]
 
     def denied(self):
-        return json.loads(self.file.read_text()) if self.file.exists() else []
+        return json.loads(self.file.read_text()).get("denied", []) if self.file.exists() else []
 
 
 @pytest.fixture
