@@ -8,6 +8,7 @@
     commands.py  each command to the interchange has a time-out
     pipes.py     what stands in front of the queues of tasks and results
     launch.py    what travels with a try to its worker, and what comes back with it
+    plain.py     plain data travels by pickle, which costs a tenth of what Parsl's serializer does
     gate.py      the only way in for results: nothing that arrives can end the executor's result thread
     watch/       managers, blocks and nodes come and go: seen, said, and acted upon
     blocks.py    a lost block is replaced; an executor is given up only when none of its blocks ever started

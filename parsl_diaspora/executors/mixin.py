@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from parsl_diaspora.executors.kept import KeptInterchange
 from parsl_diaspora.executors.launch import MAX_DECLINES, RUNNER, Launch, Report, launching, pack
 from parsl_diaspora.executors.launch_command import marked, supervise
 from parsl_diaspora.executors.orders import OrdersBox
+from parsl_diaspora.executors.plain import pack_call, say_pushed
 from parsl_diaspora.executors.selector import QuarantineSelector
 from parsl_diaspora.executors.sweep import sweep
 from parsl_diaspora.executors.watch import Watch
@@ -102,6 +104,19 @@ class Hardening(KeptInterchange):
 
     # --- tasks ---
 
+    def submit(
+        self, func: Callable[..., Any], resource_specification: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HTEXFuture:
+        """As stock; plain arguments are packed in a tenth of the time."""
+        launch = launching.launch
+        if launch is None or self._plain or (packed := _packed(func, args, kwargs)) is None:
+            return super().submit(func, resource_specification, *args, **kwargs)
+        self.validate_resource_spec(resource_specification)
+        say_pushed(func, args)
+        launch.plain = True
+        context = {"resource_spec": resource_specification} if resource_specification else {}
+        return self.submit_payload(context, packed)
+
     def submit_payload(self, context: dict[str, Any], buffer: bytes) -> HTEXFuture:
         """Send a task to the interchange; a try that our memoizer has announced goes to our runner."""
         launch, launching.launch = launching.launch, None
@@ -181,6 +196,13 @@ class Hardening(KeptInterchange):
     def _end_all_blocks(self) -> None:
         for block in self.active_blocks:
             self.end_block(block)
+
+
+def _packed(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | None:
+    try:
+        return pack_call(func, args, kwargs)
+    except Exception:  # noqa: BLE001 - stock meets the same, and says it in its own way
+        return None
 
 
 def _declined(launch: Launch, report: Report) -> TryDeclined:
