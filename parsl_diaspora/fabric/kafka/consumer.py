@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from parsl_diaspora.errors import EventError, FabricUnavailable
 from parsl_diaspora.events import Event
-from parsl_diaspora.events.cloudevents_bytes import decode_cloudevent
+from parsl_diaspora.events.cloudevents import decode_cloudevent
 from parsl_diaspora.fabric.file.fork import renew_after_fork
 from parsl_diaspora.fabric.kafka.clients import Client, Cluster, Fetched, Receiver, TopicSeen
 from parsl_diaspora.fabric.kafka.faults import Faults, cause_of
