@@ -56,6 +56,7 @@ replace_blocks: false
 block_start_failures: 2
 stall_after: 9
 events_buffer: 1000
+restore_workers: false
 traceback_limit: 100
 redact: package.module:function
 triggers:

@@ -13,7 +13,9 @@ from parsl.serialize import deserialize, serialize
 from parsl.serialize.concretes import DillSerializer
 from parsl.serialize.facade import pack_buffers, register_method_for_data, unpack_buffers
 
+from parsl_diaspora.errors import ExceptionUnreadable
 from parsl_diaspora.executors.launch import MAGIC, PICKLED, Report
+from parsl_diaspora.failures.evidence import describe
 
 #: What Parsl's serializer would write for these types, pickle writes in a twentieth of the time.
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
@@ -57,24 +59,32 @@ def pack_result(outcome: Any, report: Report) -> bytes:
 
 def pack_exception(error: BaseException, wrapper: RemoteExceptionWrapper | None) -> bytes:
     """An exception as Parsl sends it, without its causes if these cannot travel; empty if itself cannot."""
-    for make in (lambda: wrapper or _wrapped(error), lambda: _without_causes(error)):
+    for pack in (_pack, _pack_without_causes):
         try:
-            return serialize(make())
-        except BaseException:  # noqa: BLE001, S112 - the program's own __reduce__ may do anything; its description travels
+            return pack(error, wrapper)
+        except BaseException:  # noqa: BLE001, S112 - the program's __reduce__ may do anything; its description travels
             continue
     return b""
 
 
-def _wrapped(error: BaseException) -> RemoteExceptionWrapper:
-    return RemoteExceptionWrapper(type(error), error, error.__traceback__)
+def _pack(error: BaseException, wrapper: RemoteExceptionWrapper | None) -> bytes:
+    return serialize(wrapper or RemoteExceptionWrapper(type(error), error, error.__traceback__))
 
 
-def _without_causes(error: BaseException) -> RemoteExceptionWrapper:
-    cause, error.__cause__ = error.__cause__, None
+def _pack_without_causes(error: BaseException, _: RemoteExceptionWrapper | None) -> bytes:
+    """Parsl lets exceptions be pickled with what they came from, which is told in words here."""
+    cause, context, hidden = error.__cause__, error.__context__, error.__suppress_context__
+    error.__context__ = None
+    error.__cause__ = None if cause is None else _in_words(cause)
     try:
-        return _wrapped(error)
+        return _pack(error, None)
     finally:
-        error.__cause__ = cause
+        error.__cause__, error.__context__, error.__suppress_context__ = cause, context, hidden
+
+
+def _in_words(error: BaseException) -> ExceptionUnreadable:
+    told = describe(error, traceback_limit=0)
+    return ExceptionUnreadable(f"{told.type}: {told.message}", chain=told.chain)
 
 
 class _Quick(DillSerializer):

@@ -94,7 +94,10 @@ CASES = {
     "directory that is gone": (vanish, os.getcwd),
     "directory of a failure": (raise_in_directory, os.getcwd),
     "umask": (lambda: os.umask(0o123), lambda: (os.umask(0o22), os.umask(0o22))[0]),
-    "cores": (lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}), lambda: len(os.sched_getaffinity(0))),
+    "cores": (
+        lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
+        lambda: len(os.sched_getaffinity(0)),
+    ),
     "alarm": (lambda: signal.alarm(100), lambda: signal.getitimer(signal.ITIMER_REAL)),
     "handler": (lambda: signal.signal(signal.SIGTERM, handle), lambda: str(signal.getsignal(signal.SIGTERM))),
     "handler of the stop": (
@@ -120,7 +123,7 @@ KEPT = ("directory", "handler", "environment", "open files", "alarm", "blocked s
 
 
 def main():
-    """Print, for each case, what a task sees before and after another one's change, and how that one ended."""
+    """Print, for each case, what a task sees before and after another one's change, and how that ended."""
     os.environ["REMOVED"] = "not yet"
     told = {}
     keep = {"restore": False} if "keep" in sys.argv else {}
@@ -138,7 +141,7 @@ def main():
 def spoil():
     """Print what a task finds after another one has lowered a limit for good, and what is told of that."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     drop = (lambda: os.setuid(65534)) if os.getuid() == 0 else (lambda: None)
     run_try(drop)
     report, _ = run_try(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, soft - 10)))

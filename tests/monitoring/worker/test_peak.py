@@ -1,0 +1,45 @@
+"""The peak of a try is its own: neither that of the one before nor what is left at its end."""
+
+from __future__ import annotations
+
+import mmap
+
+import pytest
+
+from parsl_diaspora.monitoring.worker.peak import PeakMemory
+from tests.monitoring.worker.stage import run_try
+
+MIB = 2**20
+
+
+def use(mebibytes):
+    """Touch memory, and give it back."""
+    with mmap.mmap(-1, mebibytes * MIB) as memory:
+        for offset in range(0, len(memory), 4096):
+            memory[offset] = 1
+    if mebibytes > 500:
+        raise MemoryError
+    return mebibytes
+
+
+@pytest.mark.usefixtures("worker")
+def test_each_try_has_its_own():
+    small, _ = run_try(use, 1)
+    large, _ = run_try(use, 400)
+    again, _ = run_try(use, 1)
+    assert large.memory - small.memory > 250 * MIB
+    assert again.memory < large.memory - 250 * MIB
+
+
+@pytest.mark.usefixtures("worker")
+def test_that_of_a_failed_try_is_known_as_well():
+    failed, _ = run_try(use, 501)
+    assert failed.failure.type == "builtins.MemoryError"
+    assert failed.memory > 500 * MIB
+
+
+@pytest.mark.parametrize("file", ["/no/such/file", "/proc/self/status"])
+def test_where_the_kernel_does_not_count_nobody_knows(file):
+    peak = PeakMemory(file)
+    peak.begin()
+    assert peak.end() is None
