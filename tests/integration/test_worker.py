@@ -54,7 +54,7 @@ def test_one_worker_outlives_exits_interrupts_walltimes_and_messes(program, chec
 
 
 def test_a_worker_that_cannot_be_put_back_makes_room_without_losing_a_task(program, check_story):
-    program.load(program.pool("alder", workers=1))
+    program.load(program.pool("alder", workers=1), stall_after=60.0)  # a new worker may be slow to come
     spoilt = worker_apps.spoil().result(timeout=60)
     pids = [worker_apps.pid().result(timeout=60) for _ in range(3)]
     assert spoilt not in pids
