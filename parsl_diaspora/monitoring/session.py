@@ -121,6 +121,12 @@ class Session:
                     self._start_triggers(live)
         return self.live
 
+    def node_url(self, executor: str) -> str:
+        """The fabric that processes on an executor's nodes publish to; empty for none, or before `begin`."""
+        if self._reach is not None:
+            return self._reach.url(executor)
+        return (self.live.node_url if self.live is not None else None) or ""
+
     def end(self) -> None:
         """Say how the run went and bring its events to safety."""
         for executor in self._watched:
@@ -210,7 +216,7 @@ class Session:
             task=number,
             try_id=try_id,
             executor=task["executor"],
-            url=self._reach.url(task["executor"]) if self._reach else live.node_url or "",
+            url=self.node_url(task["executor"]),
             avoid=avoid,
             traceback_limit=self.settings.traceback_limit,
             redact=self.settings.redact or "",
@@ -315,7 +321,8 @@ class Session:
 def is_usable(task: Record, label: str) -> bool:
     """Whether an executor still takes tasks."""
     executor = task["dfk"].executors.get(label)
-    return executor is not None and not getattr(executor, "bad_state_is_set", False)
+    gone = (getattr(executor, name, False) for name in ("bad_state_is_set", "is_without_blocks"))
+    return executor is not None and not any(gone)
 
 
 def _outcome(error: BaseException) -> str:

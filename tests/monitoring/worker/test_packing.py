@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import array
 import decimal
 import sys
 
 import pytest
-from parsl.serialize import deserialize, pack_apply_message, serialize, unpack_apply_message
+from parsl.serialize import deserialize
 
-from parsl_diaspora.executors.launch import MAGIC, Report
+from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.monitoring.worker import packing
 from tests.monitoring.worker.stage import run_try
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup  # as pytest brings along there
-
-MAIN = type("MadeInMain", (), {"__module__": "__main__", "value": 5})
-
-
-def same(*arguments, **named):
-    return arguments, named
 
 
 def local_class():
@@ -28,39 +21,6 @@ def local_class():
         number = 7
 
     return Local()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        ((), {}),
-        ((1, "x", None), {"a": 3.0}),
-        ((), {"a": []}),
-        (([1, {2: b"3"}],), {}),
-        ((decimal.Decimal("1.5"), array.array("d", [1.0])), {"inputs": [range(3)]}),
-        (("dill", "__main__", "__builtin__"), {}),
-        ((b"x" * 2_000_000,), {}),
-    ],
-)
-def test_arguments_arrive_as_parsl_would_rebuild_them(arguments, named):
-    buffer = pack_apply_message(same, arguments, named)
-    function, args, kwargs = packing.unpack(buffer)
-    _, expected_args, expected_kwargs = unpack_apply_message(buffer)
-    assert (type(args), args, kwargs) == (type(expected_args), expected_args, expected_kwargs)
-    assert function(*args, **kwargs) == same(*arguments, **named)
-
-
-@pytest.mark.parametrize("made", [lambda: lambda: 7, local_class, MAIN])
-def test_what_only_dill_can_do_still_works(made):
-    _, (found,), _ = packing.unpack(pack_apply_message(same, (made(),), {}))
-    assert getattr(found, "value", None) == 5 or getattr(found, "number", None) == 7 or found() == 7
-
-
-def test_each_try_gets_arguments_of_its_own():
-    buffer = pack_apply_message(same, (), {})
-    first, second = packing.unpack(buffer), packing.unpack(buffer)
-    first[2]["changed"] = True
-    assert second[2] == {}
 
 
 @pytest.mark.parametrize(
@@ -85,12 +45,6 @@ def test_results_are_what_parsl_reads(outcome):
 def test_results_that_only_dill_can_write_are_written_by_it(made):
     found = deserialize(packing.pack_result(made(), Report("2", "m1", 3, "n", 1)))
     assert type(found).__name__ == type(made()).__name__
-
-
-def test_what_the_runner_returns_is_packed_for_parsls_worker_byte_by_byte_as_it_is_read():
-    packing.serialize_quickly()
-    for data in (MAGIC + b"rest", b"other", [MAGIC]):
-        assert deserialize(serialize(data)) == data
 
 
 class Reducing(Exception):
