@@ -66,7 +66,7 @@ class Runner:
         if os.getpid() != report.pid:
             _leave_to_the_worker(outcome)
         report.seconds = time.monotonic() - started
-        report.memory = self.peak.end()
+        report.memory = self.peak.end(report.seconds)
         end_task()
         if launch.restore:
             self._restore(report)

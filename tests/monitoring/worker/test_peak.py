@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import subprocess
+import sys
 
 import pytest
 
@@ -42,4 +44,19 @@ def test_that_of_a_failed_try_is_known_as_well():
 def test_where_the_kernel_does_not_count_nobody_knows(file):
     peak = PeakMemory(file)
     peak.begin()
-    assert peak.end() is None
+    assert peak.end(1.0) is None
+
+
+def test_a_process_that_a_larger_one_started_is_told_exactly_unless_its_try_was_short():
+    code = (
+        "from parsl_diaspora.monitoring.worker.peak import PeakMemory\n"
+        "peak = PeakMemory(); peak.begin(); print(peak.end(0.0), peak.end(1.0))"
+    )
+    hold = bytearray(300 * MIB)
+    hold[::4096] = bytes(len(hold[::4096]))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    short, long = map(int, done.stdout.split())
+    assert long < 100 * MIB
+    assert short >= long
