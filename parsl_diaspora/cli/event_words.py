@@ -178,7 +178,8 @@ def _worker_sampled(event: WorkerSampled) -> str:
 
 def _try_ended(event: TryEnded) -> str:
     seconds = duration(event.seconds) if event.seconds is not None else ""
-    return joined((seconds, f"peak {size(event.memory)}" if event.memory else ""))
+    cpu = f"{duration(event.cpu)} of a core" if event.cpu else ""
+    return joined((seconds, cpu, f"peak {size(event.memory)}" if event.memory else ""))
 
 
 def _fault(event: FaultInjected) -> str:

@@ -49,6 +49,9 @@ def test_one_worker_outlives_exits_interrupts_walltimes_and_messes(program, chec
     ended = [event.memory for event in events if isinstance(event, TryEnded)]
     assert ended[1] - ended[0] > 200 * MIB
     assert ended[1] - ended[2] > 200 * MIB
+    used = [event.cpu for event in events if isinstance(event, TryEnded)]
+    assert used[1] >= 0.2
+    assert used[1] - (used[2] or 0.0) > 0.1
     (progressed,) = [event for event in events if isinstance(event, TaskProgressed)]
     assert (progressed.part, progressed.note, progressed.worker) == (0.5, "touched", 0)
 

@@ -69,9 +69,14 @@ def too_slow(note: str, walltime: float = 1) -> str:
 
 @python_app
 def use_memory(mebibytes: int) -> int:
-    """Touch that much memory."""
+    """Compute for a while, and touch that much memory."""
+    import time
+
     from parsl_diaspora import current_task
 
+    end = time.process_time() + 0.2
+    while time.process_time() < end:
+        pass
     hold = bytearray(mebibytes << 20)
     for offset in range(0, len(hold), 4096):
         hold[offset] = 1

@@ -60,3 +60,12 @@ def test_a_process_that_a_larger_one_started_is_told_exactly_unless_its_try_was_
     short, long = map(int, done.stdout.split())
     assert long < 100 * MIB
     assert short >= long
+
+
+@pytest.mark.usefixtures("worker")
+def test_what_a_try_computed_is_known_children_included():
+    code = "import time\nwhile time.process_time() < 0.3: pass"
+    report, _ = run_try(lambda: subprocess.run([sys.executable, "-S", "-c", code], check=True))
+    assert 0.3 <= report.cpu < 2.0
+    idle, _ = run_try(lambda: None)
+    assert idle.cpu is None or idle.cpu < 0.1
