@@ -94,6 +94,7 @@ def spoil() -> int:
 
     leaving.LEAST_LIFE = 0.0
     assert runner._runner is not None
+    assert runner._runner.state is not None
     runner._runner.state.stuck = ("a limit of this test",)
     return os.getpid()
 

@@ -165,6 +165,15 @@ class TestOnAWorker:
         with pytest.raises(NotInTask):
             current_task()
 
+    def test_where_the_system_hides_its_state_tasks_run_all_the_same(self, monkeypatch, caplog):
+        def forbidden(*_):
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "sched_getaffinity", forbidden)
+        report, body = run(double, 21)
+        assert (deserialize(body), report.failure) == (42, None)
+        assert "not put back" in caplog.text
+
     # --- handing back ---
 
     def test_a_try_that_should_avoid_this_manager_is_handed_back_untouched(self, tmp_path):
