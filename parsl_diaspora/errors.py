@@ -17,9 +17,10 @@
     │   └── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
     ├── NoBlocks                   an executor has no block that could run its tasks; has .executor
+    ├── SeamMissing                this release of Parsl lacks what a part of ours rests on; has .seam
     └── RunnerUnusable             the workers' environment lacks this package, or has one that does not fit
 
-The last three live in `parsl_diaspora.executors.errors`.
+The last four live in `parsl_diaspora.executors.errors`.
 Messages are full sentences: what, where, why. The hint says what to do. All of them survive pickling.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from parsl_diaspora.executors.blocks import keeper_for
 from parsl_diaspora.executors.gate import complete
 from parsl_diaspora.executors.kept import KeptInterchange
 from parsl_diaspora.executors.launch import MAX_DECLINES, RUNNER, Launch, Report, launching, pack
+from parsl_diaspora.executors.link import Link
+from parsl_diaspora.executors.seams import missing_parts
 from parsl_diaspora.executors.selector import QuarantineSelector
 from parsl_diaspora.executors.sweep import MARK, sweep
 from parsl_diaspora.executors.watch import Watch
+from parsl_diaspora.state import Live
 
 DECLINE_PAUSE = 0.05
 STALL_HERE, STALL_ELSEWHERE = 5.0, 60.0
@@ -56,20 +60,27 @@ class Hardening(KeptInterchange):
         """Start as stock does, with our parts in place."""
         if self.link is not None:
             self._live = self.link.begin(self._run)
-            settings, clock = self.link.settings, self.link.clock
-            if settings.replace_blocks:
-                self.block_error_handler = keeper_for(
-                    self.block_error_handler, clock, settings.block_start_failures
-                )
-            denied = Path(self.logdir).absolute() / "quarantine.json"
-            self.manager_selector = QuarantineSelector(str(denied), self.manager_selector)
-            stall_after = settings.stall_after or (STALL_HERE if self.is_local else STALL_ELSEWHERE)
-            self._watch = Watch(self, self._live, stall_after, clock, denied)
+        self._lacking = missing_parts(self.absorb, self.label)
+        self._plain = self._plain or "runner" in self._lacking
+        if self.link is not None and self._live is not None:
+            self._put_parts_in(self.link, self._live)
         if self.launch_cmd == DEFAULT_LAUNCH_CMD:
             self.launch_cmd = f"env {MARK}={self._run} {self.launch_cmd}"
         super().start()
         if self._watch is not None:
             self._watch.start()
+
+    def _put_parts_in(self, link: Link, live: Live) -> None:
+        settings, clock = link.settings, link.clock
+        if settings.replace_blocks and "block replacement" not in self._lacking:
+            self.block_error_handler = keeper_for(
+                self.block_error_handler, clock, settings.block_start_failures
+            )
+        denied = Path(self.logdir).absolute() / "quarantine.json"
+        if "quarantine" not in self._lacking:
+            self.manager_selector = QuarantineSelector(str(denied), self.manager_selector)
+        stall_after = settings.stall_after or (STALL_HERE if self.is_local else STALL_ELSEWHERE)
+        self._watch = Watch(self, live, stall_after, clock, denied)
 
     def shutdown(self, timeout: float = 10.0) -> None:
         """Shut down as stock does, end blocks that stock would leave, and sweep this host."""
@@ -145,6 +156,24 @@ class Hardening(KeptInterchange):
         self._plain = True
 
     # --- losses ---
+
+    def lose(self, manager: str, make_error: Callable[[], Exception]) -> int:
+        """End the tries that are known to run at a manager; how many.
+
+        Args:
+            manager: its id.
+            make_error: an error for each of them.
+        """
+        known = self._live.picture.managers.get(manager) if self._live is not None else None
+        running = set(known.running) if known is not None else set()
+        lost = 0
+        for number, future in list(self.tasks.items()):
+            launch = getattr(future, "launch", None)
+            if launch is not None and (launch.task, launch.try_id) in running:
+                self.tasks.pop(number, None)
+                complete(future, None, make_error())
+                lost += 1
+        return lost
 
     def set_bad_state_and_fail_all(self, exception: Exception) -> None:
         """As stock, but a future that has ended already does not keep the others from ending."""

@@ -68,6 +68,14 @@ def raise_unpicklable() -> None:
 
 
 @python_app
+def return_stranger() -> Any:
+    """Return an object whose class only some sites have."""
+    import only_at_one_site  # type: ignore[import-not-found]
+
+    return only_at_one_site.Found()
+
+
+@python_app
 def return_generator() -> Any:
     """Return what cannot be pickled."""
     return (number for number in range(3))
