@@ -130,6 +130,30 @@ def shell(command: str) -> str:
 
 
 @python_app
+def tell_nodes(
+    number: int,
+    seconds: float,
+    parsl_resource_specification: dict[str, Any] = {},  # noqa: B006 - as Parsl has it
+) -> dict[str, str]:
+    """What the executor has told a multi-node task, after a while."""
+    import os
+    import time
+
+    time.sleep(seconds)
+    told = {name: value for name, value in os.environ.items() if name.startswith("PARSL_")}
+    return {**told, "number": str(number)}
+
+
+@bash_app
+def shell_on_nodes(
+    command: str,
+    parsl_resource_specification: dict[str, Any] = {},  # noqa: B006 - as Parsl has it
+) -> str:
+    """Run a shell command that starts a multi-node program."""
+    return command
+
+
+@python_app
 def wait_for_order(kind: str, seconds: float) -> tuple[int, dict[str, Any]]:
     """The own process, and the first order of that kind that reaches it."""
     import os

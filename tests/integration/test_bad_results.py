@@ -36,14 +36,14 @@ def goes_on():
     return [apps.spin(n, 0.0).result(timeout=LONG) for n in (2, 3)] == [4, 9]
 
 
-@pytest.mark.timeout(LONG)
+@pytest.mark.timeout(2 * LONG)
 def test_a_result_of_a_class_that_only_the_workers_know_is_an_ordinary_failure(shared):
     with pytest.raises(ResultUnreadable, match="only_at_one_site"):
         apps.return_stranger().result(timeout=LONG)
     assert goes_on()
 
 
-@pytest.mark.timeout(LONG)
+@pytest.mark.timeout(2 * LONG)
 def test_a_result_that_comes_after_its_future_was_cancelled_is_dropped(shared):
     dropped = shared.executor.gate.dropped
     future = apps.spin(7, 0.5)
@@ -54,7 +54,7 @@ def test_a_result_that_comes_after_its_future_was_cancelled_is_dropped(shared):
     assert goes_on()
 
 
-@pytest.mark.timeout(LONG)
+@pytest.mark.timeout(2 * LONG)
 def test_results_that_belong_to_nobody_and_bytes_that_are_none_are_dropped(shared):
     executor, dropped = shared.executor, shared.executor.gate.dropped
     context = curvezmq.ServerContext(executor.cert_dir)  # as the interchange has it
@@ -68,7 +68,7 @@ def test_results_that_belong_to_nobody_and_bytes_that_are_none_are_dropped(share
     context.destroy(linger=0)
 
 
-@pytest.mark.timeout(LONG)
+@pytest.mark.timeout(2 * LONG)
 def test_a_callback_that_exits_does_not_end_the_thread_of_results(shared):
     def leave(future):
         raise SystemExit(3)
@@ -79,7 +79,7 @@ def test_a_callback_that_exits_does_not_end_the_thread_of_results(shared):
     assert goes_on()
 
 
-@pytest.mark.timeout(LONG)
+@pytest.mark.timeout(2 * LONG)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_of_results_that_has_ended_all_the_same_is_started_again(shared, monkeypatch):
     executor = shared.executor

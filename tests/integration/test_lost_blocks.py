@@ -39,7 +39,7 @@ def kill_managers(program):
     return managers
 
 
-@pytest.mark.timeout(LONG)
+@pytest.mark.timeout(2 * LONG)
 def test_when_all_blocks_fail_at_once_and_new_ones_do_not_start_for_a_time_all_tasks_end_well(
     program, check_story
 ):
@@ -62,7 +62,7 @@ def test_when_all_blocks_fail_at_once_and_new_ones_do_not_start_for_a_time_all_t
     assert "NoBlocks" in failures(events)
 
 
-@pytest.mark.timeout(LONG)
+@pytest.mark.timeout(2 * LONG)
 def test_tasks_for_a_pool_that_never_gets_a_block_end_with_the_reason(program):
     executor = program.load(
         program.pool("alder", **quick(program, init=0, most=0)), block_wait=2, retries={"application": 0}
@@ -75,7 +75,7 @@ def test_tasks_for_a_pool_that_never_gets_a_block_end_with_the_reason(program):
     assert not executor.bad_state_is_set
 
 
-@pytest.mark.timeout(LONG)
+@pytest.mark.timeout(2 * LONG)
 def test_tasks_for_a_pool_that_gets_its_block_later_wait_for_it(program):
     executor = program.load(program.pool("alder", **quick(program, init=0))).executors["alder"]
     future = apps.spin(6, 0.0)
@@ -85,7 +85,7 @@ def test_tasks_for_a_pool_that_gets_its_block_later_wait_for_it(program):
     assert future.result(timeout=LONG) == 36
 
 
-@pytest.mark.timeout(LONG)
+@pytest.mark.timeout(2 * LONG)
 def test_tasks_of_a_pool_without_blocks_go_to_the_one_that_has_some(program, check_story):
     program.load(program.pool("alder", **quick(program, init=0, most=0)), program.pool("birch"), block_wait=1)
     futures = [apps.spin(n, 0.0) for n in range(8)]
