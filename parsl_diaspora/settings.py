@@ -79,6 +79,8 @@ class Settings(
             None for 5 where its pool runs on this host, and 60 elsewhere, where a shared file system may be
             slow to show that tasks have started.
         events_buffer: events kept in memory while the fabric is slow; beyond it they are counted as lost.
+        restore_workers: put back, after each try, what a task changed in its worker: working directory,
+            umask, priority, cores, limits, alarms, handlers of signals, environment variables.
         traceback_limit: bytes of a traceback that are recorded.
         redact: ``package.module:function`` from text to text, applied to recorded messages and tracebacks
             before they leave the worker.
@@ -106,6 +108,7 @@ class Settings(
     interchange_restarts: int = 3
     stall_after: float | None = None
     events_buffer: int = 50_000
+    restore_workers: bool = True
     traceback_limit: int = 8_192
     redact: str | None = None
     triggers: tuple[Trigger, ...] = ()

@@ -14,8 +14,13 @@ PUBLIC = [
     "DiasporaError",
     "NonRetryable",
     "Settings",
+    "TaskCancelled",
+    "cancel",
     "current_task",
+    "drain",
+    "hold",
     "open_fabric",
+    "release",
     "resilience",
     "resilient",
 ]

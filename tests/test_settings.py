@@ -31,6 +31,7 @@ FILLED = {
     "interchange_restarts": 2,
     "stall_after": 9.0,
     "events_buffer": 1000,
+    "restore_workers": False,
     "traceback_limit": 100,
     "redact": "package.module:function",
     "triggers": [

@@ -8,11 +8,14 @@
     commands.py  each command to the interchange has a time-out
     pipes.py     what stands in front of the queues of tasks and results
     launch.py    what travels with a try to its worker, and what comes back with it
+    plain.py     plain data travels by pickle, which costs a tenth of what Parsl's serializer does
     gate.py      the only way in for results: nothing that arrives can end the executor's result thread
-    watch.py     managers and blocks come and go: seen, said, and acted upon
+    watch/       managers, blocks and nodes come and go: seen, said, and acted upon
     blocks.py    a lost block is replaced; an executor is given up only when none of its blocks ever started
     stranded.py  tasks at an executor that has no block, and none to come, are ended
-    selector.py  managers in quarantine get no tasks
+    selector.py  places that are held, in quarantine or given up get no tasks
+    agent.py     our part in the interchange: it sees who is there, and lets managers go
+    control.py   what submit side and interchange tell each other
     sweep.py     nothing is left behind on this host
     board.py     what each worker runs now, seen by its node's supervisor
     nodefile.py  what supervisors are told

@@ -20,6 +20,7 @@ from parsl.jobs.states import TERMINAL_STATES, JobState, JobStatus
 from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import Event
+from parsl_diaspora.executors.agent import NODE_LINK
 from parsl_diaspora.executors.commands import NO_ANSWER, Commands
 from parsl_diaspora.executors.gate import ResultGate, complete
 from parsl_diaspora.executors.interchange import InterchangeKeeper
@@ -33,7 +34,6 @@ from parsl_diaspora.state import Live
 logger = logging.getLogger(__name__)
 
 LAST_ASK = 1.0
-NOT_MANAGERS = "node-"  # ids of what registers as a manager, but runs no tasks
 
 
 class KeptInterchange(HighThroughputExecutor):
@@ -245,7 +245,7 @@ class KeptInterchange(HighThroughputExecutor):
             found = super().connected_managers() if self.reachable else []
         except NO_ANSWER:
             return [dict(each) for each in self._known_managers]
-        self._known_managers = tuple(each for each in found if not each["manager"].startswith(NOT_MANAGERS))
+        self._known_managers = tuple(each for each in found if not each["manager"].startswith(NODE_LINK))
         return [dict(each) for each in self._known_managers]
 
     def connected_blocks(self) -> list[str]:

@@ -20,6 +20,10 @@ class Link(Protocol):
         """The run's state; the first caller makes it."""
         ...
 
+    def node_url(self, executor: str) -> str:
+        """The fabric that processes on an executor's nodes publish to; empty for none."""
+        ...
+
     def returned(self, launch: Launch, report: Report) -> None:
         """Take note of what a worker told of a try, before its future ends."""
         ...

@@ -17,10 +17,13 @@ from parsl_diaspora.executors.blocks import keeper_for
 from parsl_diaspora.executors.gate import complete
 from parsl_diaspora.executors.kept import KeptInterchange
 from parsl_diaspora.executors.launch import MAX_DECLINES, RUNNER, Launch, Report, launching, pack
+from parsl_diaspora.executors.launch_command import marked, supervise
 from parsl_diaspora.executors.link import Link
+from parsl_diaspora.executors.orders import OrdersBox
+from parsl_diaspora.executors.plain import pack_call, say_pushed
 from parsl_diaspora.executors.seams import missing_parts
 from parsl_diaspora.executors.selector import QuarantineSelector
-from parsl_diaspora.executors.sweep import MARK, sweep
+from parsl_diaspora.executors.sweep import sweep
 from parsl_diaspora.executors.watch import Watch
 from parsl_diaspora.state import Live
 
@@ -46,9 +49,11 @@ class Hardening(KeptInterchange):
     Attributes:
         link: the run that it is part of; None when it is used on its own.
         unsaid: why not all starts of tasks are heard of; empty while they are.
+        orders: where the supervisors of its nodes take orders; None if it has none.
     """
 
     unsaid: str = ""
+    orders: OrdersBox | None = None
     _watch: Watch | None = None
     _plain = False
 
@@ -64,8 +69,7 @@ class Hardening(KeptInterchange):
         self._plain = self._plain or "runner" in self._lacking
         if self.link is not None and self._live is not None:
             self._put_parts_in(self.link, self._live)
-        if self.launch_cmd == DEFAULT_LAUNCH_CMD:
-            self.launch_cmd = f"env {MARK}={self._run} {self.launch_cmd}"
+        self._supervise()
         super().start()
         if self._watch is not None:
             self._watch.start()
@@ -76,11 +80,22 @@ class Hardening(KeptInterchange):
             self.block_error_handler = keeper_for(
                 self.block_error_handler, clock, settings.block_start_failures
             )
-        denied = Path(self.logdir).absolute() / "quarantine.json"
+        shared = Path(self.logdir).absolute()
         if "quarantine" not in self._lacking:
-            self.manager_selector = QuarantineSelector(str(denied), self.manager_selector)
+            self.manager_selector = QuarantineSelector(str(shared), self.manager_selector)
         stall_after = settings.stall_after or (STALL_HERE if self.is_local else STALL_ELSEWHERE)
-        self._watch = Watch(self, live, stall_after, clock, denied)
+        self._watch = Watch(self, live, stall_after, clock, shared)
+
+    def _supervise(self) -> None:
+        """Let pools start under supervision; without a run that hears of it they start as stock does."""
+        if self.link is None or self._live is None:
+            if self.launch_cmd == DEFAULT_LAUNCH_CMD:
+                self.launch_cmd = marked(self._run)
+            return
+        try:
+            self.orders = supervise(self, self._run, self.link.node_url(self.label))
+        except Exception as error:  # noqa: BLE001 - promise 1: pools start without supervisors
+            self._live.absorb(f"supervisors of {self.label}", error)
 
     def shutdown(self, timeout: float = 10.0) -> None:
         """Shut down as stock does, end blocks that stock would leave, and sweep this host."""
@@ -98,6 +113,19 @@ class Hardening(KeptInterchange):
             self._watch.stop()
 
     # --- tasks ---
+
+    def submit(
+        self, func: Callable[..., Any], resource_specification: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HTEXFuture:
+        """As stock; plain arguments are packed in a tenth of the time."""
+        launch = launching.launch
+        if launch is None or self._plain or (packed := _packed(func, args, kwargs)) is None:
+            return super().submit(func, resource_specification, *args, **kwargs)
+        self.validate_resource_spec(resource_specification)
+        say_pushed(func, args)
+        launch.plain = True
+        context = {"resource_spec": resource_specification} if resource_specification else {}
+        return self.submit_payload(context, packed)
 
     def submit_payload(self, context: dict[str, Any], buffer: bytes) -> HTEXFuture:
         """Send a task to the interchange; a try that our memoizer has announced goes to our runner."""
@@ -196,6 +224,13 @@ class Hardening(KeptInterchange):
     def _end_all_blocks(self) -> None:
         for block in self.active_blocks:
             self.end_block(block)
+
+
+def _packed(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | None:
+    try:
+        return pack_call(func, args, kwargs)
+    except Exception:  # noqa: BLE001 - stock meets the same, and says it in its own way
+        return None
 
 
 def _declined(launch: Launch, report: Report) -> TryDeclined:

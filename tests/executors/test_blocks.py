@@ -60,17 +60,17 @@ def test_the_first_crash_of_the_only_block_does_not_end_the_executor():
 
 def test_without_work_only_the_minimum_is_kept():
     pool = Pool(init_blocks=3, min_blocks=1)
-    pool.executor.tasks = 0
+    pool.executor.waiting = 0
     pool.lose(JobState.FAILED, "0", "1", "2")
     assert pool.executor.active() == 1
 
 
 def test_what_was_lost_without_work_is_replaced_when_work_comes():
     pool = Pool(init_blocks=2, min_blocks=0)
-    pool.executor.tasks = 0
+    pool.executor.waiting = 0
     pool.lose(JobState.FAILED, "0", "1")
     assert pool.executor.active() == 0
-    pool.executor.tasks = 5
+    pool.executor.waiting = 5
     pool.poll(5)
     assert pool.executor.active() == 2
 
@@ -212,7 +212,7 @@ def test_whatever_ends_there_are_never_more_blocks_than_the_maximum_nor_than_wer
     minimum, maximum, ends, busy
 ):
     pool = Pool(init_blocks=1, min_blocks=min(minimum, maximum), max_blocks=maximum)
-    pool.executor.tasks = int(busy)
+    pool.executor.waiting = int(busy)
     losses = 0
     for state, which in ends:
         active = [block for block, each in pool.executor.status_facade.items() if not each.terminal]

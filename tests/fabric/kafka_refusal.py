@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 
 _PRODUCE, _NOT_LEADER = 0, 6
@@ -14,11 +15,18 @@ class RefusesFirstBatch:
     """Passes everything on, but the first batch; that is refused when the second one was passed on.
 
     Needs topics of one partition, and batches that go to one of them.
+
+    Args:
+        port: where the broker listens.
+        patience: seconds after which the first batch is refused, though no second one has come.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, patience: float = 60.0) -> None:
         self.arrived = threading.Event()  # the first batch
         self.refused = False
+        self.overtaken = False  # the second batch came before the first had its answer
+        self._patience = patience
+        self._lock = threading.Lock()
         self._there = port
         self._first: bytes | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -51,10 +59,24 @@ class RefusesFirstBatch:
             elif self._first is None:
                 self._first = frame
                 self.arrived.set()
+                self._run(self._refuse_late, here)
             else:
+                self.overtaken = self._refuse(here) or self.overtaken
+                there.sendall(_framed(frame))
+
+    def _refuse_late(self, here: socket.socket) -> None:
+        time.sleep(self._patience)
+        self._refuse(here)
+
+    def _refuse(self, here: socket.socket) -> bool:
+        """Whether it was refused only now."""
+        assert self._first is not None
+        with self._lock, suppress(OSError):
+            if not self.refused:
                 self.refused = True
                 here.sendall(_framed(_refusal(self._first)))
-                there.sendall(_framed(frame))
+                return True
+        return False
 
     def _answers(self, there: socket.socket, here: socket.socket) -> None:
         """Where the broker is, is here."""

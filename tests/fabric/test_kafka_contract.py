@@ -24,14 +24,3 @@ class TestKafka(FabricContract):
         del fabric
         with self._broker.frozen():
             yield
-
-    # Under heavy load these two may fail: an immediate publisher waits for the cluster for a bounded time,
-    # and a batch that is sent again may come behind later ones.
-
-    @pytest.mark.slow
-    def test_killed_process_leaves_what_it_published_at_once(self, fabric):
-        super().test_killed_process_leaves_what_it_published_at_once(fabric)
-
-    @pytest.mark.slow
-    def test_order_of_one_source_is_kept_with_several_threads_publishing(self, fabric, immediate):
-        super().test_order_of_one_source_is_kept_with_several_threads_publishing(fabric, immediate)

@@ -57,6 +57,7 @@ class Finished(msgspec.Struct, tag="finished", frozen=True, kw_only=True):
         faults: faults injected.
         left_behind: processes that had to be ended after Parsl's own clean-up.
         story: number of the task with the most tries.
+        missing: what of the run's events is not in the fabric, in words; empty if all are there.
     """
 
     run: str
@@ -71,6 +72,7 @@ class Finished(msgspec.Struct, tag="finished", frozen=True, kw_only=True):
     faults: int
     left_behind: int
     story: int = 0
+    missing: str = ""
 
 
 Message = Union[Progressed, Happened, Finished]  # noqa: UP007 - msgspec reads it at run time

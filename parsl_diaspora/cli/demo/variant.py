@@ -11,6 +11,7 @@ from typing import Any
 
 from parsl import Config
 
+from parsl_diaspora.cli.demo.listener import Listener
 from parsl_diaspora.cli.demo.messages import Finished, Happened, Message, Progressed, encode
 from parsl_diaspora.configure import resilient
 from parsl_diaspora.events import (
@@ -23,7 +24,8 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
-from parsl_diaspora.state import Dedupe, Picture
+from parsl_diaspora.state import Picture
+from parsl_diaspora.testing.campaign.digits import grid, some
 from parsl_diaspora.testing.campaign.run import CampaignResult, Step, run_campaign
 from parsl_diaspora.testing.campaign.sites import site_config
 from parsl_diaspora.testing.chaos import Chaos, Fault, FaultRecord
@@ -34,6 +36,7 @@ BUSY_WORKERS, IDLE_WORKERS, MANAGERS = 4, 2, 1
 #: idle a little before: there the idle workers are found.
 BUSY_WINDOW, IDLE_WINDOW, IDLE_SITE = (0.05, 0.55), (0.60, 0.64), "alder"
 PATIENCE = 15.0
+CLOSE = 10.0  # seconds for what was said of faults, should the fabric be away at the end
 
 
 def plan(seed: int) -> list[Fault]:
@@ -51,9 +54,13 @@ class Variant:
     Args:
         tell: takes each message.
         fabric: where the events of a resilient run go; None for stock runs.
+        trials: how many of the campaign; all if None.
     """
 
-    def __init__(self, tell: Callable[[Message], None], fabric: Fabric | None) -> None:
+    def __init__(
+        self, tell: Callable[[Message], None], fabric: Fabric | None, trials: int | None = None
+    ) -> None:
+        self._trials = grid() if trials is None else some(trials)
         self._tell = tell
         self._fabric = fabric
         self._began = time.monotonic()
@@ -70,12 +77,14 @@ class Variant:
                 seed,
                 mark=mark,
                 deadline=deadline,
+                trials=self._trials,
                 on_progress=lambda step: self._on_progress(step, chaos),
             )
+        missing = ""
         if self._speaker is not None and self._listener is not None:
-            self._speaker.close()
-            self._listener.stop()
-        return self._finished(result)
+            self._speaker.close(CLOSE)
+            missing = self._listener.stop(self._picture.run if self._picture is not None else "")
+        return self._finished(result, missing)
 
     def count_failure(self, error: Exception, task: Any) -> float:
         """A retry handler that answers as stock Parsl does without one, and counts."""
@@ -120,7 +129,7 @@ class Variant:
         seconds = time.monotonic() - self._began
         self._tell(Happened(seconds=seconds, what=what, text=text, reason=reason, kind=kind))
 
-    def _finished(self, result: CampaignResult) -> Finished:
+    def _finished(self, result: CampaignResult, missing: str) -> Finished:
         best, best_score = result.best or ("", 0.0)
         counts = self._picture.counts if self._picture is not None else {}
         wasted = counts.get("failed_tries", self._failed_tries)
@@ -137,41 +146,12 @@ class Variant:
             faults=self._faults,
             left_behind=result.shutdown.left,
             story=self._most_tried(),
+            missing=missing,
         )
 
     def _most_tried(self) -> int:
         tasks = self._picture.tasks if self._picture is not None else {}
         return max(tasks, key=lambda number: (len(tasks[number].tries), number), default=0)
-
-
-class Listener:
-    """Hears the events of a fabric as they come, in a thread of its own."""
-
-    def __init__(self, hear: Callable[[Event], None], fabric: Fabric) -> None:
-        self._hear = hear
-        self._consumer = fabric.consumer("demo", start="latest")
-        self._dedupe = Dedupe()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="demo-listener", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Hear what is left, then stop."""
-        self._stop.set()
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._take(0.2)
-        while self._take(0.0):
-            pass
-
-    def _take(self, timeout: float) -> int:
-        events = self._consumer.poll(timeout)
-        for event in events:
-            if self._dedupe.is_new(event):
-                self._hear(event)
-        return len(events)
 
 
 def _decision_text(event: DecisionMade) -> str:
@@ -191,6 +171,7 @@ def main() -> int:
         parser.add_argument(name, required=name != "--fabric")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--deadline", type=float, required=True)
+    parser.add_argument("--trials", type=int)
     args = parser.parse_args()
 
     out, sys.stdout = sys.stdout, sys.stderr  # the messages have their stream for themselves
@@ -202,7 +183,7 @@ def main() -> int:
             out.flush()
 
     fabric = open_fabric(args.fabric) if args.variant == "resilient" else None
-    variant = Variant(tell, fabric)
+    variant = Variant(tell, fabric, args.trials)
     calm = args.variant == "undisturbed"
     config = site_config(mark=args.mark, run_dir=args.run_dir, retries=RETRIES, healthy=calm)
     config.retry_handler = None if fabric else variant.count_failure

@@ -56,4 +56,6 @@ def broken_promises(results: dict[VariantName, Finished]) -> list[str]:
         broken.append(f"{len(different)} scores differ from those of the undisturbed run.")
     if ours.left_behind:
         broken.append(f"{ours.left_behind} processes were left behind.")
+    if ours.missing:
+        broken.append(f"The log of the resilient run is incomplete, its tries may be more: {ours.missing}.")
     return broken

@@ -72,6 +72,7 @@ def producer_settings(url: KafkaUrl, linger: float) -> dict[str, Any]:
         **common_settings(url),
         "enable.idempotence": True,
         "acks": "all",
+        "max.in.flight": 1,  # a broker that knows nothing of a producer yet takes its second batch first
         "compression.type": url.options.get("compression", "lz4"),
         "linger.ms": linger * 1000,
         "message.timeout.ms": 0,  # for ever: what the callers' side holds is bounded

@@ -71,6 +71,7 @@ class PythonSender:
             url,
             acks="all",
             enable_idempotence=True,
+            max_in_flight_requests_per_connection=1,  # else a new partition may take the second batch first
             compression_type=_compression(url),
             linger_ms=max(1, int(linger * 1000)),
             delivery_timeout_ms=2**31 - 1,
@@ -127,6 +128,8 @@ class PythonSender:
 
 class PythonReceiver:
     """Reads assigned partitions."""
+
+    repeats_ends = False
 
     def __init__(self, url: KafkaUrl, group: str, fault: OnFault) -> None:
         self._url = url

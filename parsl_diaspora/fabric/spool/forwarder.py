@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 IDLE = 1.0  # seconds between looks for what dead processes left; own events wake the thread
 _LINGER = 0.01  # seconds in which further events may join the first of a batch
 _AFTER_FAULT = 1.0
+_LOOK = 0.5  # seconds after which a look is taken during a pause: it may be over early
 
 
 class Forwarder:
@@ -100,7 +101,7 @@ class Forwarder:
 
     def _forward(self, batch: Batch) -> None:
         while not self._hand_on(batch.events):
-            if self._clock.wait(self._stop, self.handover.pause()):
+            if self._clock.wait(self._stop, min(self.handover.pause(), _LOOK)):
                 return
         self._backlog.settle(batch)
         self.forwarded += len(batch.events)
@@ -108,7 +109,7 @@ class Forwarder:
     def _forward_offer(self, offer: Offer) -> None:
         """Nothing of its publisher is on the disk, nor comes there while the offer is pending."""
         while offer.pending and not self._hand_on(offer.events):
-            if self._clock.wait(self._stop, self.handover.pause()):
+            if self._clock.wait(self._stop, min(self.handover.pause(), _LOOK)):
                 self._offers.put(offer)
                 return
         if offer.pending:

@@ -78,14 +78,20 @@ class Handover:
         return done
 
     def pause(self) -> float:
-        """Seconds until another try makes sense."""
-        return max(0.0, self._not_before - self._clock.monotonic())
+        """Seconds until another try makes sense: none once the publisher behind has got rid of all it has."""
+        left = self._not_before - self._clock.monotonic()
+        return 0.0 if left <= 0 or self._has_got_rid() else left
 
     def close(self, timeout: float = 1.0) -> None:
         """Let go of the publisher behind."""
         publisher, self._publisher, self._given = self._publisher, None, ()
         if publisher is not None:
             publisher.close(timeout)
+
+    def _has_got_rid(self) -> bool:
+        if not self._given or self._publisher is None:
+            return False
+        return not self._publisher.flush(0.0).waiting
 
     def _deliver(self, events: Sequence[Event]) -> bool:
         report = self._give(events)

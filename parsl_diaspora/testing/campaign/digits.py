@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import random
 from typing import Any
 
 import msgspec
@@ -65,6 +66,17 @@ def grid() -> list[Trial]:
         for values in itertools.product(*settings.values())
         for fold in range(FOLDS)
     ]
+
+
+def some(count: int) -> list[Trial]:
+    """So many trials of the grid, picked at random but always the same.
+
+    Example:
+        >>> sorted({trial.family for trial in some(12)})
+        ['forest', 'strokes', 'svm']
+    """
+    every = grid()
+    return [every[number] for number in sorted(random.Random(0).sample(range(len(every)), count))]
 
 
 @python_app
