@@ -123,8 +123,9 @@ def _executor_lost(failure: Failure) -> Finding | None:
         "parsl.executors.errors.BadStateException",
         "parsl.jobs.errors.TooManyJobFailuresError",
         "parsl_diaspora.executors.errors.InterchangeLost",
+        "parsl_diaspora.executors.errors.NoBlocks",
     )
-    return Finding("executor_lost", 0.95, "the executor is in a bad state") if _is(failure, *names) else None
+    return Finding("executor_lost", 0.95, "the executor is lost as a whole") if _is(failure, *names) else None
 
 
 def _unreadable(failure: Failure) -> Finding | None:
@@ -159,6 +160,35 @@ def _walltime(failure: Failure) -> Finding | None:
     )
 
 
+def _exited(failure: Failure) -> Finding | None:
+    if not _is(failure, "parsl_diaspora.errors.TaskExited", "builtins.SystemExit"):
+        return None
+    return Finding("exited", 0.95, f"the app called sys.exit(); its exit code is {failure.exit_code}")
+
+
+def _interrupted(failure: Failure) -> Finding | None:
+    names = "parsl_diaspora.errors.TaskInterrupted", "builtins.KeyboardInterrupt"
+    return Finding("interrupted", 0.9, "an interrupt ended the task") if _is(failure, *names) else None
+
+
+def _stopped(failure: Failure) -> Finding | None:
+    if _is(failure, "parsl_diaspora.errors.TaskStopped"):
+        return Finding("stopped", 1.0, "the worker gave way to an order to stop")
+    return None
+
+
+def _signalled(failure: Failure) -> Finding | None:
+    """Of what it ran, a shell says 128 and the signal's number; of the shell itself, Parsl says minus it."""
+    if failure.exit_code is None or not _is(failure, *_PROGRAMS):
+        return None
+    number = -failure.exit_code if failure.exit_code < 0 else failure.exit_code - _SHELL
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return None
+    return Finding("signalled", 0.85, f"a program of the app was ended by {name}")
+
+
 def _submission(failure: Failure) -> Finding | None:
     if failure.phase == "launch":
         return Finding("submission", 0.9, "the task never left the submit side")
@@ -179,6 +209,8 @@ def _signal_name(number: int) -> str:
 
 
 _OURS = "parsl_diaspora"
+_PROGRAMS = "parsl.app.errors.BashExitFailure", "subprocess.CalledProcessError"
+_SHELL = 128
 #: Signals that a process brings upon itself.
 _CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGSYS", "SIGTRAP"})
 _TIMEOUT = "parsl.app.errors.AppTimeout"
@@ -197,5 +229,9 @@ _TESTS: tuple[Test, ...] = (
     _environment,
     _memory,
     _walltime,
+    _stopped,
+    _exited,
+    _interrupted,
+    _signalled,
     _application,
 )

@@ -59,7 +59,7 @@ def describe(
         phase=phase,
         name=_text_of(error, "name") if isinstance(error, ImportError) else "",
         errno=_number(error, "errno"),
-        exit_code=_number(error, "exit_code" if _WORKER_DIED in chain else "exitcode"),
+        exit_code=_number(error, "exit_code") if _WORKER_DIED in chain else _exit_code(error),
         out_of_memory=_WORKER_DIED in chain and _attribute(error, "out_of_memory") is True,
         retryable=not final,
         declared=_text_of(error, "type") if final else "",
@@ -127,6 +127,12 @@ def _number(error: BaseException, name: str) -> int | None:
     value = _attribute(error, name)
     fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
     return int(value) if fits else None
+
+
+def _exit_code(error: BaseException) -> int | None:
+    """As Parsl, this package, or the standard library's `subprocess` name it."""
+    numbers = (_number(error, name) for name in ("exitcode", "exit_code", "returncode"))
+    return next((number for number in numbers if number is not None), None)
 
 
 def _innermost_user_frame(trace: TracebackType | None) -> str:

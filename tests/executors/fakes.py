@@ -51,6 +51,7 @@ class FakeExecutor:
         self.tasks: dict[int, Future] = {}
         self.interchange_proc = None
         self.bad_state = None
+        self.ended_tasks: list[Exception] = []
         self.managers: list[dict] = []
         self.ended: list[str] = []
         self.asked: list[str] = []
@@ -74,6 +75,13 @@ class FakeExecutor:
 
     def set_bad_state_and_fail_all(self, exception):
         self.bad_state = exception
+
+    def end_all_tasks(self, make_error, why):
+        self.ended_tasks.append(make_error())
+
+    @property
+    def active_blocks(self):
+        return [block for block, status in self.status_facade.items() if not status.terminal]
 
     def connected_managers(self):
         return [dict(each) for each in self.managers]

@@ -16,7 +16,15 @@ from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.errors import TooManyJobFailuresError
 from parsl.serialize.errors import SerializationError
 
-from parsl_diaspora.errors import ExceptionUnreadable, NonRetryable, ResultUnreadable, TaskCancelled
+from parsl_diaspora.errors import (
+    ExceptionUnreadable,
+    NonRetryable,
+    ResultUnreadable,
+    TaskCancelled,
+    TaskExited,
+    TaskInterrupted,
+    TaskStopped,
+)
 from parsl_diaspora.events import Failure
 from parsl_diaspora.executors.errors import InterchangeLost, NeverStarted, RunnerUnusable, WorkerDied
 from parsl_diaspora.failures import CLASSES, describe, diagnose
@@ -74,8 +82,18 @@ def cases():
         (subprocess.CalledProcessError(2, "ls"), "run", "application"),
         (OSError(28, "No space left on device"), "run", "application"),
         (TypeError("a plain one"), "run", "application"),
-        (SystemExit(1), "run", "unknown"),
-        (KeyboardInterrupt(), "run", "unknown"),
+        (TaskCancelled("Task 3 was cancelled.", task=3), "run", "cancelled"),
+        (SystemExit(1), "run", "exited"),
+        (TaskExited("It ended itself.", exit_code=3), "run", "exited"),
+        (KeyboardInterrupt(), "run", "interrupted"),
+        (TaskInterrupted("It was interrupted.", kind="GeneratorExit"), "run", "interrupted"),
+        (TaskStopped("It was stopped."), "run", "stopped"),
+        (BashExitFailure("render", -9), "run", "signalled"),
+        (BashExitFailure("render", 137), "run", "signalled"),
+        (subprocess.CalledProcessError(-11, "solve"), "run", "signalled"),
+        (BashExitFailure("render", 255), "run", "application"),
+        (BashExitFailure("render", 127), "run", "application"),
+        (GeneratorExit(), "run", "unknown"),
     ]
 
 
@@ -167,6 +185,7 @@ def test_infrastructure_never_condemns_a_task(name):
         "worker_lost": WorkerLost(1, "n"),
         "manager_lost": ManagerLost(b"m", "n"),
         "executor_lost": InterchangeLost("gone"),
+        "stopped": TaskStopped("It was stopped."),
         "environment": missing(),
     }[name]
     seen = describe(error, phase="run")
@@ -215,7 +234,7 @@ def test_an_error_of_the_program_cannot_claim_that_memory_ran_out():
     error = RuntimeError("mine")
     error.out_of_memory, error.exit_code = True, -9
     failure = describe(error)
-    assert (failure.out_of_memory, failure.exit_code) == (False, None)
+    assert not failure.out_of_memory
 
 
 def test_programs_that_catch_parsls_own_class_catch_ours():
