@@ -74,6 +74,13 @@ class Nodes:
         (supervisor,) = [each for each in wrapped if argument in each.cmdline()]
         return supervisor
 
+    def pool_of(self, block):
+        """The manager's process."""
+        argument = f"--block_id={block}"
+        pools = [psutil.Process(each.pid) for each in find(self.program.mark) if each.role == "manager"]
+        (pool,) = [each for each in pools if argument in each.cmdline()]
+        return pool
+
     def all_of(self, block):
         supervisor = self.supervisor_of(block)
         return [supervisor, *supervisor.children(recursive=True)]
@@ -175,8 +182,7 @@ def test_ends_that_supervisors_tell_are_acted_upon_at_once(nodes, tmp_path):
     future = apps.spin(3, 3.0)
     until(lambda: nodes.running() == 1)
     (block,) = {each.block for each in nodes.live.picture.managers.values() if each.running}
-    (pool,) = nodes.supervisor_of(block).children()
-    pool.kill()
+    nodes.pool_of(block).kill()
     killed = time.time()
     assert future.result(timeout=100) == 9
 
@@ -203,8 +209,8 @@ def test_a_pool_whose_queue_is_stuck_is_started_anew_in_its_block(nodes):
     assert any("stalled" in event.reason for event in said(events, ManagerEnded))
 
 
-def _break_queue(nodes, attempts=6):
-    """Kill idle workers until one of them has taken the lock of the task queue along."""
+def _break_queue(nodes, attempts=2):
+    """Kill the only worker while it is idle, so that it takes the lock of the task queue along."""
     for _ in range(attempts):
         (worker,) = [each for each in find(nodes.program.mark) if each.role == "worker"]
         os.kill(worker.pid, signal.SIGKILL)
