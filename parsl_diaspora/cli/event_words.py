@@ -18,8 +18,10 @@ from parsl_diaspora.events import (
     FaultInjected,
     InterchangeEnded,
     InterchangeStarted,
+    ManagerEnded,
     ManagerLost,
     ManagerSeen,
+    NodeEnding,
     NodeLost,
     NodeRecovered,
     NodeSampled,
@@ -45,6 +47,7 @@ from parsl_diaspora.events import (
     TryStarted,
     TryStopped,
     Unknown,
+    WorkerEnded,
     WorkerSampled,
 )
 
@@ -143,6 +146,22 @@ def _quarantined(event: PlaceQuarantined) -> str:
     return f"for {duration(event.seconds)}: {event.reason}"
 
 
+def _worker_ended(event: WorkerEnded) -> str:
+    memory = "out of memory" if event.out_of_memory else ""
+    return joined((f"pid {event.pid}", _exit(event.exit_code), memory, event.stopped))
+
+
+def _manager_ended(event: ManagerEnded) -> str:
+    successor = f"{event.next} takes its place" if event.next else ""
+    return joined((_exit(event.exit_code), event.reason, successor))
+
+
+def _exit(code: int | None) -> str:
+    if code is None:
+        return ""
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
 def _held(event: PlaceHeld) -> str:
     return joined(("to be drained" if event.drain else "", event.reason, f"by {event.owner}"))
 
@@ -208,6 +227,9 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     BlockLost: _block_lost,
     FaultInjected: _fault,
     PlaceQuarantined: _quarantined,
+    WorkerEnded: _worker_ended,
+    ManagerEnded: _manager_ended,
+    NodeEnding: lambda event: str(event.reason),
     PlaceHeld: _held,
     PlaceReleased: _released,
     NodeSuspected: _suspected,

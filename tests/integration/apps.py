@@ -43,6 +43,29 @@ def die_until(path: str, deaths: int) -> int:
 
 
 @python_app
+def crash_until(path: str, crashes: int) -> int:
+    """Crash the own worker the first few times."""
+    import ctypes
+    import os
+
+    with open(path, "ab") as file:
+        file.write(b".")
+    if os.path.getsize(path) <= crashes:
+        ctypes.string_at(0)
+    return os.path.getsize(path)
+
+
+@python_app
+def place() -> str:
+    """The manager that this try is at."""
+    import os
+    import time
+
+    time.sleep(0.05)
+    return os.environ["PARSL_WORKER_POOL_ID"]
+
+
+@python_app
 def needs_module() -> str:
     """Import a module that only some sites have."""
     import only_at_one_site  # type: ignore[import-not-found]
