@@ -20,11 +20,12 @@
     │   ├── TaskInterrupted        KeyboardInterrupt or another interrupt ended the task; has .kind
     │   └── TaskStopped            the task was made to stop while it ran
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
+    ├── NoBlocks                   an executor has no block that could run its tasks; has .executor
     ├── WorkerDied                 a worker died under its task; has .exit_code, .out_of_memory, .hostname
     ├── NeverStarted               a manager held a task and never started it; has .manager
     └── RunnerUnusable             the workers' environment lacks this package, or has one that does not fit
 
-The last four live in `parsl_diaspora.executors.errors`.
+The last five live in `parsl_diaspora.executors.errors`.
 Messages are full sentences: what, where, why. The hint says what to do. All of them survive pickling.
 """
 

@@ -16,8 +16,14 @@ from parsl_diaspora.events import (
     EventsLost,
     FabricLagged,
     FaultInjected,
+    InterchangeEnded,
+    InterchangeStarted,
     ManagerLost,
     ManagerSeen,
+    NodeLost,
+    NodeRecovered,
+    NodeSuspected,
+    PlaceHeld,
     PlaceQuarantined,
     PlaceReleased,
     RunEnded,
@@ -122,8 +128,32 @@ def _manager_lost(event: ManagerLost) -> str:
     return joined((event.reason, f"held {event.held} tasks"))
 
 
+def _interchange_ended(event: InterchangeEnded) -> str:
+    return joined((f"pid {event.pid}", event.reason, f"held {event.held} tasks"))
+
+
+def _interchange_started(event: InterchangeStarted) -> str:
+    return joined((f"pid {event.pid}", f"number {event.number}", f"after {duration(event.seconds)}"))
+
+
 def _quarantined(event: PlaceQuarantined) -> str:
     return f"for {duration(event.seconds)}: {event.reason}"
+
+
+def _held(event: PlaceHeld) -> str:
+    return joined(("to be drained" if event.drain else "", event.reason, f"by {event.owner}"))
+
+
+def _released(event: PlaceReleased) -> str:
+    return joined((event.reason, f"by {event.owner}" if event.owner else ""))
+
+
+def _suspected(event: NodeSuspected) -> str:
+    return f"silent for {duration(event.seconds)}: {event.reason}"
+
+
+def _node_lost(event: NodeLost) -> str:
+    return f"silent for {duration(event.seconds)}: {' and '.join(event.evidence)}"
 
 
 def _fault(event: FaultInjected) -> str:
@@ -145,11 +175,17 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     DecisionMade: _decided,
     ManagerSeen: _manager_seen,
     ManagerLost: _manager_lost,
+    InterchangeEnded: _interchange_ended,
+    InterchangeStarted: _interchange_started,
     BlockSeen: lambda event: str(event.state),
     BlockLost: _block_lost,
     FaultInjected: _fault,
     PlaceQuarantined: _quarantined,
-    PlaceReleased: lambda event: str(event.reason),
+    PlaceHeld: _held,
+    PlaceReleased: _released,
+    NodeSuspected: _suspected,
+    NodeRecovered: lambda event: f"silent for {duration(event.seconds)}",
+    NodeLost: _node_lost,
     EventsCompacted: lambda event: f"{event.dropped} of {event.dropped + event.kept} dropped",
     EventsDamaged: lambda event: f"{event.size} bytes of {event.file} at {event.offset}",
     EventsLost: lambda event: f"{event.count}: {event.why}",

@@ -30,6 +30,10 @@ COMMANDS = {
     "top": ("parsl_diaspora.cli.top", "watch a run: nodes, workers, tasks, memory, failures, decisions"),
     "cancel": ("parsl_diaspora.cli.cancel", "stop a task of a running program"),
     "events": ("parsl_diaspora.cli.events", "look at the events themselves"),
+    "hold": ("parsl_diaspora.cli.hold", "give a node, block or manager of a running program no new work"),
+    "drain": ("parsl_diaspora.cli.hold", "give a place no new work, and let it go when it has ended its own"),
+    "release": ("parsl_diaspora.cli.hold", "let a place have work again"),
+    "holds": ("parsl_diaspora.cli.holds", "list the places that get no work, and why"),
     "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
     "bridge": ("parsl_diaspora.cli.bridge", "carry events from one fabric to another, and back"),
 }
@@ -42,6 +46,7 @@ RUN is Parsl's run id, its beginning, or 'last'. Logs are looked for in runinfo/
   parsl-diaspora top last
   parsl-diaspora cancel last 21 --reason "wrong input"
   parsl-diaspora events tail --follow
+  parsl-diaspora hold last --node n17 --reason "its disk is full"
   parsl-diaspora bridge --from file:./events --to kafka://host:9092
 """
 

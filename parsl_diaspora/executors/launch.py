@@ -9,7 +9,6 @@ import threading
 from typing import Any
 
 import msgspec
-from parsl.serialize.concretes import DillSerializer
 
 from parsl_diaspora.events import Event, Failure
 
@@ -17,9 +16,6 @@ from parsl_diaspora.events import Event, Failure
 RUNNER = "parsl_diaspora.monitoring.runner.run"
 MAGIC = b"PDr1"
 MAX_DECLINES = 8
-
-#: What Parsl's serializer puts before its pickles. Those of plain data need none of what it does for others.
-PICKLED = DillSerializer.identifier + b"\n"
 _LENGTH = 4
 _BEGIN = len(MAGIC) + _LENGTH
 
@@ -38,6 +34,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
         traceback_limit: bytes of traceback to keep.
         redact: ``package.module:function`` for texts, or empty.
         restore: what the try changes in its worker is put back.
+        plain: the arguments are plain data, which ``pickle`` alone can read.
     """
 
     run: str
@@ -50,6 +47,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
     traceback_limit: int = 8_192
     redact: str = ""
     restore: bool = True
+    plain: bool = False
 
 
 class Report(msgspec.Struct, array_like=True, gc=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from parsl_diaspora.errors import EventError
@@ -79,6 +80,30 @@ class CallersSide:
                 self._urgent_until = self._accepted + 1
             self._put(self._forwarded(data))
 
+    def _publish_at_once(self, events: Sequence[Event]) -> bool:
+        """Stamp, encode and queue events in one go; False, and nothing done, where that is not so simple."""
+        with self._lock:
+            if self._urgent or self._closing.is_set():
+                return False
+            self._stamp.all(events)
+            try:
+                encoded = [self._encode(event) for event in events]
+            except EventError:
+                encoded = []
+            if not encoded or not self._has_room_for(encoded):
+                for event in events:
+                    self._stamp.take_back(event)
+                return False
+            self._put_all(encoded)
+        return True
+
+    def _has_room_for(self, encoded: Sequence[Any]) -> bool:
+        waiting = self._accepted - self._safe - self._given_up
+        waiting_bytes = self._accepted_bytes - self._settled_bytes
+        return (
+            waiting + len(encoded) <= self._buffer and waiting_bytes + sum(map(len, encoded)) <= BUFFER_BYTES
+        )
+
     def report(self) -> FlushReport:
         """What became of the events so far."""
         waiting = self._accepted - self._safe - self._given_up
@@ -117,4 +142,42 @@ class CallersSide:
         return data
 
     def _put(self, data: Any) -> None:
+        raise NotImplementedError
+
+    def _put_all(self, encoded: Sequence[Any]) -> None:
+        for data in encoded:
+            self._put(data)
+
+
+class ImmediateSide(CallersSide):
+    """In immediate mode, `publish` waits a little until the backend has the event, unless that is away.
+
+    Whoever found the backend away waits again only when it has taken all that there was. A publisher brings
+    ``_wait`` along, and how long it waits: ``_hand_over_time``, and ``_patience`` for the first event.
+    """
+
+    _immediate: bool
+    _hand_over_time: float  # seconds
+    _patience: float  # seconds; 0 while the backend is away
+
+    def publish(self, event: Event) -> None:
+        """Stamp, encode and queue the event; in immediate mode also wait a little for the backend."""
+        super().publish(event)
+        if self._immediate:
+            self._hand_over()
+
+    def forward(self, event: Event) -> None:
+        """Queue an event that another source has stamped; in immediate mode also wait a little."""
+        super().forward(event)
+        if self._immediate:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if not self._patience and self._accepted - self._safe - self._given_up <= 1:
+            self._patience = self._hand_over_time
+        if self._patience and not self.closed:
+            self._patience = self._hand_over_time if self._wait(self._patience) else 0.0
+
+    def _wait(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` seconds for all that was put in so far; whether the backend has it."""
         raise NotImplementedError

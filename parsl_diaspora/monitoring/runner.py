@@ -19,6 +19,7 @@ from parsl_diaspora.errors import TaskStopped
 from parsl_diaspora.events import Failure
 from parsl_diaspora.executors.board import own_slot
 from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, Report, pack, read_launch, seal
+from parsl_diaspora.executors.plain import serialize_bytes_fast, unpack_call
 from parsl_diaspora.failures.evidence import describe, named_redactor
 from parsl_diaspora.monitoring.task import begin_task, end_task
 from parsl_diaspora.monitoring.worker import leaving, packing, speaking
@@ -34,7 +35,7 @@ class Runner:
     """What one worker keeps between its tries. Made with the first of them, in the worker itself."""
 
     def __init__(self) -> None:
-        packing.serialize_quickly()
+        serialize_bytes_fast()
         self.slot = own_slot()
         self.stopping = Stopping(self.slot)
         self.peak = PeakMemory()
@@ -59,7 +60,7 @@ class Runner:
         started = time.monotonic()
         begin_task(launch, report)
         try:
-            outcome, phase = self._call(buffer)
+            outcome, phase = self._call(buffer, launch)
         except BaseException as error:  # noqa: BLE001 - a stop that came while another end was dealt with
             outcome, phase = _Raised(error), "run"
         if os.getpid() != report.pid:
@@ -71,12 +72,12 @@ class Runner:
             self._restore(report)
         return _packed(outcome, phase, launch, report, started)
 
-    def _call(self, buffer: bytes) -> tuple[Any, str]:
+    def _call(self, buffer: bytes, launch: Launch) -> tuple[Any, str]:
         """What came of the try and in which phase it ended."""
         phase = "unpack"
         try:
             self.stopping.armed = True
-            function, args, kwargs = packing.unpack(buffer)
+            function, args, kwargs = unpack_call(buffer, plain=launch.plain)
             phase = "run"
             outcome = function(*args, **kwargs)
             self.stopping.armed = False

@@ -321,7 +321,8 @@ class Session:
 def is_usable(task: Record, label: str) -> bool:
     """Whether an executor still takes tasks."""
     executor = task["dfk"].executors.get(label)
-    return executor is not None and not getattr(executor, "bad_state_is_set", False)
+    gone = (getattr(executor, name, False) for name in ("bad_state_is_set", "is_without_blocks"))
+    return executor is not None and not any(gone)
 
 
 def _outcome(error: BaseException) -> str:

@@ -48,7 +48,8 @@ from parsl.providers import LocalProvider
 from parsl.serialize import deserialize, pack_apply_message, serialize, unpack_apply_message
 
 from parsl_diaspora.executors import ResilientHighThroughputExecutor
-from parsl_diaspora.executors.launch import PICKLED, launching, seal
+from parsl_diaspora.executors.launch import Launch, launching, seal
+from parsl_diaspora.executors.plain import PICKLED, is_stock, pack_call, unpack_call
 from parsl_diaspora.failures import diagnosis
 from parsl_diaspora.monitoring import kernel as seam_of_kernel
 from parsl_diaspora.monitoring.apps import INTERNAL
@@ -261,6 +262,32 @@ def test_what_parsl_packs_of_plain_data_is_its_mark_and_a_pickle():
     assert deserialize(PICKLED + pickle.dumps({"x": 1})) == {"x": 1}
     sealed = serialize(seal(b"report", b"result"))
     assert pickle.loads(sealed[len(PICKLED) :]) == seal(b"report", b"result")
+
+
+@seam("parsl.serialize.facade", "calls with plain arguments are packed by dill, in ten times the time")
+def test_a_call_that_we_pack_is_read_by_parsl_and_one_that_parsl_packs_by_us():
+    call = worker_side.double, (1, "x", [2.5, {3: (b"y", None)}]), {"seed": {4}}
+    packed = pack_call(*call)
+    assert unpack_apply_message(packed) == list(call)
+    assert unpack_call(packed, plain=True) == list(call)
+    assert packed == pack_apply_message(*call)
+    assert unpack_call(pack_apply_message(*call), plain=True) == list(call)
+    assert is_stock()
+
+
+@seam("HighThroughputExecutor.submit", "calls with plain arguments are sent in another way than stock would")
+def test_a_call_that_we_submit_is_handed_on_as_stock_hands_it_on():
+    handed = []
+    for kind in (HighThroughputExecutor, ResilientHighThroughputExecutor):
+        executor = kind(label="htex", address="127.0.0.1")
+        executor.submit_payload = lambda *passed: handed.append(passed)
+        launching.launch = Launch(run="r", task=1, try_id=0, executor="htex")
+        executor.submit(worker_side.double, {"priority": 1}, 4, x="five")
+        executor.submit(worker_side.double, {}, 4)
+    assert launching.launch.plain
+    launching.launch = None
+    assert handed[:2] == handed[2:]
+    assert handed[0][0] == {"resource_spec": {"priority": 1}}
 
 
 @seam("RemoteExceptionWrapper", "exceptions of apps are taken for results, or lose their traceback")
