@@ -1,4 +1,4 @@
-"""What the command says when there is nobody, or nothing, to be stopped; real programs are in tests/integration."""
+"""What the command says when there is nobody, or nothing, to be stopped. Real programs: tests/integration."""
 
 from __future__ import annotations
 
