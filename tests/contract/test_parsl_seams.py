@@ -23,6 +23,7 @@ import parsl
 import pytest
 from parsl import Config, HighThroughputExecutor, ThreadPoolExecutor, bash_app, python_app
 from parsl.app.app import AppBase
+from parsl.app.bash import remote_side_bash_executor
 from parsl.app.errors import RemoteExceptionWrapper, wrap_error
 from parsl.app.python import timeout
 from parsl.data_provider.files import File
@@ -53,6 +54,7 @@ from parsl_diaspora.executors.plain import PICKLED, is_stock, pack_call, unpack_
 from parsl_diaspora.failures import diagnosis
 from parsl_diaspora.monitoring import kernel as seam_of_kernel
 from parsl_diaspora.monitoring.apps import INTERNAL
+from parsl_diaspora.monitoring.worker.leaving import BETWEEN_TASKS
 from tests.contract import worker_side
 
 ROOT = Path(__file__).parents[2]
@@ -626,6 +628,36 @@ def test_results_arrive_as_pickled_messages_one_by_one_or_in_lists(pool):
     assert [message["task_id"] for message in messages] == [1, 2]
     assert deserialize(messages[0]["result"])["answer"] == 42
     assert isinstance(deserialize(messages[1]["exception"]), RemoteExceptionWrapper)
+
+
+@seam(
+    "manager_is_alive in process_worker_pool.worker",
+    "a worker whose limits a task has lowered for good stays, and its next tasks meet them",
+)
+def test_between_two_tasks_a_worker_asks_whether_its_manager_is_alive_and_holds_nothing():
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(process_worker_pool.worker))).body
+    loops = [each for each in tree.body if isinstance(each, ast.While)]
+    assert [ast.unparse(each.test) for each in loops] == ["manager_is_alive()"]
+    asked = [ast.unparse(each) for each in loops[0].body]
+    sent = next(n for n, each in enumerate(asked) if each.startswith("result_queue.put("))
+    ended = next(n for n, each in enumerate(asked) if each.startswith("tasks_in_progress.pop("))
+    assert sent < ended
+    assert any(each.name == BETWEEN_TASKS for each in tree.body if isinstance(each, ast.FunctionDef))
+
+
+@seam("process_worker_pool.worker", "a task's sys.exit() ends its worker: it runs in another thread or frame")
+def test_a_worker_calls_our_runner_in_its_main_thread():
+    code = inspect.getsource(process_worker_pool.worker)
+    assert "Thread(" not in code
+    assert "exec_func(req['buffer'], *exec_args, **exec_kwargs)" in code
+
+
+@seam("parsl.app.bash.remote_side_bash_executor", "what a bash app has started outlives its walltime")
+def test_a_bash_app_over_its_walltime_raises_app_timeout_in_the_process_that_has_its_child():
+    code = inspect.getsource(remote_side_bash_executor)
+    assert "subprocess.Popen(" in code
+    assert "start_new_session" not in code
+    assert "raise pe.AppTimeout(" in code
 
 
 @seam("context['task_executor'] in process_worker_pool", "our runner is not called on the workers")
