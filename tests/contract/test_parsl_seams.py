@@ -1255,3 +1255,11 @@ def test_the_loaded_kernel_can_be_found_by_its_run(tmp_path):
     with parsl.load(Config(executors=[ThreadPoolExecutor()], run_dir=str(tmp_path))) as made:
         assert seam_of_kernel.loaded(made.run_id) is made
     parsl.clear()
+
+
+@seam("what the database of the monitoring hub keeps of a manager", "lists of packages are dropped in vain")
+def test_no_table_of_the_monitoring_hub_has_a_column_for_packages():
+    pytest.importorskip("sqlalchemy")
+    source = inspect.getsource(import_module("parsl.monitoring.db_manager"))
+    assert "packages" not in source
+    assert "class Node(" in source
