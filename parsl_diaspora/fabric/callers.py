@@ -81,7 +81,7 @@ class CallersSide:
             self._put(self._forwarded(data))
 
     def _publish_at_once(self, events: Sequence[Event]) -> bool:
-        """Stamp, encode and queue events in one go; False, and nothing is done, where that is not so simple."""
+        """Stamp, encode and queue events in one go; False, and nothing done, where that is not so simple."""
         with self._lock:
             if self._urgent or self._closing.is_set():
                 return False
