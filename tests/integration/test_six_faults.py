@@ -1,4 +1,4 @@
-"""The six faults under which stock Parsl loses tasks, hangs, or leaves processes behind: ours does neither."""
+"""The six faults under which stock Parsl loses tasks, hangs, or leaves processes: ours does neither."""
 
 from __future__ import annotations
 
