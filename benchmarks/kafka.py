@@ -1,6 +1,6 @@
 """What the Kafka fabric costs against bare confluent-kafka with the same settings and the same bytes.
 
-    python benchmarks/_fabric_kafka.py kafka://127.0.0.1:9092
+    python benchmarks/kafka.py kafka://127.0.0.1:9092
 
 Both sides run in turn in one process, so that the ratio says more than the rates.
 """
@@ -55,7 +55,12 @@ def produce_bare(url: str, events: Sequence[Event], *, encode: bool = False) -> 
     """The same with a bare producer: ready bytes, or with the encoding, which any program needs."""
     read = read_url(url)
     failed: list[object] = []
-    settings = {**producer_settings(read, LINGER), "on_delivery": lambda error, _: failed.append(error)}
+
+    def delivered(error: object, _: object) -> None:
+        if error is not None:
+            failed.append(error)
+
+    settings = {**producer_settings(read, LINGER), "on_delivery": delivered}
     producer = Producer(settings)
     ready = [] if encode else [_record(event, number, read.prefix) for number, event in enumerate(events)]
     producer.produce(read.topic("tasks"), b"{}")

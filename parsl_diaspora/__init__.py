@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from parsl_diaspora.errors import DiasporaError, NonRetryable, TaskCancelled
     from parsl_diaspora.fabric import open_fabric
     from parsl_diaspora.monitoring.cancel import cancel
+    from parsl_diaspora.monitoring.holds import drain, hold, release
     from parsl_diaspora.monitoring.task import current_task
     from parsl_diaspora.recovery.options import resilience
     from parsl_diaspora.settings import Settings
@@ -32,7 +33,10 @@ _HOMES = {
     "TaskCancelled": "parsl_diaspora.errors",
     "cancel": "parsl_diaspora.monitoring.cancel",
     "current_task": "parsl_diaspora.monitoring.task",
+    "drain": "parsl_diaspora.monitoring.holds",
+    "hold": "parsl_diaspora.monitoring.holds",
     "open_fabric": "parsl_diaspora.fabric",
+    "release": "parsl_diaspora.monitoring.holds",
     "resilience": "parsl_diaspora.recovery.options",
     "resilient": "parsl_diaspora.configure",
 }
@@ -44,7 +48,10 @@ __all__ = [
     "TaskCancelled",
     "cancel",
     "current_task",
+    "drain",
+    "hold",
     "open_fabric",
+    "release",
     "resilience",
     "resilient",
 ]

@@ -15,13 +15,17 @@
     ├── NonRetryable               raised by an app: trying again cannot help; has .type
     ├── TaskFailure                a try that ended without a usable answer; has .place
     │   ├── ResultUnreadable       the task's result cannot be rebuilt on the submit side
-    │   └── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
+    │   ├── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
+    │   ├── TaskExited             the task called sys.exit(); has .exit_code
+    │   ├── TaskInterrupted        KeyboardInterrupt or another interrupt ended the task; has .kind
+    │   └── TaskStopped            the task was made to stop while it ran
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
+    ├── NoBlocks                   an executor has no block that could run its tasks; has .executor
     ├── WorkerDied                 a worker died under its task; has .exit_code, .out_of_memory, .hostname
     ├── NeverStarted               a manager held a task and never started it; has .manager
     └── RunnerUnusable             the workers' environment lacks this package, or has one that does not fit
 
-The last four live in `parsl_diaspora.executors.errors`.
+The last five live in `parsl_diaspora.executors.errors`.
 Messages are full sentences: what, where, why. The hint says what to do. All of them survive pickling.
 """
 
@@ -194,3 +198,31 @@ class ExceptionUnreadable(TaskFailure):
         super().__init__(message, place=place, hint=hint)
         self.chain = chain
         self.traceback = traceback
+
+
+class TaskExited(TaskFailure):
+    """The task called ``sys.exit()``. Its worker lives on.
+
+    Attributes:
+        exit_code: what a program would have handed to its parent.
+    """
+
+    def __init__(self, message: str, *, exit_code: int = 0, place: str = "", hint: str = "") -> None:
+        super().__init__(message, place=place, hint=hint)
+        self.exit_code = exit_code
+
+
+class TaskInterrupted(TaskFailure):
+    """An exception that is no ``Exception``, as KeyboardInterrupt, ended the task. Its worker lives on.
+
+    Attributes:
+        kind: name of the exception's class.
+    """
+
+    def __init__(self, message: str, *, kind: str = "", place: str = "", hint: str = "") -> None:
+        super().__init__(message, place=place, hint=hint)
+        self.kind = kind
+
+
+class TaskStopped(TaskFailure):
+    """The task was made to stop while it ran, because somebody asked for it."""

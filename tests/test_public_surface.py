@@ -17,7 +17,10 @@ PUBLIC = [
     "TaskCancelled",
     "cancel",
     "current_task",
+    "drain",
+    "hold",
     "open_fabric",
+    "release",
     "resilience",
     "resilient",
 ]

@@ -13,12 +13,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
 from parsl_diaspora.cli.find import add_where, find_run, open_logs
 from parsl_diaspora.cli.output import write_bytes
 from parsl_diaspora.events import Event, encode
-from parsl_diaspora.events.cloudevents import to_cloudevent
+from parsl_diaspora.events.cloudevents import encode_cloudevent
 from parsl_diaspora.events.schema import json_schema
 from parsl_diaspora.fabric import Fabric
 from parsl_diaspora.state.reading import Reading
@@ -161,7 +159,7 @@ def _jsonl(event: Event) -> bytes:
 
 
 def _cloudevent(event: Event) -> bytes:
-    return msgspec.json.encode(to_cloudevent(event))
+    return encode_cloudevent(event)
 
 
 _FORMATS: dict[str, Callable[[Event], bytes]] = {"jsonl": _jsonl, "cloudevents": _cloudevent}

@@ -1,6 +1,7 @@
 """Events as CloudEvents 1.0 in structured JSON mode, for people and systems outside this project.
 
-Source: the CloudEvents 1.0 specification, sections 'Context Attributes' and 'JSON Event Format'.
+Source: the CloudEvents 1.0 specification, sections 'Context Attributes' and 'JSON Event Format'. Documents
+are put together from pieces that are remembered, so that each event that is published can be one.
 """
 
 from __future__ import annotations
@@ -13,13 +14,88 @@ from urllib.parse import quote
 import msgspec
 
 from parsl_diaspora.errors import EventError
-from parsl_diaspora.events.codec import decode, encode
+from parsl_diaspora.events.codec import AnyKind, decode, encode
 from parsl_diaspora.events.envelope import Event, Unknown, kind_of
 
 TYPE_PREFIX = "org.parsl.diaspora."
 CONTENT_TYPE = "application/cloudevents+json"
-JSON_TYPE = "application/json"
 _IN_SOURCE = "/:@!$&'()*+,;="  # what a path of a URI reference may hold beside letters and digits
+_FEW = 256  # sources and kinds that are remembered
+
+
+class _Typed(msgspec.Struct, gc=False):
+    type: str
+    data: AnyKind
+    sent: str = ""
+    specversion: str = ""
+
+
+class _Raw(msgspec.Struct, gc=False):
+    type: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    sent: str = ""
+    specversion: str = ""
+
+
+_typed = msgspec.json.Decoder(_Typed).decode
+_raw = msgspec.json.Decoder(_Raw).decode
+_quote = msgspec.json.Encoder().encode
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+# --- writing ---
+
+
+def encode_cloudevent(event: Event, sent: str = "", data: bytes | None = None) -> bytes:
+    """The event as a CloudEvents document; the whole event stands in ``data``.
+
+    Args:
+        event: what is said.
+        sent: the extension attribute of that name, left out if empty: a number that whoever sends gives to
+            what it sends.
+        data: the event as JSON, if it is encoded already.
+
+    Raises:
+        EventError: a field holds something that has no place in an event.
+
+    Example:
+        >>> from parsl_diaspora.events import RunEnded
+        >>> encode_cloudevent(RunEnded(boot="ab", seq=1, time=0.5))[:46]
+        b'{"specversion":"1.0","datacontenttype":"applic'
+    """
+    text = encode(event, "json") if data is None else data
+    subject = subject_of(event)
+    return b"".join((
+        _source(event.source),
+        _kind(type(event)) if type(event) is not Unknown else _type(TYPE_PREFIX + type_of(event)),
+        b',"id":',
+        _text(event.id),
+        _time(event.time),
+        b',"subject":' + _text(subject) if subject else b"",
+        b',"sent":' + _text(sent) if sent else b"",
+        b',"data":',
+        text,
+        b"}",
+    ))  # fmt: skip
+
+
+def encode_reference(event: Event, dataref: str) -> bytes:
+    """A document for an event that is elsewhere, without a subject: ``dataref`` says where."""
+    kind = TYPE_PREFIX + type_of(event)
+    return b"".join((
+        *_attributes(event, event.id, kind), b',"dataref":', _text(dataref), b"}",
+    ))  # fmt: skip
+
+
+def encode_mark(stamped: Event, name: str, kind: str) -> bytes:
+    """A document without data: who says it, and when, as the stamp of an event tells.
+
+    Args:
+        stamped: any event with a stamp.
+        name: its id.
+        kind: its whole type.
+    """
+    return b"".join((*_attributes(stamped, name, kind), b"}"))
 
 
 def to_cloudevent(event: Event) -> dict[str, Any]:
@@ -30,109 +106,10 @@ def to_cloudevent(event: Event) -> dict[str, Any]:
         >>> to_cloudevent(RunEnded(boot="ab", seq=1, run="r"))["type"]
         'org.parsl.diaspora.run.ended.v1'
     """
-    message: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": event.id,
-        "source": source_of(event.source),
-        "type": f"{TYPE_PREFIX}{type_of(event)}",
-        "datacontenttype": "application/json",
-        "data": msgspec.json.decode(encode(event, "json")),
-    }
-    if moment := _moment(event.time):
-        message["time"] = moment
-    if subject := subject_of(event):
-        message["subject"] = subject
+    message: dict[str, Any] = msgspec.json.decode(encode_cloudevent(event))
     return message
 
 
-def from_cloudevent(message: dict[str, Any]) -> Event:
-    """The event that a CloudEvents mapping of ours carries.
-
-    Raises:
-        EventError: the mapping is no CloudEvent of this project.
-    """
-    kind = message.get("type")
-    if message.get("specversion") != "1.0" or not str(kind).startswith(TYPE_PREFIX):
-        raise EventError(f"A CloudEvent of type {kind!r} is not one of this project.")
-    return decode(msgspec.json.encode(message.get("data")), "json")
-
-
-class Message(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """A CloudEvent of ours as it is on the wire, its data still encoded.
-
-    Attributes:
-        specversion: of CloudEvents.
-        id: of the event.
-        source: who speaks, as the path of a URI.
-        type: the kind and its version.
-        time: when, as RFC 3339 has it; empty if that year has no such form.
-        subject: run, task and try.
-        datacontenttype: of the data.
-        dataref: where the data are, if they are not here.
-        data: the event as JSON, if it is here.
-    """
-
-    specversion: str
-    id: str
-    source: str
-    type: str
-    time: str = ""
-    subject: str = ""
-    datacontenttype: str = ""
-    dataref: str = ""
-    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-def to_message(event: Event, data: bytes) -> Message:
-    """The message around an event that is encoded as JSON already."""
-    return Message(
-        specversion="1.0",
-        id=event.id,
-        source=source_of(event.source),
-        type=TYPE_PREFIX + type_of(event) if isinstance(event, Unknown) else _known_type(type(event)),
-        time=_moment(event.time),
-        subject=subject_of(event),
-        datacontenttype=JSON_TYPE,
-        data=msgspec.Raw(data),
-    )
-
-
-def encode_message(message: Message) -> bytes:
-    """A message as bytes. Characters that no encoding has are spelled out."""
-    try:
-        return _encode(message)
-    except (TypeError, ValueError, msgspec.MsgspecError):
-        for name in ("id", "subject", "type"):
-            plain = getattr(message, name).encode("utf-8", "backslashreplace").decode("utf-8")
-            setattr(message, name, plain)
-        return _encode(message)
-
-
-_encode = msgspec.json.Encoder().encode
-
-
-def _moment(seconds: float) -> str:
-    """As RFC 3339 has it; empty if there is no such form."""
-    try:
-        whole = int(seconds // 1)
-        micros = round((seconds - whole) * 1e6)
-        second = _second(whole + micros // 1_000_000)
-    except (ValueError, OverflowError, OSError):
-        return ""
-    return f"{second}.{micros % 1_000_000:06d}Z"
-
-
-@lru_cache(maxsize=1000)
-def _second(whole: int) -> str:
-    return datetime.fromtimestamp(whole, tz=timezone.utc).isoformat()[:-6]
-
-
-@lru_cache(maxsize=1000)
-def _known_type(cls: type[Event]) -> str:
-    return f"{TYPE_PREFIX}{kind_of(cls)}.v{cls.VERSION}"
-
-
-@lru_cache(maxsize=10_000)
 def source_of(source: str) -> str:
     """The attribute ``source`` of what a source says."""
     return f"/parsl-diaspora/{quote(source, safe=_IN_SOURCE, errors='backslashreplace') or 'unknown'}"
@@ -153,3 +130,104 @@ def subject_of(event: Event) -> str:
     if event.try_id is not None:
         subject += f"/try/{event.try_id}" if subject else f"try/{event.try_id}"
     return subject
+
+
+def _attributes(event: Event, name: str, kind: str) -> tuple[bytes, ...]:
+    return _source(event.source), _type(kind), b',"id":', _text(name), _time(event.time)
+
+
+@lru_cache(_FEW)
+def _source(source: str) -> bytes:
+    head = b'{"specversion":"1.0","datacontenttype":"application/json","source":'
+    return head + _text(source_of(source))
+
+
+@lru_cache(_FEW)
+def _kind(kind: type[Event]) -> bytes:
+    return _type(f"{TYPE_PREFIX}{kind_of(kind)}.v{kind.VERSION}")
+
+
+def _type(whole: str) -> bytes:
+    return b',"type":' + _text(whole)
+
+
+@lru_cache(16)
+def _second(second: int) -> bytes:
+    moment = datetime.fromtimestamp(second, tz=timezone.utc).isoformat()[:-6]
+    return f',"time":"{moment}.'.encode()
+
+
+def _time(seconds: float) -> bytes:
+    """Left out where a calendar has no such time: the event itself still has it."""
+    try:
+        micros = round(seconds * 1_000_000)
+        return _second(micros // 1_000_000) + b'%06dZ"' % (micros % 1_000_000)
+    except (ValueError, OverflowError, OSError):
+        return b""
+
+
+def _text(text: str) -> bytes:
+    try:
+        return _quote(text)
+    except UnicodeEncodeError:
+        return _quote(text.encode("utf-8", "backslashreplace").decode())
+
+
+# --- reading ---
+
+
+def decode_cloudevent(document: bytes) -> tuple[Event, str]:
+    """The event that a CloudEvents document of ours carries, and its attribute ``sent``.
+
+    Raises:
+        EventError: the bytes are no CloudEvent of this project.
+    """
+    try:
+        typed = _typed(document)
+    except _UNREADABLE:
+        return _decode_other(document)
+    event: Event = typed.data
+    if _is_ours(typed.specversion, typed.type) and event.version == type(event).VERSION:
+        return event, typed.sent
+    return _decode_other(document)
+
+
+def from_cloudevent(message: dict[str, Any]) -> Event:
+    """The event that a CloudEvents mapping of ours carries.
+
+    Raises:
+        EventError: the mapping is no CloudEvent of this project.
+    """
+    kind = message.get("type")
+    if not _is_ours(message.get("specversion"), str(kind)):
+        raise _foreign(kind)
+    return decode(msgspec.json.encode(message.get("data")), "json")
+
+
+def kind_in(document: bytes) -> str:
+    """The kind of the event in a document that was made here.
+
+    Example:
+        >>> from parsl_diaspora.events import RunEnded
+        >>> kind_in(encode_cloudevent(RunEnded()))
+        'run.ended'
+    """
+    return _raw(document).type.removeprefix(TYPE_PREFIX).rpartition(".v")[0]
+
+
+def _decode_other(document: bytes) -> tuple[Event, str]:
+    try:
+        found = _raw(document)
+    except _UNREADABLE as error:
+        raise EventError(f"These {len(document)} bytes are no CloudEvent: {error}.") from error
+    if not _is_ours(found.specversion, found.type):
+        raise _foreign(found.type)
+    return decode(bytes(found.data), "json"), found.sent
+
+
+def _is_ours(version: Any, kind: str) -> bool:
+    return version == "1.0" and kind.startswith(TYPE_PREFIX)
+
+
+def _foreign(kind: Any) -> EventError:
+    return EventError(f"A CloudEvent of type {kind!r} is not one of this project.")

@@ -151,7 +151,9 @@ class Board:
         Raises:
             OSError: the file cannot be made.
         """
-        place = Path(path) if path is not None else _new_path()
+        if path is None:
+            return cls._create_somewhere()
+        place = Path(path)
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, _SIZE)  # a full file system must show now, not as SIGBUS
@@ -163,6 +165,14 @@ class Board:
             os.close(descriptor)
         board.reset()
         return board
+
+    @classmethod
+    def _create_somewhere(cls) -> Board:
+        *others, last = _new_paths()
+        for path in others:
+            with contextlib.suppress(OSError):
+                return cls.create(path)
+        return cls.create(last)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Board:
@@ -240,7 +250,7 @@ def own_slot(environ: Mapping[str, str] = os.environ) -> Slot | None:
     return None
 
 
-def _new_path() -> Path:
-    shared = Path("/dev/shm")  # noqa: S108 - for this user only, and under a name that nobody can guess
-    directory = shared if os.access(shared, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
-    return directory / f"parsl-diaspora-{os.getuid()}-{secrets.token_hex(8)}"
+def _new_paths() -> list[Path]:
+    """Where a board may be: for this user only, and under a name that nobody can guess."""
+    name = f"parsl-diaspora-{os.getuid()}-{secrets.token_hex(8)}"
+    return [Path(directory) / name for directory in ("/dev/shm", tempfile.gettempdir())]  # noqa: S108

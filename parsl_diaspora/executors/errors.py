@@ -21,6 +21,18 @@ class InterchangeLost(DiasporaError):
         self.exit_code = exit_code
 
 
+class NoBlocks(DiasporaError):
+    """An executor has no block that could run its tasks: none starts, or none is to come.
+
+    Attributes:
+        executor: the executor's label.
+    """
+
+    def __init__(self, message: str, *, executor: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.executor = executor
+
+
 class RunnerUnusable(DiasporaError):
     """The workers' environment lacks this package, or has one that does not fit; the app never began."""
 

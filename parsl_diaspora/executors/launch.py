@@ -33,6 +33,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
         declined: how often it was handed back.
         traceback_limit: bytes of traceback to keep.
         redact: ``package.module:function`` for texts, or empty.
+        restore: what the try changes in its worker is put back.
         plain: the arguments are plain data, which ``pickle`` alone can read.
     """
 
@@ -45,6 +46,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
     declined: int = 0
     traceback_limit: int = 8_192
     redact: str = ""
+    restore: bool = True
     plain: bool = False
 
 
@@ -62,6 +64,8 @@ class Report(msgspec.Struct, array_like=True, gc=False):
         declined: the try was handed back before it began.
         unsaid: why the worker could not publish its events; empty if it could.
         plain: the result is plain data, which ``pickle`` alone can read.
+        memory: most resident bytes of the worker during the try; None if it cannot tell.
+        stuck: what tasks changed in this worker that could not be put back, in words.
     """
 
     block: str
@@ -74,6 +78,8 @@ class Report(msgspec.Struct, array_like=True, gc=False):
     declined: bool = False
     unsaid: str = ""
     plain: bool = False
+    memory: int | None = None
+    stuck: tuple[str, ...] = ()
 
     def put_place_on(self, event: Event) -> None:
         """Write on an event where the try ran."""

@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from parsl.executors.errors import BadStateException
-from parsl.executors.high_throughput.executor import (
-    DEFAULT_LAUNCH_CMD,
-    HighThroughputExecutor,
-    HTEXFuture,
-)
-from parsl.jobs.states import TERMINAL_STATES
+from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD, HTEXFuture
 from parsl.providers import LocalProvider
 
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import TryDeclined
 from parsl_diaspora.executors.blocks import keeper_for
-from parsl_diaspora.executors.errors import InterchangeLost
-from parsl_diaspora.executors.gate import ResultGate, complete
+from parsl_diaspora.executors.gate import complete
+from parsl_diaspora.executors.kept import KeptInterchange
 from parsl_diaspora.executors.launch import MAX_DECLINES, RUNNER, Launch, Report, launching, pack
+from parsl_diaspora.executors.launch_command import marked, supervise
+from parsl_diaspora.executors.orders import OrdersBox
 from parsl_diaspora.executors.plain import pack_call, say_pushed
 from parsl_diaspora.executors.selector import QuarantineSelector
-from parsl_diaspora.executors.sweep import MARK, sweep
+from parsl_diaspora.executors.sweep import sweep
 from parsl_diaspora.executors.watch import Watch
-from parsl_diaspora.settings import Settings
-from parsl_diaspora.state import Live
 
 DECLINE_PAUSE = 0.05
-INTERCHANGE_PERIOD = 1.0
 STALL_HERE, STALL_ELSEWHERE = 5.0, 60.0
-
-
-class Link(Protocol):
-    """What the executor needs of the run that it is part of."""
-
-    settings: Settings
-    clock: Clock
-
-    def begin(self, run_id: str) -> Live:
-        """The run's state; the first caller makes it."""
-        ...
-
-    def returned(self, launch: Launch, report: Report) -> None:
-        """Take note of what a worker told of a try, before its future ends."""
-        ...
 
 
 class TryFuture(HTEXFuture):
@@ -63,40 +40,26 @@ class TryFuture(HTEXFuture):
     payload: tuple[dict[str, Any], bytes] | None = None
 
 
-class Hardening(HighThroughputExecutor):
+class Hardening(KeptInterchange):
     """Put before a stock class of the High Throughput kind, keeps it alive and lets it tell what goes on.
 
     Attributes:
         link: the run that it is part of; None when it is used on its own.
         unsaid: why not all starts of tasks are heard of; empty while they are.
+        orders: where the supervisors of its nodes take orders; None if it has none.
     """
 
-    link: Link | None = None
     unsaid: str = ""
-    gate: ResultGate | None = None
-    _live: Live | None = None
+    orders: OrdersBox | None = None
     _watch: Watch | None = None
     _plain = False
-    _interchange_checked = 0.0
 
     # No __init__ of its own: Parsl's repr, which goes to its log, reads the arguments from the stock one.
-
-    # --- Parsl assigns its queues in start(); these two seams put ours in front of them ---
-
-    @property
-    def incoming_q(self) -> Any:
-        """Parsl's queue of results, behind the gate."""
-        return self.gate
-
-    @incoming_q.setter
-    def incoming_q(self, queue: Any) -> None:
-        self.gate = ResultGate(_Checked(queue, self._check_interchange), self.tasks, self._on_report)
 
     # --- life ---
 
     def start(self) -> None:
         """Start as stock does, with our parts in place."""
-        self._sending = threading.Lock()
         if self.link is not None:
             self._live = self.link.begin(self._run)
             settings, clock = self.link.settings, self.link.clock
@@ -108,11 +71,21 @@ class Hardening(HighThroughputExecutor):
             self.manager_selector = QuarantineSelector(str(shared), self.manager_selector)
             stall_after = settings.stall_after or (STALL_HERE if self.is_local else STALL_ELSEWHERE)
             self._watch = Watch(self, self._live, stall_after, clock, shared)
-        if self.launch_cmd == DEFAULT_LAUNCH_CMD:
-            self.launch_cmd = f"env {MARK}={self._run} {self.launch_cmd}"
+        self._supervise()
         super().start()
         if self._watch is not None:
             self._watch.start()
+
+    def _supervise(self) -> None:
+        """Let pools start under supervision; without a run that hears of it they start as stock does."""
+        if self.link is None or self._live is None:
+            if self.launch_cmd == DEFAULT_LAUNCH_CMD:
+                self.launch_cmd = marked(self._run)
+            return
+        try:
+            self.orders = supervise(self, self._run, self.link.node_url(self.label))
+        except Exception as error:  # noqa: BLE001 - promise 1: pools start without supervisors
+            self._live.absorb(f"supervisors of {self.label}", error)
 
     def shutdown(self, timeout: float = 10.0) -> None:
         """Shut down as stock does, end blocks that stock would leave, and sweep this host."""
@@ -124,7 +97,8 @@ class Hardening(HighThroughputExecutor):
             sweep(self._run)
 
     def stop_watching(self) -> None:
-        """Say nothing more of managers and blocks."""
+        """Say nothing more of managers and blocks, and replace nothing any more."""
+        self.stop_keeping()
         if self._watch is not None:
             self._watch.stop()
 
@@ -219,58 +193,9 @@ class Hardening(HighThroughputExecutor):
     def _run(self) -> str:
         return str(self.run_id)
 
-    @property
-    def reachable(self) -> bool:
-        """The interchange's process is there."""
-        return self.interchange_proc is not None and self.interchange_proc.poll() is None
-
-    def connected_managers(self) -> list[dict[str, Any]]:
-        """As stock; none when the interchange is dead, where stock would wait for ever."""
-        return list(super().connected_managers()) if self.reachable else []
-
-    def connected_blocks(self) -> list[str]:
-        """As stock; none when the interchange is dead, where stock would wait for ever."""
-        return list(super().connected_blocks()) if self.reachable else []
-
-    def end_block(self, block: str) -> None:
-        """End one block's job; the block error handler sees it as lost and replaces it."""
-        job = self.blocks_to_job_id.get(block)
-        if job is not None and self.provider is not None:
-            self.provider.cancel([job])
-
     def _end_all_blocks(self) -> None:
-        for block, status in list(self.status_facade.items()):
-            if status.state not in TERMINAL_STATES:
-                self.end_block(block)
-
-    def _check_interchange(self) -> None:
-        now = time.monotonic()
-        if now - self._interchange_checked < INTERCHANGE_PERIOD or self._result_queue_thread_exit.is_set():
-            return
-        self._interchange_checked = now
-        if self.interchange_proc is None or self.reachable or self.bad_state_is_set:
-            return
-        code = self.interchange_proc.returncode
-        message = f"The interchange of executor {self.label!r} ended by itself with exit code {code}."
-        self.set_bad_state_and_fail_all(InterchangeLost(message, executor=self.label, exit_code=code))
-
-
-class _Checked:
-    """Parsl's queue, with a look at the interchange in between: the result thread never sleeps for long."""
-
-    def __init__(self, queue: Any, check: Any) -> None:
-        self._queue = queue
-        self._check = check
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._queue, name)
-
-    def get(self, timeout_ms: int | None = None) -> bytes | list[bytes] | None:
-        """The next message (or messages, in older releases of Parsl), or None after the time-out."""
-        raw: bytes | list[bytes] | None = self._queue.get(timeout_ms=timeout_ms)
-        if raw is None:
-            self._check()
-        return raw
+        for block in self.active_blocks:
+            self.end_block(block)
 
 
 def _packed(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | None:

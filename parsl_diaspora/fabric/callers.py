@@ -147,3 +147,37 @@ class CallersSide:
     def _put_all(self, encoded: Sequence[Any]) -> None:
         for data in encoded:
             self._put(data)
+
+
+class ImmediateSide(CallersSide):
+    """In immediate mode, `publish` waits a little until the backend has the event, unless that is away.
+
+    Whoever found the backend away waits again only when it has taken all that there was. A publisher brings
+    ``_wait`` along, and how long it waits: ``_hand_over_time``, and ``_patience`` for the first event.
+    """
+
+    _immediate: bool
+    _hand_over_time: float  # seconds
+    _patience: float  # seconds; 0 while the backend is away
+
+    def publish(self, event: Event) -> None:
+        """Stamp, encode and queue the event; in immediate mode also wait a little for the backend."""
+        super().publish(event)
+        if self._immediate:
+            self._hand_over()
+
+    def forward(self, event: Event) -> None:
+        """Queue an event that another source has stamped; in immediate mode also wait a little."""
+        super().forward(event)
+        if self._immediate:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if not self._patience and self._accepted - self._safe - self._given_up <= 1:
+            self._patience = self._hand_over_time
+        if self._patience and not self.closed:
+            self._patience = self._hand_over_time if self._wait(self._patience) else 0.0
+
+    def _wait(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` seconds for all that was put in so far; whether the backend has it."""
+        raise NotImplementedError

@@ -6,8 +6,6 @@ is where that is settled, so that no task ends twice.
 
 from __future__ import annotations
 
-import logging
-import queue
 import threading
 from concurrent.futures import Future, InvalidStateError
 from enum import Enum
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
-from parsl_diaspora.errors import TaskCancelled
+from parsl_diaspora.errors import TaskCancelled, TaskStopped
 from parsl_diaspora.events import (
     DecisionMade,
     Diagnosis,
@@ -26,18 +24,16 @@ from parsl_diaspora.events import (
     TryStopped,
 )
 from parsl_diaspora.monitoring import kernel
+from parsl_diaspora.monitoring.errands import Errands
 from parsl_diaspora.monitoring.kernel import Record
 from parsl_diaspora.monitoring.stops import Stops
 
 if TYPE_CHECKING:
     from parsl_diaspora.monitoring.session import Session
 
-logger = logging.getLogger(__name__)
-
 RULE = "cancelled"
 PAUSES = (0.0, 0.01, 0.02, 0.05, 0.1)  # seconds between looks at a task that the kernel is just moving
 LATER = 0.1
-CLOSE_SECONDS = 2.0
 
 
 class Cancelled(str, Enum):
@@ -97,10 +93,9 @@ class Cancels:
         self._session = session
         self._asked: dict[int, Asked] = {}
         self._lock = threading.Lock()
-        self._stops = Stops(session)
+        self._errands = Errands("diaspora-cancel", lambda error: session.absorb("cancel", error))
+        self._stops = Stops(session, self._errands)
         self._kernel: Any = None
-        self._orders: queue.SimpleQueue[TaskCancelAsked | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
 
     # --- what Parsl's hooks ask ---
 
@@ -132,6 +127,10 @@ class Cancels:
             asked.is_over = True
         if isinstance(error, TaskCancelled):
             self._say_decided(task, asked)
+
+    def can_stop(self, manager: str | None) -> bool:
+        """Whether a supervisor of that manager has been heard of."""
+        return self._stops.is_supervised(manager)
 
     # --- cancelling ---
 
@@ -250,24 +249,9 @@ class Cancels:
         elif kind is TryStopped:
             self._stops.stopped(event)
         elif kind is TaskCancelAsked and event.task not in self._asked:
-            self._take_order(event)
+            self._errands.run(lambda: self._cancel_as_asked(event))  # it runs callbacks of the program
 
-    def _take_order(self, event: Any) -> None:
-        """Ending a task runs the program's own callbacks, so it has a thread of its own."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._obey, name="diaspora-cancel", daemon=True)
-                self._thread.start()
-        self._orders.put(event)
-
-    def _obey(self) -> None:
-        while (event := self._orders.get()) is not None:
-            try:
-                self._cancel_as_asked(event)
-            except Exception as error:  # noqa: BLE001 - one order that fails must not end the taking of others
-                self._session.absorb("cancel", error)
-
-    def _cancel_as_asked(self, event: TaskCancelAsked) -> None:
+    def _cancel_as_asked(self, event: TaskCancelAsked | Any) -> None:
         task = kernel.task_of(self._kernel or kernel.loaded(event.run), event.task or 0)
         if task is not None:
             with self._lock:
@@ -275,10 +259,8 @@ class Cancels:
             self.cancel(task, asked.reason, asked.owner)
 
     def close(self) -> None:
-        """Take no more orders."""
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._orders.put(None)
-            self._thread.join(CLOSE_SECONDS)
+        """The run ends."""
+        self._errands.close()
 
 
 def _error(task: Record, asked: Asked) -> TaskCancelled:
@@ -295,4 +277,4 @@ def _because(reason: str) -> str:
 def _how(error: BaseException | None) -> str:
     if isinstance(error, WorkerLost | ManagerLost):
         return "kill"
-    return "signal" if type(error).__name__ == "TaskStopped" else "end"
+    return "signal" if isinstance(error, TaskStopped) else "end"

@@ -18,6 +18,7 @@ from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
+from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.gate import complete
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.executors.mixin import Hardening
@@ -239,7 +240,7 @@ def _failed_managers(live: Live, state: TaskState, here: str, manager: str | Non
 
 
 def _describe(error: Exception, task: Any, session: Session) -> Failure:
-    if isinstance(error, WorkerLost | ManagerLost):
+    if isinstance(error, WorkerLost | ManagerLost | NeverStarted):
         return describe(error, phase="lost", traceback_limit=0)
     launching = task["status"] == States.pending
     executor = task["dfk"].executors.get(task["executor"])
@@ -255,7 +256,7 @@ def _put_place(event: TryFailed, error: Exception, report: Report | None, live: 
     """Where the try was: as the worker told with its report, or at its start, or as the exception says."""
     if report is not None:
         report.put_place_on(event)
-        event.seconds = report.seconds
+        event.seconds, event.memory = report.seconds, report.memory
         return
     state = live.picture.last_try(event.task if event.task is not None else -1)
     if state is not None:
@@ -265,6 +266,9 @@ def _put_place(event: TryFailed, error: Exception, report: Report | None, live: 
             state.worker,
             state.node,
         )
+    if isinstance(error, WorkerDied):
+        event.manager, event.worker = error.manager or event.manager, error.worker_id
+        event.memory = error.memory or None
     if isinstance(error, ManagerLost):
         event.manager = event.manager or error.manager_id.decode()
     event.node = event.node or getattr(error, "hostname", None)

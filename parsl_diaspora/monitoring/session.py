@@ -121,6 +121,12 @@ class Session:
                     self._start_triggers(live)
         return self.live
 
+    def node_url(self, executor: str) -> str:
+        """The fabric that processes on an executor's nodes publish to; empty for none, or before `begin`."""
+        if self._reach is not None:
+            return self._reach.url(executor)
+        return (self.live.node_url if self.live is not None else None) or ""
+
     def end(self) -> None:
         """Say how the run went and bring its events to safety."""
         for executor in self._watched:
@@ -210,10 +216,11 @@ class Session:
             task=number,
             try_id=try_id,
             executor=task["executor"],
-            url=self._reach.url(task["executor"]) if self._reach else live.node_url or "",
+            url=self.node_url(task["executor"]),
             avoid=avoid,
             traceback_limit=self.settings.traceback_limit,
             redact=self.settings.redact or "",
+            restore=self.settings.restore_workers,
         )
 
     def succeeded(self, task: Record) -> None:
@@ -242,6 +249,8 @@ class Session:
     def returned(self, launch: Launch, report: Report) -> None:
         """Take note of what a worker told of a try, before its future ends."""
         self._reports[launch.task, launch.try_id] = report
+        if report.stuck and self.live is not None:
+            self.live.absorb("what tasks change in their workers", RuntimeError(_stuck(report)))
 
     def take_report(self, task: Record) -> Report | None:
         """What the worker told of a task's newest try, once."""
@@ -312,7 +321,8 @@ class Session:
 def is_usable(task: Record, label: str) -> bool:
     """Whether an executor still takes tasks."""
     executor = task["dfk"].executors.get(label)
-    return executor is not None and not getattr(executor, "bad_state_is_set", False)
+    gone = (getattr(executor, name, False) for name in ("bad_state_is_set", "is_without_blocks"))
+    return executor is not None and not any(gone)
 
 
 def _outcome(error: BaseException) -> str:
@@ -330,9 +340,13 @@ def _words(error: BaseException) -> str:
     return text if root is error else f"{text}, which failed with {type(root).__name__}: {root}"
 
 
+def _stuck(report: Report) -> str:
+    return f"a worker on {report.node} could not put back {', '.join(report.stuck)}"
+
+
 def _try_ended(task: Record, report: Report | None) -> TryEnded:
     event = TryEnded(task=task["id"], try_id=task["try_id"], executor=task["executor"])
     if report is not None:
         report.put_place_on(event)
-        event.seconds = report.seconds
+        event.seconds, event.memory = report.seconds, report.memory
     return event

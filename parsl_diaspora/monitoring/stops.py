@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from parsl_diaspora.events import TryStarted, TryStopped
 from parsl_diaspora.executors import ResilientHighThroughputExecutor
 
 if TYPE_CHECKING:
+    from parsl_diaspora.monitoring.errands import Errands
     from parsl_diaspora.monitoring.kernel import Record
     from parsl_diaspora.monitoring.session import Session
 
@@ -60,7 +62,8 @@ class Stop:
         """Tell the supervisor of the manager, if there is one."""
         if (box := orders_of(self._executor)) is not None and self.manager is not None:
             message = {"kind": "stop", "task": self.task, "try": self.try_id}
-            box.give({"manager": self.manager}, {**message, "reason": self.reason, "grace": GRACE})
+            message |= {"reason": self.reason, "grace": GRACE}
+            self._stops.errands.run(partial(box.give, {"manager": self.manager}, message))
 
 
 class Stops:
@@ -68,10 +71,12 @@ class Stops:
 
     Args:
         session: of the run.
+        errands: does what takes files.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, errands: Errands) -> None:
         self._session = session
+        self.errands = errands
         self._lock = threading.Lock()
         self._supervised: set[str] = set()
         self._waiting: dict[tuple[int, int], Stop] = {}
@@ -89,7 +94,11 @@ class Stops:
 
     def can_stop(self, executor: Any, manager: str) -> bool:
         """Whether the manager has a supervisor that takes orders."""
-        return manager in self._supervised and orders_of(executor) is not None
+        return self.is_supervised(manager) and orders_of(executor) is not None
+
+    def is_supervised(self, manager: str | None) -> bool:
+        """Whether a supervisor of that manager has been heard of."""
+        return manager in self._supervised
 
     def wait_for(self, stop: Stop) -> None:
         """Stop a try as soon as it begins."""
@@ -117,10 +126,7 @@ class Stops:
             stop = self._waiting.pop(key, None)
         if stop is not None:
             stop.manager = manager
-            try:
-                stop.order()
-            except Exception as error:  # noqa: BLE001 - promise 1: it runs to its end, as with stock
-                self._session.absorb("stop orders", error)
+            stop.order()
 
     def stopped(self, event: TryStopped | Any) -> None:
         """A supervisor has told of the end of a try."""

@@ -34,7 +34,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-_OWN_FAULT = ("application", "unknown", "unreadable")
+_OWN_FAULT = ("application", "unknown", "unreadable", "exited", "interrupted", "signalled", "crash")
 
 RULES: tuple[Rule, ...] = (
     # --- when to stop ---

@@ -15,7 +15,7 @@ import subprocess
 import textwrap
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from importlib import import_module
 from pathlib import Path
 
@@ -51,6 +51,7 @@ from parsl_diaspora.executors import ResilientHighThroughputExecutor
 from parsl_diaspora.executors.launch import Launch, launching, seal
 from parsl_diaspora.executors.plain import PICKLED, is_stock, pack_call, unpack_call
 from parsl_diaspora.failures import diagnosis
+from parsl_diaspora.monitoring import kernel as seam_of_kernel
 from parsl_diaspora.monitoring.apps import INTERNAL
 from tests.contract import worker_side
 
@@ -979,3 +980,106 @@ def test_a_file_knows_its_scheme():
 def test_the_programs_that_parsl_starts_are_found():
     done = subprocess.run(["process_worker_pool.py", "--help"], capture_output=True, text=True, check=False)
     assert "--block_id" in done.stdout
+
+
+# --- the kernel, as a task is ended from outside ---
+
+
+@seam("a task record's state, lock and future", "cancel() does not see where a task is")
+def test_a_record_tells_where_its_task_is(kernel):
+    made, dependency, begin, end = kernel(), Future(), threading.Event(), threading.Event()
+    waiting = made.submit(len, dependency).task_record
+    assert waiting["task_launch_lock"].acquire(timeout=1)
+    waiting["task_launch_lock"].release()
+    assert (waiting["status"], waiting["exec_fu"], waiting["joins"]) == (States.pending, None, None)
+    running = made.submit(lambda: begin.set() or end.wait(20)).task_record
+    assert begin.wait(10)
+    deadline = time.monotonic() + 10
+    while running["exec_fu"] is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (running["status"], running["exec_fu"].done()) == (States.launched, False)
+    assert made.kernel.tasks[running["id"]] is running
+    end.set()
+    dependency.set_result("abc")
+    assert waiting["app_fu"].result(timeout=10) == 3
+    assert waiting["id"] not in made.kernel.tasks
+
+
+@seam("the kernel's callback on a try's future", "a cancelled task ends twice, or a thread of the pool dies")
+def test_the_kernel_hears_of_a_tries_end_through_one_callback_that_can_be_taken_back(kernel):
+    made, begin, end = kernel(), threading.Event(), threading.Event()
+    task = made.submit(lambda: begin.set() or end.wait(20)).task_record
+    assert begin.wait(10)
+    while task["exec_fu"] is None:
+        time.sleep(0.01)
+    before = list(task["exec_fu"]._done_callbacks)
+    future = seam_of_kernel.detach(task)
+    assert [each.args[0] for each in before if each not in future._done_callbacks] == [task]
+    end.set()
+    assert future.result(timeout=10)
+    assert made.submit(len, "abc").result(timeout=10) == 3
+    assert not task["app_fu"].done()
+    assert task["status"] == States.launched
+    seam_of_kernel.end_task(task, KeyError("x"))
+    assert isinstance(task["app_fu"].exception(timeout=1), KeyError)
+
+
+@seam("ending a task with an exception", "cancel() cannot end a task")
+def test_a_task_that_is_ended_asks_the_memoizer_first_and_is_not_launched_afterwards(kernel):
+    made, dependency = kernel(), Future()
+    future = made.submit(len, dependency)
+    child = made.submit(len, future)
+    seam_of_kernel.end_task(future.task_record, KeyError("x"))
+    assert isinstance(future.exception(timeout=1), KeyError)
+    assert isinstance(child.exception(timeout=10), DependencyError)
+    dependency.set_result("abc")
+    assert made.submit(len, "abc").result(timeout=10) == 3
+    assert made.kernel.task_state_counts[States.failed] == 1
+    ends = [call[1] for call in made.calls if call[0] == "exception"]
+    assert ends[0] == future.task_record["id"]
+    assert made.kinds().count("submit") == 1
+
+
+@seam("an end that the memoizer refuses", "a cancelled task may end twice")
+def test_an_end_that_the_memoizer_refuses_changes_nothing(kernel):
+    made = kernel()
+    future = made.submit(len, Future())
+
+    def refuse(*_):
+        raise InvalidStateError
+
+    made.memoizer.update_memo_exception = refuse
+    with pytest.raises(InvalidStateError):
+        seam_of_kernel.end_task(future.task_record, KeyError("x"))
+    assert not future.done()
+    assert future.task_record["status"] == States.pending
+
+
+@seam("a retry handler that raises", "a try that failed while it was cancelled ends with its own error")
+def test_what_the_retry_handler_raises_is_what_the_program_sees(kernel):
+    def handler(error, task):
+        raise KeyError("x")
+
+    made = kernel(handler=handler, retries=3)
+    assert isinstance(made.submit(int, "no number").exception(timeout=10), KeyError)
+
+
+@seam("the state of a join app", "the inner tasks of a cancelled join app go on")
+def test_a_join_app_knows_what_it_waits_for(kernel):
+    made, inner = kernel(), Future()
+    task = made.kernel.submit(lambda: inner, (), ["alder"], False, None, {}, join=True).task_record
+    deadline = time.monotonic() + 10
+    while task["status"] != States.joining and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert seam_of_kernel.inner_futures(task) == [inner]
+    seam_of_kernel.end_task(task, KeyError("x"))
+    inner.set_result(1)
+    assert isinstance(task["app_fu"].exception(timeout=1), KeyError)
+
+
+@seam("the loaded kernel", "tasks cannot be cancelled from outside before the first one is launched")
+def test_the_loaded_kernel_can_be_found_by_its_run(tmp_path):
+    assert seam_of_kernel.loaded("no such run") is None
+    with parsl.load(Config(executors=[ThreadPoolExecutor()], run_dir=str(tmp_path))) as made:
+        assert seam_of_kernel.loaded(made.run_id) is made
+    parsl.clear()

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, RunEnded, TaskEnded, TryFailed, decode, encode
-from parsl_diaspora.events.cloudevents import encode_message, from_cloudevent, to_cloudevent, to_message
+from parsl_diaspora.events.cloudevents import (
+    decode_cloudevent,
+    encode_cloudevent,
+    encode_mark,
+    encode_reference,
+    from_cloudevent,
+    to_cloudevent,
+)
 from parsl_diaspora.testing.samples import sample_events
 from tests.events.strategies import calm, events
 
@@ -111,10 +118,29 @@ def test_message_without_an_event_is_an_error(data):
 
 
 @calm
-@given(events(), st.floats(0, 4e9))
-def test_encoded_message_says_the_same_as_the_mapping(event, moment):
+@given(events(), st.floats(0, 4e9), st.sampled_from(["", "life-7"]))
+def test_any_event_comes_back_equal_from_the_bytes(event, moment, sent):
     event.time = moment
-    message = to_message(event, encode(event, "json"))
-    assert msgspec.json.decode(encode_message(message)) == msgspec.json.decode(
-        msgspec.json.encode(to_cloudevent(event))
-    )
+    document = encode_cloudevent(event, sent)
+    assert decode_cloudevent(document) == (event, sent)
+    assert encode_cloudevent(event, sent, encode(event, "json")) == document
+
+
+@pytest.mark.parametrize("event", SAMPLES, ids=lambda event: event.kind)
+def test_reference_says_who_what_and_when_and_where_the_rest_is(event):
+    message = to_cloudevent(event)
+    del message["data"]
+    message.pop("subject", "")
+    assert json.loads(encode_reference(event, "buffer:0")) == {**message, "dataref": "buffer:0"}
+
+
+def test_mark_has_an_id_and_a_type_of_its_own_and_no_data():
+    message = json.loads(encode_mark(Event(source="me", time=0.25), "ab-end", "org.example.ended.v1"))
+    assert message == {
+        "specversion": "1.0",
+        "id": "ab-end",
+        "source": "/parsl-diaspora/me",
+        "type": "org.example.ended.v1",
+        "time": "1970-01-01T00:00:00.250000Z",
+        "datacontenttype": "application/json",
+    }

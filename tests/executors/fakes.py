@@ -51,8 +51,11 @@ class FakeExecutor:
         self.tasks: dict[int, Future] = {}
         self.interchange_proc = None
         self.bad_state = None
+        self.ended_tasks: list[Exception] = []
         self.managers: list[dict] = []
         self.ended: list[str] = []
+        self.asked: list[str] = []
+        self.answer = JobState.RUNNING
         self.scale_out_facade(init_blocks)
 
     def outstanding(self):
@@ -73,11 +76,23 @@ class FakeExecutor:
     def set_bad_state_and_fail_all(self, exception):
         self.bad_state = exception
 
+    def end_all_tasks(self, make_error, why):
+        self.ended_tasks.append(make_error())
+
+    @property
+    def active_blocks(self):
+        return [block for block, status in self.status_facade.items() if not status.terminal]
+
     def connected_managers(self):
         return [dict(each) for each in self.managers]
 
     def end_block(self, block):
         self.ended.append(block)
+
+    def status(self, jobs):
+        """As the provider: asked directly."""
+        self.asked += jobs
+        return [JobStatus(self.answer) for _ in jobs]
 
     def become(self, state, *blocks, **details):
         for block in blocks:

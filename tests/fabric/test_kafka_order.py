@@ -69,12 +69,53 @@ def test_event_waits_until_all_other_partitions_are_read_and_a_while_longer(cloc
     order = begun(clock)
     order.add(PARTS[0], 0, Event(seq=5), "life-5")
     assert taken(order) == []
-    clock.now += 60.0
-    assert taken(order) == []  # the other partitions may still have it
+    for number in range(3):  # the other partitions may still have it: they are being read
+        clock.now += 20.0
+        for part in PARTS[1:]:
+            order.add(part, number, Event(seq=1), "")
+        assert taken(order) == [1, 1]
     order.end(PARTS[1])
     assert taken(order) == []
     order.end(PARTS[2])
     assert taken(order) == [5]
+
+
+def test_partition_that_was_at_its_end_before_may_have_more_since_then(clock):
+    """As one that cannot be reached for a while after its server was killed."""
+    order = begun(clock, wait=0.5)
+    for part in PARTS:
+        order.end(part)
+    order.add(PARTS[0], 0, Event(seq=2), "life-2")
+    clock.now += 5.0
+    assert order.overdue()
+    assert taken(order) == []
+    order.add(PARTS[1], 0, Event(seq=1), "other-1")
+    assert taken(order) == [1]
+    order.end(PARTS[2])
+    assert taken(order) == []
+    order.add(PARTS[1], 1, Event(seq=1), "life-1")
+    assert taken(order) == [1, 2]
+
+
+def test_end_counts_from_when_it_was_asked_for(clock):
+    order = begun(clock, wait=0.5)
+    order.add(PARTS[0], 0, Event(seq=2), "life-2")
+    clock.now += 2.0
+    for part in PARTS[1:]:
+        order.end(part, clock.now - 1.6)
+    assert taken(order) == []
+    for part in PARTS[1:]:
+        order.end(part, clock.now - 1.4)
+    assert taken(order) == [2]
+
+
+def test_partition_that_says_nothing_any_more_is_not_waited_for_for_ever(clock):
+    order = begun(clock)
+    order.add(PARTS[0], 0, Event(seq=2), "life-2")
+    clock.now += 29.0
+    assert taken(order) == []
+    clock.now += 2.0
+    assert taken(order) == [2]
 
 
 def test_event_that_arrives_at_the_end_of_all_waits_for_those_on_their_way(clock):
@@ -83,14 +124,18 @@ def test_event_that_arrives_at_the_end_of_all_waits_for_those_on_their_way(clock
         order.end(part)
     order.add(PARTS[0], 0, Event(seq=2), "life-2")
     clock.now += 0.4
+    assert not order.overdue()
+    for part in PARTS:
+        order.end(part)
     assert taken(order) == []
     order.add(PARTS[1], 0, Event(seq=1), "life-1")
     assert taken(order) == [1, 2]
-    order.end(PARTS[1])
     order.add(PARTS[0], 1, Event(seq=9), "life-9")
-    clock.now += 0.4
+    clock.now += 0.6
+    assert order.overdue()
     assert taken(order) == []
-    clock.now += 0.2
+    for part in PARTS:
+        order.end(part)
     assert taken(order) == [9]
 
 
@@ -98,9 +143,9 @@ def test_many_gaps_are_waited_for_together(clock):
     order = begun(clock)
     for number in range(2, 2000, 2):
         order.add(PARTS[0], number, Event(seq=number), f"life-{number}")
+    clock.now += 0.6
     for part in PARTS:
         order.end(part)
-    clock.now += 0.6
     assert taken(order) == list(range(2, 2000, 2))
 
 

@@ -206,6 +206,24 @@ def test_both_ways_share_topics_and_positions(octopus):
         second.close()
 
 
+def test_service_that_wants_names_without_the_namespace_is_given_such(octopus):
+    octopus.short = True
+    prefix = uuid.uuid4().hex[:12]
+    with opened(octopus.url(prefix, via="https", names="short")) as (fabric, publisher):
+        say(publisher, range(5))
+        assert publisher.flush(20.0).safe == 5
+        reader = fabric.consumer("reader")
+        assert reader.lag() == 5
+        assert tasks(read(reader, 5)) == list(range(5))
+        reader.commit()
+        reader.close()
+        say(publisher, range(5, 8))
+        publisher.flush(20.0)
+        again = fabric.consumer("reader")
+        assert tasks(read(again, 3)) == [5, 6, 7]
+        again.close()
+
+
 # --- secrets ---
 
 

@@ -18,6 +18,7 @@ from parsl_diaspora.testing.chaos import Chaos
 from tests.integration import apps
 
 TASKS, WARM_UP = 60, 18
+TRIALS = 18
 
 
 def stories_of(events):
@@ -79,10 +80,10 @@ def test_every_try_is_explained_although_the_broker_was_killed_together_with_wor
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_demo_over_a_broker_that_is_killed_in_the_middle_keeps_its_promise(kafka, tmp_path):
     url = kafka.url()
-    command = [sys.executable, "-m", "parsl_diaspora.cli.main", "demo", "--json", "--trials", "24"]
+    command = [sys.executable, "-m", "parsl_diaspora.cli.main", "demo", "--json", "--trials", str(TRIALS)]
     command += ["--fabric", url, "--dir", str(tmp_path)]
     out = tmp_path / "out.json"
     with out.open("w") as stdout, subprocess.Popen(command, stdout=stdout, cwd=tmp_path) as demo:
@@ -94,16 +95,16 @@ def test_the_demo_over_a_broker_that_is_killed_in_the_middle_keeps_its_promise(k
             kafka.kill()
             time.sleep(4.0)
             kafka.start()
-            status = demo.wait(300)
+            status = demo.wait(500)
         finally:
             demo.kill()
     told = json.loads(out.read_text())
     assert (status, told["broken"]) == (0, [])
     ours = told["results"]["resilient"]
-    assert (len(ours["scores"]), ours["missing"]) == (24, "")
+    assert (len(ours["scores"]), ours["missing"]) == (TRIALS, "")
     assert check_log(open_fabric(url)).whole
     stories = stories_of(list(read_events(open_fabric(url))))
-    assert len(stories) == 24
+    assert len(stories) == TRIALS
     assert sum(len(story.tries) for story in stories.values()) == ours["tries"]
     for story in stories.values():
         check_tries(story)

@@ -7,9 +7,10 @@ taking tasks and sending heartbeats. Nothing in Parsl notices.
 from __future__ import annotations
 
 from parsl_diaspora.clock import Clock
+from parsl_diaspora.executors.orders import OrdersBox
 from parsl_diaspora.executors.watch.blocks import Blocks
 from parsl_diaspora.executors.watch.managers import Managers
-from parsl_diaspora.executors.watch.watched import ManagerRecord, Orders, Watched
+from parsl_diaspora.executors.watch.watched import ManagerRecord, Watched
 from parsl_diaspora.state import Live, ManagerState
 
 PATIENCE_WITH_NEIGHBOURS = 60.0
@@ -104,7 +105,7 @@ class Stalls:
             self._blocks.end(block, f"its manager {name} {why}")
 
     def _order(self, name: str, why: str) -> bool:
-        orders: Orders | None = getattr(self._executor, "orders", None)
+        orders: OrdersBox | None = getattr(self._executor, "orders", None)
         if orders is None:
             return False
         try:

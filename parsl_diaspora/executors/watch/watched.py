@@ -12,14 +12,6 @@ from parsl.jobs.states import JobStatus
 ManagerRecord = dict[str, Any]
 
 
-class Orders(Protocol):
-    """Where supervisors look for what they are to do."""
-
-    def give(self, to: dict[str, Any], message: dict[str, Any], lifetime: float = ...) -> Any:
-        """Give an order to those supervisors whose run, executor, block, manager and node fit ``to``."""
-        ...
-
-
 class Watched(Protocol):
     """An executor with blocks, managers and an interchange."""
 

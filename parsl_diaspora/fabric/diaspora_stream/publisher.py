@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from parsl_diaspora.events import Event, EventsLost
-from parsl_diaspora.fabric.callers import CallersSide
+from parsl_diaspora.fabric.callers import ImmediateSide
 from parsl_diaspora.fabric.diaspora_stream import wire
 from parsl_diaspora.fabric.diaspora_stream.backends import Target, TopicSpec
 from parsl_diaspora.fabric.diaspora_stream.link import Link, join_link
@@ -27,7 +27,7 @@ _AT_ONCE, _AT_ONCE_BYTES = 4_000, 1024 * 1024  # in one message
 _AHEAD, _AHEAD_BYTES = 20_000, 8 * 1024 * 1024  # sent and not confirmed
 
 
-class StreamPublisher(CallersSide):
+class StreamPublisher(ImmediateSide):
     """Encodes in the caller, sends in a thread, keeps a bounded number of events until they are confirmed.
 
     What `flush` calls safe is stored by the server. An immediate `publish` returns when that is so, or after
@@ -45,6 +45,7 @@ class StreamPublisher(CallersSide):
 
     channel: int
     reads = False
+    _hand_over_time = STORED
 
     def __init__(
         self, target: Target, topic: TopicSpec, source: str, *, buffer: int, immediate: bool
@@ -72,24 +73,9 @@ class StreamPublisher(CallersSide):
         if closed:
             self._closing.set()
 
-    def publish(self, event: Event) -> None:
-        """Stamp, encode and queue the event; in immediate mode also hand it over."""
-        super().publish(event)
-        if self._immediate:
-            self._hand_over()
-
-    def forward(self, event: Event) -> None:
-        """Queue an event that another source has stamped."""
-        super().forward(event)
-        if self._immediate:
-            self._hand_over()
-
     def flush(self, timeout: float = 5.0) -> FlushReport:
         """Wait until the server has stored the events published so far."""
-        target = self._accepted
-        self._ring(hurry=True)
-        with self._changed:
-            self._changed.wait_for(lambda: self._met() >= max(target, self._said_at), timeout)
+        self._wait(timeout)
         return self.report()
 
     def close(self, timeout: float = 2.0) -> FlushReport:
@@ -130,17 +116,11 @@ class StreamPublisher(CallersSide):
         if (link := self._link) is not None:
             link.ring(hurry=hurry)
 
-    def _hand_over(self) -> None:
-        """Whoever found the server away waits again only when it has taken all that there was."""
+    def _wait(self, timeout: float) -> bool:
         target = self._accepted
-        if not self._patience and target - self._met() <= 1:
-            self._patience = STORED
-        if not self._patience or self.closed:
-            return
         self._ring(hurry=True)
         with self._changed:
-            stored = self._changed.wait_for(lambda: self._met() >= target, self._patience)
-        self._patience = STORED if stored else 0.0
+            return self._changed.wait_for(lambda: self._met() >= max(target, self._said_at), timeout)
 
     def _met(self) -> int:
         return self._safe + self._given_up

@@ -12,7 +12,7 @@ import msgspec
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, decode, encode
-from parsl_diaspora.events.cloudevents import TYPE_PREFIX, encode_message, to_message
+from parsl_diaspora.events.cloudevents import TYPE_PREFIX, encode_cloudevent, encode_mark, encode_reference
 from parsl_diaspora.fabric.diaspora_stream.frame import join_frame, split_frame
 from parsl_diaspora.fabric.stamp import Stamp
 
@@ -55,11 +55,9 @@ def encode_record(event: Event, inline: int) -> bytes:
     text = encode(event, "json")
     if len(text) > MAX_EVENT:
         raise EventError(f"An event of kind {event.kind!r} has {len(text)} bytes, more than {MAX_EVENT}.")
-    message = to_message(event, text)
     if len(text) + 1000 <= inline:
-        return encode_message(message)
-    message.data, message.dataref, message.subject = msgspec.UNSET, IN_DATA, ""
-    return b"\0" + join_frame(encode_message(message), text)
+        return encode_cloudevent(event, data=text)
+    return b"\0" + join_frame(encode_reference(event, IN_DATA), text)
 
 
 def split_record(record: bytes) -> tuple[bytes, bytes]:
@@ -74,11 +72,7 @@ def split_record(record: bytes) -> tuple[bytes, bytes]:
 
 def mark(stamp: Stamp, kind: str) -> bytes:
     """The metadata of a mark by a writer."""
-    event = stamp.sign(Event())
-    message = to_message(event, b"null")
-    message.id, message.type = f"{stamp.boot}-{'end' if kind == ENDED else 'beat'}", kind
-    message.data, message.datacontenttype = msgspec.UNSET, ""
-    return encode_message(message)
+    return encode_mark(stamp.sign(Event()), f"{stamp.boot}-{'end' if kind == ENDED else 'beat'}", kind)
 
 
 def read_record(metadata: object, data: bytes) -> Read:

@@ -81,6 +81,9 @@ class Sender(Protocol):
 class Receiver(Protocol):
     """Reads partitions. For one thread."""
 
+    #: Whether it says of a partition at its end so with each fetch, and not only the first time.
+    repeats_ends: bool
+
     def assign(self, offsets: Mapping[Part, int]) -> None:
         """Read these partitions from these offsets on, beside those that are read already."""
         ...

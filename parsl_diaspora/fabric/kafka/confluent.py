@@ -123,6 +123,8 @@ class ConfluentSender:
 class ConfluentReceiver:
     """Reads assigned partitions; librdkafka fetches ahead in the background."""
 
+    repeats_ends = False
+
     def __init__(self, url: KafkaUrl, group: str, fault: OnFault) -> None:
         self._fault = fault
         self._shown = url.shown

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from parsl_diaspora.errors import EventError, FabricUnavailable
 from parsl_diaspora.events import Event
-from parsl_diaspora.events.cloudevents_bytes import decode_cloudevent
+from parsl_diaspora.events.cloudevents import decode_cloudevent
 from parsl_diaspora.fabric.file.fork import renew_after_fork
 from parsl_diaspora.fabric.kafka.clients import Client, Cluster, Fetched, Receiver, TopicSeen
 from parsl_diaspora.fabric.kafka.faults import Faults, cause_of
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 _ANSWER = 10.0  # seconds for a question to the cluster
 _LOOK, _LOOK_SOON = 5.0, 0.5  # seconds between looks for new partitions and topics; when some are missing
 _SLICE = 0.05  # seconds of a wait, while events are held back
+_ASK, _ASK_AGAIN = 0.5, 0.2  # seconds for the question where partitions end; between two of them
 
 
 class KafkaConsumer:
@@ -53,7 +54,8 @@ class KafkaConsumer:
         self._receiver: Receiver | None = None  # once it has begun
         self._known: Receiver | None = None
         self._looking: Callable[[], dict[str, TopicSeen] | None] | None = None
-        self._look_at = 0.0
+        self._look_at = self._ask_at = 0.0
+        self._ends: dict[Part, int] = {}
         self._paused: set[Part] = set()
         self._skipped = 0
         self._open: list[Receiver | Cluster] = [self._cluster]
@@ -176,9 +178,26 @@ class KafkaConsumer:
                 self._take(fetched, fetched.value)
             else:
                 self._hear(fetched)
+        if self._order.held:
+            self._make_sure(self._receiver)
         self._order.settle()
         if self._order.held > MOST_HELD // 2 or self._paused:
             self._balance()
+
+    def _make_sure(self, receiver: Receiver) -> None:
+        """Before an event goes without those before it: have all partitions been read, or are some away?"""
+        now = time.monotonic()
+        if receiver.repeats_ends or now < self._ask_at or not self._order.overdue():
+            return
+        self._ask_at = now + _ASK_AGAIN
+        try:
+            ends = self._cluster.offsets(self._next, "next", _ASK)
+        except FabricUnavailable:
+            self._ask_at = time.monotonic() + _ASK
+            return
+        for part, end in ends.items():
+            if max(self._next[part], self._ends.get(part, 0)) >= end:
+                self._order.end(part, now)
 
     def _begin_at_last(self, timeout: float) -> None:
         try:
@@ -201,6 +220,7 @@ class KafkaConsumer:
 
     def _hear(self, fetched: Fetched) -> None:
         if fetched.word == "end":
+            self._ends[fetched.part] = fetched.offset
             self._order.end(fetched.part)
         elif fetched.word == "range":
             self._restart(fetched.part, "the events up to there have gone")

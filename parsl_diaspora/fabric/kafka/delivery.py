@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import EventsLost
-from parsl_diaspora.fabric.callers import CallersSide
+from parsl_diaspora.fabric.callers import ImmediateSide
 from parsl_diaspora.fabric.kafka.clients import Client, Sender
 from parsl_diaspora.fabric.kafka.faults import Fault, Faults, Verdict, cause_of
 from parsl_diaspora.fabric.kafka.immortal import keep_for_ever
@@ -20,14 +20,14 @@ from parsl_diaspora.fabric.kafka.url import TOPICS, KafkaUrl
 logger = logging.getLogger(__name__)
 
 LINGER = 0.005  # seconds in which further events may join a batch
-FIRST_CONTACT = 2.0  # seconds that an immediate publisher waits for its connection, when it is made
+FIRST_CONTACT = 5.0  # seconds that an immediate publisher waits for its connection, when it is made
 _POLL = 0.1
 _SHORT = 0.005
 _ASK = 5.0  # seconds for the question about topics
 _PAUSE_FIRST, _PAUSE_LONGEST = 0.1, 2.0
 
 
-class Delivery(CallersSide):
+class Delivery(ImmediateSide):
     """The part of a publisher that connects, sends again what failed, and counts what is safe.
 
     Records go to the client in the callers' threads once it is connected. While it is not, or holds all it
@@ -37,7 +37,6 @@ class Delivery(CallersSide):
     _url: KafkaUrl
     _client: Client
     _source: str
-    _immediate: bool
     _at_exit: Callable[[], object]
     _sender: Sender | None = None
 

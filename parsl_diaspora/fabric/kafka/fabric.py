@@ -63,8 +63,8 @@ class KafkaFabric:
         Args:
             source: who speaks.
             buffer: events kept in memory until the cluster has acknowledged them.
-            immediate: let `publish` wait up to 50 ms for the cluster, and not at all while it is away. Such a
-                publisher connects when it is made, in up to 2 s.
+            immediate: let `publish` wait up to 0.5 s for the cluster, and not at all while it is away. Such a
+                publisher connects when it is made, in up to 5 s.
         """
         return KafkaPublisher(self._url, self._client, source, buffer, immediate)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from parsl_diaspora.events.cloudevents import CONTENT_TYPE
-from parsl_diaspora.events.cloudevents_bytes import encode_cloudevent, kind_in
+from parsl_diaspora.events.cloudevents import CONTENT_TYPE, encode_cloudevent, kind_in
 from parsl_diaspora.events.envelope import Event, Unknown, kind_of
 
 Headers = list[tuple[str, bytes]]

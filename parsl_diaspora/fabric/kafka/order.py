@@ -2,7 +2,8 @@
 
 A publisher numbers what it sends. Kafka keeps order within a partition only, so a reader may meet number 8 in
 one partition before number 7 in another. It holds 8 back until 7 is there, or until 7 cannot be there any
-more: every partition that might have it was read to its end, a while after 8 had come.
+more: every partition that might have it was read to its end, a while after 8 had come. That a partition was
+at its end before says nothing: it may be out of reach since then.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from parsl_diaspora.fabric.kafka.layout import Part
 
 MOST_HELD = 100_000
 _MOST_SENDERS = 20_000
+_LONGEST = 30.0  # seconds of silence, after which a partition is not waited for
 
 
 class Met(NamedTuple):
@@ -76,19 +78,29 @@ class Order:
         self._lives: dict[str, _Life] = {}
         self._broken: dict[str, _Life] = {}  # lives with something missing, by the time of the first
         self._ended: dict[Part, float] = {}  # when a partition was last seen to be read to its end
-        self._open: set[Part] = set()  # partitions with more to be read
+        self._heard: dict[Part, float] = {}  # when a partition last had something to say
         self.ready: deque[Met] = deque()
         self.held = 0
 
     def begin(self, part: Part) -> None:
         """A partition is read from now on."""
-        self._open.add(part)
-        self._ended[part] = float("-inf")
+        self._ended[part] = self._heard[part] = float("-inf")
 
-    def end(self, part: Part) -> None:
-        """All of a partition was read, for now."""
-        self._open.discard(part)
-        self._ended[part] = self._clock()
+    def end(self, part: Part, at: float | None = None) -> None:
+        """All that a partition had was read.
+
+        Args:
+            part: which one.
+            at: when it had no more, on the clock; now, if it is not given.
+        """
+        now = self._clock()
+        self._heard[part] = now
+        self._ended[part] = max(self._ended[part], now if at is None else at)
+
+    def overdue(self) -> bool:
+        """Whether an event has waited long enough, should all partitions be at their ends by now."""
+        latest = self._clock() - self._wait
+        return any(life.held[0].arrived <= latest for life in self._broken.values() if life.held)
 
     def add(self, part: Part, offset: int, event: Event, sent: str) -> None:
         """An event was read.
@@ -99,14 +111,12 @@ class Order:
             event: what is said.
             sent: the publisher's life and number for it, as ``LIFE-NUMBER``; empty if it has none.
         """
-        if part not in self._open:
-            self._open.add(part)
-            self._ended[part] = self._clock()
+        now = self._heard[part] = self._clock()
         life, _, digits = sent.rpartition("-")
         if not life or not digits.isdecimal():
             self.ready.append(Met(0, part, offset, 0.0, event))
             return
-        self._take(life, Met(int(digits), part, offset, self._clock(), event))
+        self._take(life, Met(int(digits), part, offset, now, event))
 
     def _take(self, name: str, met: Met) -> None:
         life = self._lives.get(name)
@@ -146,12 +156,13 @@ class Order:
 
     def _candidates(self, life: _Life) -> Collection[Part]:
         first = life.held[0]
-        now = self._clock()
+        silent = self._clock() - _LONGEST
         return [
             part
             for part, ended in self._ended.items()
             if life.seen.get(part, 0) < first.number
-            and (now if part not in self._open else ended) < first.arrived + self._wait
+            and ended < first.arrived + self._wait
+            and max(self._heard[part], first.arrived) > silent
         ]
 
     def _skip(self, name: str, life: _Life) -> None:

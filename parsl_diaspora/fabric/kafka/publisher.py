@@ -15,8 +15,7 @@ from parsl_diaspora.fabric.kafka.url import KafkaUrl
 from parsl_diaspora.fabric.protocols import FlushReport
 
 MAX_VALUE = 900_000  # bytes of one event: with its key and headers it is within what servers take by default
-HAND_OVER = 0.25  # seconds that an immediate publish waits for the cluster
-FIRST_HAND_OVER = 0.5  # the same for the first one, for which there may be further servers to connect to
+HAND_OVER = 0.5  # seconds that an immediate publish waits for the cluster
 _GRACE = 0.5  # seconds beyond close's timeout for the thread to give up what waits
 
 
@@ -35,6 +34,8 @@ class KafkaPublisher(Delivery):
         immediate: wait a little in `publish` for the cluster, unless it was found to be away.
     """
 
+    _hand_over_time = HAND_OVER
+
     def __init__(self, url: KafkaUrl, client: Client, source: str, buffer: int, immediate: bool) -> None:
         self._url = url
         self._client = client
@@ -51,19 +52,7 @@ class KafkaPublisher(Delivery):
     def begin_life(self, *, closed: bool = False) -> None:
         """Start with a boot, a client and counters of its own: at first, and in a forked child."""
         self._begin(closed=closed)
-        self._patience = FIRST_HAND_OVER if self._immediate else 0.0
-
-    def publish(self, event: Event) -> None:
-        """Stamp, encode and hand over the event; in immediate mode also wait a little for the cluster."""
-        super().publish(event)
-        if self._immediate:
-            self._hand_over()
-
-    def forward(self, event: Event) -> None:
-        """Hand over an event that another source has stamped."""
-        super().forward(event)
-        if self._immediate:
-            self._hand_over()
+        self._patience = HAND_OVER if self._immediate else 0.0
 
     def flush(self, timeout: float = 5.0) -> FlushReport:
         """Wait until the cluster has acknowledged the events published so far."""
@@ -105,14 +94,3 @@ class KafkaPublisher(Delivery):
             self._waiting.append(record)
             self._bell.set()
             self._start()
-
-    # --- callers, who wait ---
-
-    def _hand_over(self) -> None:
-        """Whoever found the cluster away waits again only when it has taken all that there was."""
-        if self.closed:
-            return
-        if not self._patience and self._accepted - self._safe - self._given_up <= 1:
-            self._patience = HAND_OVER
-        if self._patience:
-            self._patience = HAND_OVER if self._wait(self._patience) else 0.0

@@ -129,6 +129,8 @@ class PythonSender:
 class PythonReceiver:
     """Reads assigned partitions."""
 
+    repeats_ends = False
+
     def __init__(self, url: KafkaUrl, group: str, fault: OnFault) -> None:
         self._url = url
         self._fault = fault

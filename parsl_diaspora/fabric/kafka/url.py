@@ -13,6 +13,7 @@ import msgspec
 
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events.envelope import Topic
+from parsl_diaspora.fabric.sizes import parse_seconds
 from parsl_diaspora.settings import without_secrets
 
 DEFAULT_PREFIX = "parsl-diaspora"
@@ -46,8 +47,6 @@ MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
-_TIME = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|w)?")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PATHS = ("ca_file", "cert_file", "key_file", "key_password_file", "password_file")
 _SECRET = re.compile(r"password|secret|\.pem$")
 _HINT = "Write it as in 'kafka://host:9092/prefix?compression=zstd'."
@@ -113,12 +112,12 @@ class KafkaUrl(msgspec.Struct, frozen=True, kw_only=True):
     def retention_ms(self) -> int | None:
         """How long a new topic keeps its events, in milliseconds."""
         text = self.options.get("retention")
-        return None if text is None else int(_seconds(text) * 1000)
+        return None if text is None else int(parse_seconds(text) * 1000)
 
     @property
     def order_wait(self) -> float:
         """Seconds that an event waits for an earlier one of the same publisher that is not there yet."""
-        return _seconds(self.options.get("order_wait", "0.5"))
+        return parse_seconds(self.options.get("order_wait", "0.5"))
 
     @property
     def raw(self) -> dict[str, str]:
@@ -211,15 +210,12 @@ def _refuse(url: str, message: str, hint: str) -> NoReturn:
     raise FabricError(message, url=without_secrets(url), hint=hint)
 
 
-def _seconds(text: str) -> float:
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise ValueError(text)
-    return float(match[1]) * _SECONDS[match[2] or ""]
-
-
-def _is_time(text: str) -> bool:
-    return _TIME.fullmatch(text) is not None
+def _is_span(text: str) -> bool:
+    try:
+        parse_seconds(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_count(text: str) -> bool:
@@ -229,10 +225,10 @@ def _is_count(text: str) -> bool:
 _VALUES: Mapping[str, Callable[[str], bool]] = {
     "client": CLIENTS.__contains__,
     "compression": COMPRESSIONS.__contains__,
-    "order_wait": _is_time,
+    "order_wait": _is_span,
     "partitions": _is_count,
     "replication": _is_count,
-    "retention": _is_time,
+    "retention": _is_span,
     "sasl": MECHANISMS.__contains__,
     "tls": ("true", "false").__contains__,
     "topics": lambda text: set(text.split(",")) <= set(TOPICS),

@@ -97,7 +97,7 @@ class OctopusFabric:
         Args:
             source: who speaks.
             buffer: events kept in memory until the cluster has acknowledged them.
-            immediate: let `publish` wait up to 50 ms for the cluster, and not at all while it is away.
+            immediate: let `publish` wait up to 0.5 s for the cluster, and not at all while it is away.
         """
         return KafkaPublisher(self._kafka_url, self._made_client(), source, buffer, immediate)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from parsl_diaspora.errors import EventError, FabricUnavailable
-from parsl_diaspora.events.cloudevents_bytes import decode_cloudevent
+from parsl_diaspora.events.cloudevents import decode_cloudevent
 from parsl_diaspora.fabric.kafka.clients import TopicSeen, When
 from parsl_diaspora.fabric.kafka.layout import Part
 from parsl_diaspora.fabric.kafka.url import KafkaUrl

@@ -66,6 +66,8 @@ class RestReceiver:
         fault: is told what goes wrong.
     """
 
+    repeats_ends = True
+
     def __init__(self, access: Access, service: Service, group: str, fault: OnFault) -> None:
         self._access = access
         self._service = service

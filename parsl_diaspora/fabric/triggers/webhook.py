@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from parsl_diaspora.errors import DiasporaError, NonRetryable, SettingsError
 from parsl_diaspora.events import Event
-from parsl_diaspora.events.cloudevents import CONTENT_TYPE, to_cloudevent
+from parsl_diaspora.events.cloudevents import CONTENT_TYPE, encode_cloudevent
 from parsl_diaspora.trigger_settings import is_reference, without_path
 
 #: Answers after which the same request may succeed, beside those of the server's own trouble.
@@ -60,7 +58,7 @@ class Webhook:
             DiasporaError: there was no such answer.
             NonRetryable: the server has said that it does not want this.
         """
-        request = self._request(msgspec.json.encode(to_cloudevent(event)))
+        request = self._request(encode_cloudevent(event))
         where = without_path(request.full_url)
         try:
             with self._open(request, timeout=self._timeout):

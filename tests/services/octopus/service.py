@@ -45,6 +45,7 @@ class OctopusService:
         self.endpoint = broker.address()
         self.requests = []
         self.delay, self.refuse, self.throttle, self.fail, self.reject, self.never = 0.0, "", 0, 0, {}, ""
+        self.short = False  # topics of consumers are named without the namespace
         self.keys_made = 0
         self.topics = {}
         self.instances = Instances(broker.address())
@@ -98,6 +99,7 @@ class OctopusService:
         """What a test has changed is as before."""
         self.thaw()
         self.delay, self.refuse, self.throttle, self.fail, self.reject, self.never = 0.0, "", 0, 0, {}, ""
+        self.short = False
         self.endpoint = self.broker.address()
         self.keys_made = 0
         self.requests.clear()
@@ -238,9 +240,26 @@ class OctopusService:
         if method == "DELETE" and not route:
             self.instances.drop(group, name)
             return 204, None
-        return self.instances.use(
+        body = self._qualified(body)
+        status, document = self.instances.use(
             group, name, lambda one: _work(one, (method, route), query, body, headers.get("Accept", ""))
         )
+        return status, self._shortened(document)
+
+    def _qualified(self, body):
+        """Names of topics as the broker knows them: short ones get the namespace, whatever they are."""
+        if not self.short:
+            return body
+        named = {name: [{**each, "topic": f"{self.namespace}.{each['topic']}"} for each in listed]
+                 for name, listed in body.items() if name in ("partitions", "offsets")}  # fmt: skip
+        return {**body, **named}
+
+    def _shortened(self, document):
+        if not self.short or document is None:
+            return document
+        if isinstance(document, list):
+            return [{**each, "topic": each["topic"].removeprefix(f"{self.namespace}.")} for each in document]
+        return {name: self._shortened(listed) for name, listed in document.items()}
 
 
 def _work(one, asked, query, body, accept):
