@@ -19,7 +19,7 @@ from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.testing.faults.outcomes import READY, Outcome, decode
 from parsl_diaspora.testing.processes import find, sweep
 
-START = 120.0  # seconds that a program may take besides its bound
+START = 400.0  # seconds that a program may take besides its bound
 POLL = 0.1
 
 Job = tuple[str, str, float]  # scenario, kind, bound

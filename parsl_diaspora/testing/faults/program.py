@@ -11,7 +11,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from pathlib import Path
 
@@ -40,8 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if play is None:
         _wait_to_be_killed(stage)
     else:
-        _tell(encode(outcome(stage, given.scenario, play(stage), given.bound)).decode())
+        _tell(encode(_played(stage, given.scenario, play, given.bound)).decode())
     os._exit(0)
+
+
+def _played(stage: Stage, scenario: str, play: Callable[[Stage], Futures], bound: float) -> Outcome:
+    try:
+        return outcome(stage, scenario, play(stage), bound)
+    except TimeoutError as error:  # the host is too busy to play it: a finding, not an end of the others
+        return Outcome(scenario=scenario, kind=stage.kind, bound=bound, saw=(f"not played: {error}",))
 
 
 def outcome(stage: Stage, scenario: str, futures: Futures, bound: float) -> Outcome:

@@ -20,7 +20,7 @@ from parsl_diaspora.testing.faults.apps import hold
 from parsl_diaspora.testing.processes import MARK_VARIABLE, worker_init
 
 POLL = 0.02  # seconds
-READY = 90.0  # seconds for a pool to come up
+READY = 180.0  # seconds for a pool to come up, or for tasks to begin, on however busy a host
 LABEL = "htex"
 
 
