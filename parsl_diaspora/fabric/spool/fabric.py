@@ -31,8 +31,8 @@ class SpooledFabric:
     Args:
         inner: the fabric behind; closed together with this one.
         directory: of the spool, best on a disk of this node. Other processes may use the same one. ``{host}``
-            in it stands for the name of the node: on a shared file system each node then has a directory of its
-            own, and does not look at what others write.
+            in it stands for the name of the node: on a shared file system each node then has a directory of
+            its own, and does not look at what others write.
         limit_bytes: how much of the disk the spool may take.
         drop_order: topics whose events go when the limit is met, the first first, each from its oldest event
             on. Events of other topics are never dropped; they wait in memory and are lost there, the newest
