@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from parsl_diaspora.configure import resilient
-    from parsl_diaspora.errors import DiasporaError, NonRetryable
+    from parsl_diaspora.errors import DiasporaError, NonRetryable, TaskCancelled
     from parsl_diaspora.fabric import open_fabric
+    from parsl_diaspora.monitoring.cancel import cancel
+    from parsl_diaspora.monitoring.holds import drain, hold, release
     from parsl_diaspora.monitoring.task import current_task
     from parsl_diaspora.recovery.options import resilience
     from parsl_diaspora.settings import Settings
@@ -28,8 +30,13 @@ _HOMES = {
     "DiasporaError": "parsl_diaspora.errors",
     "NonRetryable": "parsl_diaspora.errors",
     "Settings": "parsl_diaspora.settings",
+    "TaskCancelled": "parsl_diaspora.errors",
+    "cancel": "parsl_diaspora.monitoring.cancel",
     "current_task": "parsl_diaspora.monitoring.task",
+    "drain": "parsl_diaspora.monitoring.holds",
+    "hold": "parsl_diaspora.monitoring.holds",
     "open_fabric": "parsl_diaspora.fabric",
+    "release": "parsl_diaspora.monitoring.holds",
     "resilience": "parsl_diaspora.recovery.options",
     "resilient": "parsl_diaspora.configure",
 }
@@ -38,8 +45,13 @@ __all__ = [
     "DiasporaError",
     "NonRetryable",
     "Settings",
+    "TaskCancelled",
+    "cancel",
     "current_task",
+    "drain",
+    "hold",
     "open_fabric",
+    "release",
     "resilience",
     "resilient",
 ]

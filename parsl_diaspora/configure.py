@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import math
 import os
 from typing import Any
 
 from parsl.config import Config
 from parsl.dataflow.memoization import BasicMemoizer
-from parsl.executors import HighThroughputExecutor
+from parsl.executors import HighThroughputExecutor, MPIExecutor
 from parsl.executors.base import ParslExecutor
+from parsl.executors.high_throughput.executor import DEFAULT_INTERCHANGE_LAUNCH_CMD
 from parsl.jobs.error_handlers import noop_error_handler, simple_error_handler
 
 from parsl_diaspora.errors import ConfigurationError, FabricError, SettingsError
-from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
+from parsl_diaspora.executors import ResilientHighThroughputExecutor, ResilientMPIExecutor
+from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.failures.evidence import load_redactor
 from parsl_diaspora.monitoring.hub import ListeningHub
@@ -23,15 +26,18 @@ from parsl_diaspora.monitoring.retries import RetryHandler
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.settings import RELAY_WORDS, Settings
 
+logger = logging.getLogger(__name__)
+
 
 def resilient(
     config: Config, settings: Settings | str | os.PathLike[str] | None = None, **overrides: Any
 ) -> Config:
     """A new Parsl configuration that does what the given one does, and survives.
 
-    Stock `HighThroughputExecutor` instances become `ResilientHighThroughputExecutor` with the same
-    arguments; the program's retry handler, memoizer and monitoring hub go on working inside ours. The given
-    configuration is left as it was, but like any Parsl configuration its parts can be loaded only once.
+    Stock `HighThroughputExecutor` and `MPIExecutor` instances become `ResilientHighThroughputExecutor` and
+    `ResilientMPIExecutor` with the same arguments; the program's retry handler, memoizer and monitoring hub
+    go on working inside ours. The given configuration is left as it was, but like any Parsl configuration its
+    parts can be loaded only once. Executors of the program's own classes stay as they are.
 
     Args:
         config: the program's configuration.
@@ -45,7 +51,7 @@ def resilient(
         FabricError: the event fabric cannot be opened.
 
     Example:
-        >>> from parsl.executors import HighThroughputExecutor
+        >>> from parsl.executors import HighThroughputExecutor, MPIExecutor
         >>> config = resilient(Config(executors=[HighThroughputExecutor(label="cpu")]), max_tries=8)
         >>> type(config.executors[0]).__name__
         'ResilientHighThroughputExecutor'
@@ -133,19 +139,58 @@ def _check_triggers(settings: Settings) -> None:
 
 
 def _upgraded(executor: ParslExecutor, session: Session) -> ParslExecutor:
-    if type(executor) is HighThroughputExecutor:
-        arguments = _arguments(HighThroughputExecutor, executor)
-        if arguments["max_workers_per_node"] == math.inf:
-            arguments["max_workers_per_node"] = None  # what stock stores for "not given"
-        for handler, flag in _HANDLER_FLAGS:
-            if executor.block_error_handler is handler:
-                arguments["block_error_handler"] = flag
-        executor = ResilientHighThroughputExecutor(**arguments)
-    if isinstance(executor, ResilientHighThroughputExecutor):
+    hardened = _HARDENED.get(type(executor))
+    if hardened is not None:
+        executor = _hardened(executor, hardened)
+    elif isinstance(executor, HighThroughputExecutor) and not isinstance(executor, Hardening):
+        _say_left_alone(executor)
+    if isinstance(executor, Hardening):
         executor.link = session
         session.watch(executor)
     return executor
 
+
+def _hardened(executor: ParslExecutor, hardened: type[Hardening]) -> Hardening:
+    arguments = _arguments(type(executor), executor)
+    for name, value in _AS_NOT_GIVEN.items():
+        if name in arguments and arguments[name] == value:
+            arguments[name] = None
+    for handler, flag in _HANDLER_FLAGS:
+        if arguments["block_error_handler"] is handler:
+            arguments["block_error_handler"] = flag
+    made = hardened(**arguments)
+    for name in _SET_AFTERWARDS:
+        if hasattr(executor, name):
+            setattr(made, name, getattr(executor, name))
+    return made
+
+
+def _say_left_alone(executor: HighThroughputExecutor) -> None:
+    own = type(executor).__name__
+    stock = "MPIExecutor" if isinstance(executor, MPIExecutor) else "HighThroughputExecutor"
+    logger.warning(
+        "parsl_diaspora: executor %r is a %s, a class of the program's own, and stays as it is: its tasks "
+        "are retried, but nothing hardens the executor itself. Derive %s from Resilient%s to change that.",
+        executor.label,
+        own,
+        own,
+        stock,
+    )
+
+
+_HARDENED: dict[type, type[Hardening]] = {
+    HighThroughputExecutor: ResilientHighThroughputExecutor,
+    MPIExecutor: ResilientMPIExecutor,
+}
+
+#: What the stock constructors store for arguments that were not given, and would not take themselves.
+_AS_NOT_GIVEN = {
+    "max_workers_per_node": math.inf,
+    "interchange_launch_cmd": DEFAULT_INTERCHANGE_LAUNCH_CMD,
+}
+
+#: Attributes that no constructor takes, which others (as Globus Compute) set on the finished executor.
+_SET_AFTERWARDS = ("_check_python_mismatch",)
 
 #: Parsl turns the two flags into these functions, and its constructor takes flags or other functions.
 _HANDLER_FLAGS = ((simple_error_handler, True), (noop_error_handler, False))

@@ -11,14 +11,21 @@
     ├── EventError                 bytes that are no event of ours, or an event that cannot become bytes
     ├── NotFound                   a run or task that the log does not know; has .what and .where
     ├── NotInTask                  current_task() was called outside a task
+    ├── TaskCancelled              cancel() ended the task; has .task and .reason
     ├── NonRetryable               raised by an app: trying again cannot help; has .type
     ├── TaskFailure                a try that ended without a usable answer; has .place
     │   ├── ResultUnreadable       the task's result cannot be rebuilt on the submit side
-    │   └── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
+    │   ├── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
+    │   ├── TaskExited             the task called sys.exit(); has .exit_code
+    │   ├── TaskInterrupted        KeyboardInterrupt or another interrupt ended the task; has .kind
+    │   └── TaskStopped            the task was made to stop while it ran
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
+    ├── NoBlocks                   an executor has no block that could run its tasks; has .executor
+    ├── WorkerDied                 a worker died under its task; has .exit_code, .out_of_memory, .hostname
+    ├── NeverStarted               a manager held a task and never started it; has .manager
     └── RunnerUnusable             the workers' environment lacks this package, or has one that does not fit
 
-The last two live in `parsl_diaspora.executors.errors`.
+The last five live in `parsl_diaspora.executors.errors`.
 Messages are full sentences: what, where, why. The hint says what to do. All of them survive pickling.
 """
 
@@ -116,6 +123,20 @@ class NotInTask(DiasporaError):
     """``current_task()`` was called outside a task that this package runs."""
 
 
+class TaskCancelled(DiasporaError):
+    """Somebody asked that the task be stopped, so it has no result. It is never tried again.
+
+    Attributes:
+        task: Parsl's task id.
+        reason: what whoever asked said, or an empty string.
+    """
+
+    def __init__(self, message: str, *, task: int | None = None, reason: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.task = task
+        self.reason = reason
+
+
 class NonRetryable(DiasporaError):
     """Raised inside an app to say that trying again cannot help: the raiser knows best.
 
@@ -177,3 +198,31 @@ class ExceptionUnreadable(TaskFailure):
         super().__init__(message, place=place, hint=hint)
         self.chain = chain
         self.traceback = traceback
+
+
+class TaskExited(TaskFailure):
+    """The task called ``sys.exit()``. Its worker lives on.
+
+    Attributes:
+        exit_code: what a program would have handed to its parent.
+    """
+
+    def __init__(self, message: str, *, exit_code: int = 0, place: str = "", hint: str = "") -> None:
+        super().__init__(message, place=place, hint=hint)
+        self.exit_code = exit_code
+
+
+class TaskInterrupted(TaskFailure):
+    """An exception that is no ``Exception``, as KeyboardInterrupt, ended the task. Its worker lives on.
+
+    Attributes:
+        kind: name of the exception's class.
+    """
+
+    def __init__(self, message: str, *, kind: str = "", place: str = "", hint: str = "") -> None:
+        super().__init__(message, place=place, hint=hint)
+        self.kind = kind
+
+
+class TaskStopped(TaskFailure):
+    """The task was made to stop while it ran, because somebody asked for it."""

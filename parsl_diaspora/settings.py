@@ -67,11 +67,20 @@ class Settings(
         quarantine_window: seconds over which those failures are counted.
         quarantine_for: seconds that a quarantine lasts.
         replace_blocks: start a new block when one is lost, instead of giving the executor up.
-        block_start_failures: blocks in a row that never connect before an executor is given up.
+        block_start_failures: rounds of blocks in a row that never connect before the tasks of an executor are
+            ended; an executor of which no block ever connected is then given up.
+        block_wait: seconds for which tasks wait at an executor that has no block, neither running nor queued,
+            before they are ended.
+        interchange_silence: seconds for which an executor's interchange may answer nothing before it is
+            killed and replaced.
+        interchange_restarts: new interchanges that an executor may have within ten minutes; one more loss,
+            and it is given up.
         stall_after: seconds that a manager may hold tasks without starting any before it counts as stalled;
             None for 5 where its pool runs on this host, and 60 elsewhere, where a shared file system may be
             slow to show that tasks have started.
         events_buffer: events kept in memory while the fabric is slow; beyond it they are counted as lost.
+        restore_workers: put back, after each try, what a task changed in its worker: working directory,
+            umask, priority, cores, limits, alarms, handlers of signals, environment variables.
         traceback_limit: bytes of a traceback that are recorded.
         redact: ``package.module:function`` from text to text, applied to recorded messages and tracebacks
             before they leave the worker.
@@ -94,8 +103,12 @@ class Settings(
     quarantine_for: float = 300.0
     replace_blocks: bool = True
     block_start_failures: int = 3
+    block_wait: float = 300.0
+    interchange_silence: float = 10.0
+    interchange_restarts: int = 3
     stall_after: float | None = None
     events_buffer: int = 50_000
+    restore_workers: bool = True
     traceback_limit: int = 8_192
     redact: str | None = None
     triggers: tuple[Trigger, ...] = ()
@@ -262,6 +275,9 @@ _LOWER_BOUNDS: dict[str, float] = {
     "quarantine_window": 0,
     "quarantine_for": 0,
     "block_start_failures": 1,
+    "block_wait": 1,
+    "interchange_silence": 1,
+    "interchange_restarts": 0,
     "stall_after": 0.1,
     "events_buffer": 100,
     "traceback_limit": 0,

@@ -12,8 +12,11 @@ from parsl import Config, HighThroughputExecutor, ThreadPoolExecutor
 from parsl.data_provider.ftp import FTPSeparateTaskStaging
 from parsl.dataflow.dependency_resolvers import DEEP_DEPENDENCY_RESOLVER
 from parsl.dataflow.memoization import BasicMemoizer
+from parsl.executors import MPIExecutor
+from parsl.executors.errors import InvalidResourceSpecification
 from parsl.executors.high_throughput.manager_selector import BlockIdManagerSelector
 from parsl.jobs.error_handlers import noop_error_handler, simple_error_handler, windowed_error_handler
+from parsl.launchers import SimpleLauncher
 from parsl.logconfigs.noop import NoopLogging
 from parsl.monitoring import MonitoringHub
 from parsl.monitoring.radios.udp import UDPRadio
@@ -21,7 +24,7 @@ from parsl.providers import LocalProvider
 
 from parsl_diaspora import Settings, resilient
 from parsl_diaspora.errors import ConfigurationError, FabricError, SettingsError
-from parsl_diaspora.executors import ResilientHighThroughputExecutor
+from parsl_diaspora.executors import ResilientHighThroughputExecutor, ResilientMPIExecutor
 from parsl_diaspora.monitoring.retries import RetryHandler
 
 PROVIDER = LocalProvider(init_blocks=2, max_blocks=5, worker_init="module load science")
@@ -144,12 +147,87 @@ def test_a_block_error_handler_is_kept_however_it_was_given(given, kept):
     assert upgraded(stock).block_error_handler is kept
 
 
-def test_an_executor_of_another_kind_is_left_as_it_is():
+def test_an_executor_of_another_kind_is_left_as_it_is_and_a_kin_of_ours_is_named_in_the_log(caplog):
     class OwnExecutor(HighThroughputExecutor):
         pass
 
     for executor in (ThreadPoolExecutor(label="threads"), OwnExecutor(label="own", address="127.0.0.1")):
         assert upgraded(executor) is executor
+    (record,) = caplog.records
+    assert "executor 'own' is a OwnExecutor" in record.getMessage()
+    assert "from ResilientHighThroughputExecutor" in record.getMessage()
+
+
+def test_what_others_set_on_the_finished_executor_is_kept():
+    stock = HighThroughputExecutor(address="127.0.0.1")
+    stock._check_python_mismatch = False
+    assert upgraded(stock)._check_python_mismatch is False
+    assert upgraded(HighThroughputExecutor(address="127.0.0.1"))._check_python_mismatch is True
+
+
+# --- the MPI executor ---
+
+MPI_PROVIDER = LocalProvider(init_blocks=2, nodes_per_block=4, launcher=SimpleLauncher())
+MPI_VALUES = {
+    **OTHER_VALUES,
+    "provider": MPI_PROVIDER,
+    "interchange_launch_cmd": "my_interchange.py",
+    "max_workers_per_block": 3,
+    "mpi_launcher": "srun",
+    "encrypted": True,
+}
+MPI_ARGUMENTS = [name for name in inspect.signature(MPIExecutor.__init__).parameters if name != "self"]
+
+
+def mpi(**arguments):
+    provider = LocalProvider(launcher=SimpleLauncher())
+    return MPIExecutor(**{"address": "127.0.0.1", "provider": provider, **arguments})
+
+
+def test_each_argument_of_the_mpi_executor_is_looked_at_here():
+    assert set(MPI_ARGUMENTS) <= set(MPI_VALUES)
+
+
+@pytest.mark.parametrize("name", MPI_ARGUMENTS)
+def test_an_upgraded_mpi_executor_keeps_each_argument(name):
+    stock = mpi(**{name: MPI_VALUES[name]})
+    if name not in ("address", "provider"):
+        assert getattr(stock, name) != getattr(mpi(), name)
+    hardened = upgraded(stock)
+    assert type(hardened) is ResilientMPIExecutor
+    assert getattr(hardened, name) == getattr(stock, name)
+
+
+def test_an_upgraded_mpi_executor_is_in_all_its_parts_what_the_stock_one_was():
+    stock = mpi(**{name: MPI_VALUES[name] for name in MPI_ARGUMENTS})
+    hardened = upgraded(stock)
+    ours = {"link", "_block_id_counter", "_executor_bad_state", "_result_queue_thread_exit"}
+    before = {name: value for name, value in vars(stock).items() if name not in ours}
+    after = {name: value for name, value in vars(hardened).items() if name not in ours}
+    assert after == before
+    assert repr(hardened) == repr(stock).replace("MPIExecutor(", "ResilientMPIExecutor(", 1)
+    assert hardened.monitor_resources() is False
+    assert mpi().encrypted is upgraded(mpi()).encrypted is False
+
+
+def test_an_upgraded_mpi_executor_asks_for_a_resource_specification_as_stock_does():
+    hardened = upgraded(mpi())
+    with pytest.raises(InvalidResourceSpecification):
+        hardened.submit(print, {})
+    with pytest.raises(InvalidResourceSpecification):
+        hardened.submit(print, {"cores": 3})
+    specification = {"num_nodes": 2, "ranks_per_node": 3}
+    hardened.validate_resource_spec(specification)
+    assert specification["num_ranks"] == "6"
+
+
+def test_a_class_derived_from_the_mpi_executor_is_named_in_the_log(caplog):
+    class OwnMPI(MPIExecutor):
+        pass
+
+    own = OwnMPI(address="127.0.0.1", provider=LocalProvider(launcher=SimpleLauncher()))
+    assert upgraded(own) is own
+    assert "from ResilientMPIExecutor" in caplog.text
 
 
 def test_a_hardened_executor_that_was_given_is_used_itself_and_becomes_part_of_the_run():

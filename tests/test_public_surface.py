@@ -14,8 +14,13 @@ PUBLIC = [
     "DiasporaError",
     "NonRetryable",
     "Settings",
+    "TaskCancelled",
+    "cancel",
     "current_task",
+    "drain",
+    "hold",
     "open_fabric",
+    "release",
     "resilience",
     "resilient",
 ]
@@ -39,6 +44,16 @@ def test_public_names_are_these():
 def test_each_public_name_is_there_and_documented(name):
     assert getattr(parsl_diaspora, name).__doc__
     assert name in dir(parsl_diaspora)
+
+
+def test_executors_for_direct_use_are_these():
+    from parsl_diaspora import executors
+
+    assert sorted(executors.__all__) == ["ResilientHighThroughputExecutor", "ResilientMPIExecutor"]
+    for name in executors.__all__:
+        assert getattr(executors, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'ResilientExecutor'"):
+        executors.ResilientExecutor  # noqa: B018
 
 
 def test_public_names_are_there_for_a_star_import():
@@ -81,4 +96,4 @@ def test_worker_pays_only_for_the_runner():
     ours = {".".join(name.split(".")[:2]) for name in new if name.startswith("parsl_diaspora.")}
     higher = {"cli", "configure", "recovery", "scaling", "testing"}
     assert not {f"parsl_diaspora.{name}" for name in higher} & ours
-    assert "parsl_diaspora.executors.htex" not in new
+    assert not {"parsl_diaspora.executors.htex", "parsl_diaspora.executors.mixin"} & new

@@ -26,8 +26,12 @@ FILLED = {
     "quarantine_for": 120.0,
     "replace_blocks": False,
     "block_start_failures": 2,
+    "block_wait": 30.0,
+    "interchange_silence": 5.0,
+    "interchange_restarts": 2,
     "stall_after": 9.0,
     "events_buffer": 1000,
+    "restore_workers": False,
     "traceback_limit": 100,
     "redact": "package.module:function",
     "triggers": [
@@ -53,6 +57,9 @@ quarantine_window: 30
 quarantine_for: 120
 replace_blocks: false
 block_start_failures: 2
+block_wait: 30.0
+interchange_silence: 5.0
+interchange_restarts: 2
 stall_after: 9
 events_buffer: 1000
 traceback_limit: 100

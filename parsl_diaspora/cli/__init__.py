@@ -6,6 +6,8 @@
     report.py     how one run went: tally.py counts, report_model.py is what is said, report_text.py says it
     explain.py    one task, try by try: storyteller.py makes the story of story.py, story_text.py tells it;
                   nearby.py knows what else happened there
+    top/          one run, live: model.py knows, frame.py tells, app.py shows
+    cancel.py     stop a task from outside
     events.py     the events themselves: export and schema here, tail.py, check.py for verify;
                   event_words.py is one event in one line
     output.py     standard output: JSON, or text for people; words.py puts numbers into words

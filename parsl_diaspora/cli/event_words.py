@@ -16,14 +16,21 @@ from parsl_diaspora.events import (
     EventsLost,
     FabricLagged,
     FaultInjected,
+    InterchangeEnded,
+    InterchangeStarted,
     ManagerLost,
     ManagerSeen,
+    NodeLost,
+    NodeRecovered,
+    NodeSuspected,
+    PlaceHeld,
     PlaceQuarantined,
     PlaceReleased,
     RunEnded,
     RunStarted,
     SamplesReduced,
     ServiceDegraded,
+    TaskCancelAsked,
     TaskEnded,
     TaskSubmitted,
     TriggerFailed,
@@ -34,6 +41,7 @@ from parsl_diaspora.events import (
     TryFailed,
     TryLaunched,
     TryStarted,
+    TryStopped,
     Unknown,
 )
 
@@ -47,12 +55,17 @@ def event_line(event: Event) -> str:
         >>> event_line(TryStarted(task=3, try_id=0, executor="cpu", pid=7))[13:]
         'task.try_started   task 3 try 0  cpu  pid 7'
     """
-    say = _DETAILS.get(type(event))
-    parts = (_task(event), _place(event), say(event) if say is not None else "")
+    parts = (_task(event), place_path(event), detail(event))
     text = "  ".join(part for part in parts if part)
     return " ".join(
         plain(f"{clock_time(event.time)} {_kind(event):{_KIND_WIDTH}}  {text}").split("\n")
     ).rstrip()
+
+
+def detail(event: Event) -> str:
+    """What an event says beside its task and place."""
+    say = _DETAILS.get(type(event))
+    return say(event) if say is not None else ""
 
 
 def _kind(event: Event) -> str:
@@ -65,7 +78,8 @@ def _task(event: Event) -> str:
     return f"task {event.task}" if event.try_id is None else f"task {event.task} try {event.try_id}"
 
 
-def _place(event: Event) -> str:
+def place_path(event: Event) -> str:
+    """Where, from the largest to the smallest, as far as it is known."""
     names = (event.site, event.executor, event.node, event.block, event.manager)
     place = "/".join(name for name in names if name)
     return place if event.worker is None else f"{place}/{event.worker}"
@@ -76,7 +90,13 @@ def _run_started(event: RunStarted) -> str:
 
 
 def _run_ended(event: RunEnded) -> str:
-    return f"{event.done} done, {event.failed} failed"
+    cancelled = f"{event.cancelled} cancelled" if event.cancelled else ""
+    return joined((f"{event.done} done", f"{event.failed} failed", cancelled))
+
+
+def _try_stopped(event: TryStopped) -> str:
+    took = f"after {duration(event.seconds)}" if event.seconds else ""
+    return joined((event.how, took, event.reason))
 
 
 def _launched(event: TryLaunched) -> str:
@@ -108,8 +128,32 @@ def _manager_lost(event: ManagerLost) -> str:
     return joined((event.reason, f"held {event.held} tasks"))
 
 
+def _interchange_ended(event: InterchangeEnded) -> str:
+    return joined((f"pid {event.pid}", event.reason, f"held {event.held} tasks"))
+
+
+def _interchange_started(event: InterchangeStarted) -> str:
+    return joined((f"pid {event.pid}", f"number {event.number}", f"after {duration(event.seconds)}"))
+
+
 def _quarantined(event: PlaceQuarantined) -> str:
     return f"for {duration(event.seconds)}: {event.reason}"
+
+
+def _held(event: PlaceHeld) -> str:
+    return joined(("to be drained" if event.drain else "", event.reason, f"by {event.owner}"))
+
+
+def _released(event: PlaceReleased) -> str:
+    return joined((event.reason, f"by {event.owner}" if event.owner else ""))
+
+
+def _suspected(event: NodeSuspected) -> str:
+    return f"silent for {duration(event.seconds)}: {event.reason}"
+
+
+def _node_lost(event: NodeLost) -> str:
+    return f"silent for {duration(event.seconds)}: {' and '.join(event.evidence)}"
 
 
 def _fault(event: FaultInjected) -> str:
@@ -122,6 +166,8 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     TaskSubmitted: lambda event: str(event.func),
     TryLaunched: _launched,
     TryStarted: lambda event: f"pid {event.pid}",
+    TaskCancelAsked: lambda event: joined((f"by {event.owner}", event.reason)),
+    TryStopped: _try_stopped,
     TryDeclined: lambda event: times(event.count),
     TryEnded: lambda event: duration(event.seconds) if event.seconds is not None else "",
     TryFailed: _failed,
@@ -129,11 +175,17 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     DecisionMade: _decided,
     ManagerSeen: _manager_seen,
     ManagerLost: _manager_lost,
+    InterchangeEnded: _interchange_ended,
+    InterchangeStarted: _interchange_started,
     BlockSeen: lambda event: str(event.state),
     BlockLost: _block_lost,
     FaultInjected: _fault,
     PlaceQuarantined: _quarantined,
-    PlaceReleased: lambda event: str(event.reason),
+    PlaceHeld: _held,
+    PlaceReleased: _released,
+    NodeSuspected: _suspected,
+    NodeRecovered: lambda event: f"silent for {duration(event.seconds)}",
+    NodeLost: _node_lost,
     EventsCompacted: lambda event: f"{event.dropped} of {event.dropped + event.kept} dropped",
     EventsDamaged: lambda event: f"{event.size} bytes of {event.file} at {event.offset}",
     EventsLost: lambda event: f"{event.count}: {event.why}",

@@ -1,8 +1,9 @@
 """The command line: which command is meant, and how errors are told.
 
-Exit status: 0 all is well; 1 the run or task is not there, `events verify` found the log damaged, `events
-repair` left something so, `triggers test` read an event that does not match, or `bridge` ended with something
-not carried; 2 the command was given something that it cannot work with; 130 interrupted from the keyboard.
+Exit status: 0 all is well; 1 the run or task is not there, the task did not end as `cancel` asked, `events
+verify` found the log damaged, `events repair` left something so, `triggers test` read an event that does not
+match, or `bridge` ended with something not carried; 2 the command was given something that it cannot work
+with; 130 interrupted from the keyboard.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ COMMANDS = {
     "runs": ("parsl_diaspora.cli.runs", "list the runs that left a log here"),
     "report": ("parsl_diaspora.cli.report", "tell how one run went"),
     "explain": ("parsl_diaspora.cli.explain", "tell the story of one task: each try, each decision, and why"),
+    "top": ("parsl_diaspora.cli.top", "watch a run: nodes, workers, tasks, memory, failures, decisions"),
+    "cancel": ("parsl_diaspora.cli.cancel", "stop a task of a running program"),
     "events": ("parsl_diaspora.cli.events", "look at the events themselves"),
+    "hold": ("parsl_diaspora.cli.hold", "give a node, block or manager of a running program no new work"),
+    "drain": ("parsl_diaspora.cli.hold", "give a place no new work, and let it go when it has ended its own"),
+    "release": ("parsl_diaspora.cli.hold", "let a place have work again"),
+    "holds": ("parsl_diaspora.cli.holds", "list the places that get no work, and why"),
     "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
     "bridge": ("parsl_diaspora.cli.bridge", "carry events from one fabric to another, and back"),
 }
@@ -36,7 +43,10 @@ RUN is Parsl's run id, its beginning, or 'last'. Logs are looked for in runinfo/
   parsl-diaspora runs
   parsl-diaspora report last
   parsl-diaspora explain last 21
+  parsl-diaspora top last
+  parsl-diaspora cancel last 21 --reason "wrong input"
   parsl-diaspora events tail --follow
+  parsl-diaspora hold last --node n17 --reason "its disk is full"
   parsl-diaspora bridge --from file:./events --to kafka://host:9092
 """
 

@@ -7,7 +7,16 @@ from typing import Any
 
 from parsl_diaspora.cli.story import Nearby, TryStory
 from parsl_diaspora.cli.words import clip, duration, joined
-from parsl_diaspora.events import BlockLost, Event, FaultInjected, ManagerLost, PlaceQuarantined
+from parsl_diaspora.events import (
+    BlockLost,
+    Event,
+    FaultInjected,
+    ManagerEnded,
+    ManagerLost,
+    NodeLost,
+    NodeSuspected,
+    PlaceQuarantined,
+)
 
 #: Seconds around a try: managers are looked at once a second, batch systems much more rarely, but the end of
 #: a block explains only the loss of all that it held.
@@ -70,6 +79,19 @@ def _manager_lost(event: ManagerLost) -> str:
     return f"the manager was lost: {event.reason}"
 
 
+def _manager_ended(event: ManagerEnded) -> str:
+    code = "" if event.exit_code is None else f"exit code {event.exit_code}"
+    return f"the manager's process ended: {joined((event.reason, code))}"
+
+
+def _node_suspected(event: NodeSuspected) -> str:
+    return f"the node was silent for {duration(event.seconds)}: {event.reason}"
+
+
+def _node_lost(event: NodeLost) -> str:
+    return f"the node was lost: {' and '.join(event.evidence)}"
+
+
 def _block_lost(event: BlockLost) -> str:
     code = "" if event.exit_code is None else f"exit code {event.exit_code}"
     return f"the block ended: {joined((event.state, code, clip(event.message, _CLIP)))}"
@@ -85,6 +107,9 @@ def _fault(event: FaultInjected) -> str:
 
 _WORDS: dict[type[Event], Callable[[Any], str]] = {
     ManagerLost: _manager_lost,
+    ManagerEnded: _manager_ended,
+    NodeSuspected: _node_suspected,
+    NodeLost: _node_lost,
     BlockLost: _block_lost,
     PlaceQuarantined: _quarantined,
     FaultInjected: _fault,

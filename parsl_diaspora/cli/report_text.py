@@ -30,6 +30,7 @@ _OUTCOMES = {
     "done": "succeeded",
     "memoized": "known from before",
     "failed": "failed",
+    "cancelled": "were cancelled",
     "dependency_failed": "never ran, because a task that they wait for failed",
 }
 

@@ -83,7 +83,7 @@ class TryStory(msgspec.Struct, kw_only=True):
 
     Attributes:
         number: of the try, from 0, as in Parsl's log.
-        status: ``launched``, ``running``, ``succeeded`` or ``failed``.
+        status: ``launched``, ``running``, ``succeeded``, ``failed`` or ``stopped``.
         launched: when it was handed to its executor; None if the log does not have it.
         started: when a worker began it; None if no worker told.
         ended: when its end was known.
@@ -96,6 +96,7 @@ class TryStory(msgspec.Struct, kw_only=True):
         diagnosis: why it failed.
         decision: what was decided then.
         nearby: what else happened there.
+        stopped: how it was stopped: ``signal``, ``kill``, or ``end`` if it ran on to its own end.
         compacted: a compaction dropped its details, as it was the only try and succeeded.
     """
 
@@ -112,7 +113,24 @@ class TryStory(msgspec.Struct, kw_only=True):
     diagnosis: Diagnosis | None = None
     decision: Choice | None = None
     nearby: list[Nearby] = []
+    stopped: str = ""
     compacted: bool = False
+
+
+class Cancel(msgspec.Struct, kw_only=True):
+    """Somebody asked that the task be stopped.
+
+    Attributes:
+        at: when.
+        owner: who asked.
+        reason: what they said.
+        done: what was done about it, in words; empty if the log does not have it.
+    """
+
+    at: float
+    owner: str
+    reason: str
+    done: str = ""
 
 
 class TaskStory(msgspec.Struct, kw_only=True):
@@ -126,8 +144,10 @@ class TaskStory(msgspec.Struct, kw_only=True):
         func: name of the app; empty for a task that never ran.
         submitted: when its first try was handed to an executor, or else its first event, seconds UTC.
         routing: the decision that sent its first try elsewhere, if there was one.
+        cancel: that somebody asked for its end, if so.
         tries: its tries, in order.
-        outcome: ``done``, ``failed``, ``dependency_failed`` or ``memoized``; empty while it has no end.
+        outcome: ``done``, ``failed``, ``dependency_failed``, ``memoized`` or ``cancelled``;
+            empty while it has no end.
         error: class and text of the exception that the program sees.
         root: for ``dependency_failed``, the task where the trouble began, if the error names it.
         ended: when it ended.
@@ -141,6 +161,7 @@ class TaskStory(msgspec.Struct, kw_only=True):
     func: str = ""
     submitted: float = 0.0
     routing: Choice | None = None
+    cancel: Cancel | None = None
     tries: list[TryStory] = []
     outcome: str = ""
     error: str = ""

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from parsl_diaspora.cli.find import SHORT
 from parsl_diaspora.cli.output import pairs
-from parsl_diaspora.cli.story import Choice, TaskStory, TryStory
+from parsl_diaspora.cli.story import Cancel, Choice, TaskStory, TryStory
 from parsl_diaspora.cli.words import (
     count,
     duration,
@@ -29,6 +29,8 @@ _STYLES = {
     "memoized": "green",
     "failed": "red",
     "dependency_failed": "red",
+    "cancelled": "yellow",
+    "stopped": "yellow",
     "running": "cyan",
 }
 
@@ -66,12 +68,20 @@ def _opening(story: TaskStory) -> Rows:
     yield "submitted" if story.tries else "told", moment(story.submitted)
     if story.routing is not None:
         yield from _routing_rows(story.routing)
+    if story.cancel is not None:
+        yield from _cancel_rows(story.cancel)
 
 
 def _routing_rows(routing: Choice) -> Rows:
     yield "routed", f"before its first try: {routing.words}"
     yield "because", routing.reason
     yield "rule", joined((routing.rule, f"for failures of class {routing.diagnosis.failure_class}"))
+
+
+def _cancel_rows(cancel: Cancel) -> Rows:
+    yield "cancelled", joined((offset(cancel.at), cancel.owner and f"by {cancel.owner}", cancel.reason))
+    if cancel.done:
+        yield "done", cancel.done
 
 
 # --- one try ---
@@ -83,12 +93,21 @@ def _try_title(each: TryStory, story: TaskStory) -> Text:
 
 
 def _try_outcome(each: TryStory, story: TaskStory) -> str:
+    if each.stopped and each.ended is not None:
+        return f"{_STOPPED.get(each.stopped, 'stopped')} at {offset(each.ended)}"
     if each.ended is not None:
         took = "" if each.seconds is None else f", after {duration(each.seconds)} on the worker"
         return f"{each.status} at {offset(each.ended)}{took}"
     if story.outcome or not story.run_state.startswith("running"):
         return f"{each.status}; its end is not in the log"
     return each.status
+
+
+_STOPPED = {
+    "signal": "stopped by itself when asked",
+    "kill": "its worker was ended",
+    "end": "ran on to its own end, for nothing",
+}
 
 
 def _try_rows(each: TryStory, traceback: bool) -> Rows:
@@ -212,6 +231,10 @@ def _dependency_failed(story: TaskStory) -> str:
     return f"It never ran: a task that it waits for failed. The program sees:\n{story.error}{see}"
 
 
+def _cancelled(story: TaskStory) -> str:
+    return f"It was cancelled {_total(story)}. The program sees:\n{story.error}"
+
+
 def _total(story: TaskStory) -> str:
     after = "" if story.ended is None else f"{duration(story.ended)} after it was submitted, "
     worked = f" with {duration(story.worker_seconds)} on workers" if story.worker_seconds else ""
@@ -221,6 +244,7 @@ def _total(story: TaskStory) -> str:
 _ENDINGS = {
     "done": _done,
     "failed": _failed,
+    "cancelled": _cancelled,
     "memoized": _memoized,
     "dependency_failed": _dependency_failed,
 }

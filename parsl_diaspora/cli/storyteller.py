@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from parsl_diaspora.cli.nearby import Surroundings
-from parsl_diaspora.cli.story import Choice, Decline, TaskStory, TryStory
+from parsl_diaspora.cli.story import Cancel, Choice, Decline, TaskStory, TryStory
 from parsl_diaspora.cli.summary import run_state
 from parsl_diaspora.cli.words import count, duration
 from parsl_diaspora.errors import NotFound
@@ -18,6 +18,7 @@ from parsl_diaspora.events import (
     EventsCompacted,
     RunEnded,
     RunStarted,
+    TaskCancelAsked,
     TaskEnded,
     TaskSubmitted,
     TryDeclined,
@@ -25,6 +26,7 @@ from parsl_diaspora.events import (
     TryFailed,
     TryLaunched,
     TryStarted,
+    TryStopped,
 )
 from parsl_diaspora.events.envelope import place_of
 
@@ -128,6 +130,11 @@ def _hear(event: Event, story: TaskStory, tries: dict[int, TryStory]) -> None:
     at = event.time - story.submitted
     if isinstance(event, TaskEnded):
         _hear_end(event, story, at)
+    elif isinstance(event, TaskCancelAsked):
+        story.cancel = story.cancel or Cancel(at=at, owner=event.owner, reason=event.reason)
+    elif isinstance(event, DecisionMade) and event.action == "cancel":
+        story.cancel = story.cancel or Cancel(at=at, owner="", reason="")
+        story.cancel.done = event.reason
     elif isinstance(event, DecisionMade) and not event.tries:
         story.routing = _choice(event, at)
     elif (tell := _OF_TRIES.get(type(event))) is not None:
@@ -182,6 +189,12 @@ def _failed(event: TryFailed, each: TryStory, at: float) -> None:
     each.seconds, each.failure = event.seconds, event.failure
 
 
+def _stopped(event: TryStopped, each: TryStory, at: float) -> None:
+    each.status, each.ended, each.stopped = "stopped", at, event.how
+    if event.pid:
+        each.place = {**each.place, "pid": event.pid}
+
+
 def _decided(event: DecisionMade, each: TryStory, at: float) -> None:
     each.decision, each.diagnosis = _choice(event, at), event.diagnosis
 
@@ -193,6 +206,7 @@ _OF_TRIES: dict[type[Event], Callable[[Any, TryStory, float], None]] = {
     TryDeclined: _declined,
     TryEnded: _ended,
     TryFailed: _failed,
+    TryStopped: _stopped,
     DecisionMade: _decided,
 }
 

@@ -28,6 +28,7 @@ class RunSummary(msgspec.Struct, kw_only=True):
             of it, speaks for that.
         done: tasks that succeeded, or whose result was known.
         failed: tasks that failed, or were never run because a dependency did.
+        cancelled: tasks that somebody asked to be stopped.
         outstanding: tasks that began and have not ended.
         tries: tries launched.
         failed_tries: tries that failed or were lost.
@@ -43,6 +44,7 @@ class RunSummary(msgspec.Struct, kw_only=True):
     state: str = ""
     done: int = 0
     failed: int = 0
+    cancelled: int = 0
     outstanding: int = 0
     tries: int = 0
     failed_tries: int = 0
@@ -71,6 +73,7 @@ def summarize(picture: Picture, fabric: str, now: float | None = None) -> RunSum
         state=state,
         done=counts.get("done", 0) + counts.get("memoized", 0),
         failed=counts.get("failed", 0) + counts.get("dependency_failed", 0),
+        cancelled=counts.get("cancelled", 0),
         outstanding=sum(not task.outcome for number, task in picture.tasks.items() if number >= 0),
         tries=counts.get("tries", 0),
         failed_tries=counts.get("failed_tries", 0),

@@ -1,7 +1,9 @@
-"""A lost block is replaced; the executor is given up only when blocks cannot start at all.
+"""A lost block is replaced; the executor is given up only when no block of it ever could start.
 
 Stock Parsl declares the executor bad for good as soon as all blocks it ever had have failed, which with
-one initial block is the first crash of one node.
+one initial block is the first crash of one node. Here only a configuration that never worked ends that way.
+Where blocks have worked before, their tasks end as `NoBlocks` when new ones do not start, so that they go
+elsewhere or come again later, and further blocks are tried as long as there is work for them.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from parsl.jobs.error_handlers import simple_error_handler
 from parsl.jobs.states import TERMINAL_STATES, JobState, JobStatus
 
 from parsl_diaspora.clock import Clock
+from parsl_diaspora.executors.errors import NoBlocks
 
 logger = logging.getLogger(__name__)
 
+_LONGEST = 500  # characters of a block's standard error
 BACKOFF_FIRST, BACKOFF_LONGEST = 1.0, 60.0
 _LOST = (JobState.FAILED, JobState.MISSING, JobState.CANCELLED, JobState.TIMEOUT, JobState.COMPLETED)
 
@@ -26,8 +30,8 @@ class BlockKeeper:
 
     Args:
         clock: for the back-off.
-        start_failures: rounds in a row in which blocks ended without ever connecting, before the executor
-            is given up.
+        start_failures: rounds in a row in which blocks ended without ever connecting, before the executor's
+            tasks are ended.
     """
 
     def __init__(self, clock: Clock, start_failures: int) -> None:
@@ -36,26 +40,41 @@ class BlockKeeper:
         self._counted: set[str] = set()
         self._owed = 0
         self._failed_starts = 0
+        self._failed_rounds = 0
+        self._worked = False
         self._not_before = 0.0
 
     def __call__(self, executor: Any, status: dict[str, JobStatus]) -> None:
-        """Note lost blocks, replace them as far as there is work for them, give up when none can start."""
+        """Note lost blocks, replace them as far as there is work for them, end the tasks when none starts."""
         lost = {block: s for block, s in status.items() if s.state in _LOST and block not in self._counted}
         if lost:
             self._note_losses(executor, lost)
-        if self._failed_starts >= self._start_failures and not _active(status):
-            simple_error_handler(executor, {block: _as_failed(state) for block, state in status.items()})
-            return
+        if self._failed_rounds >= self._start_failures and not _active(status):
+            if not self._worked:
+                simple_error_handler(executor, {block: _as_failed(state) for block, state in status.items()})
+                return
+            self._end_tasks(executor, status)
         self._replace(executor, status)
+
+    def _end_tasks(self, executor: Any, status: dict[str, JobStatus]) -> None:
+        why = f"the last {self._failed_rounds} times no block could start"
+        self._failed_rounds = 0
+        detail = _words(status[max(status, key=int)])
+        logger.warning("Executor %s: %s; its tasks are ended. %s", executor.label, why, detail)
+        executor.end_all_tasks(
+            lambda: NoBlocks(f"Executor {executor.label!r}: {why}. {detail}", executor=executor.label), why
+        )
 
     def _note_losses(self, executor: Any, lost: dict[str, JobStatus]) -> None:
         self._counted.update(lost)
         self._owed += len(lost)
         submitted = executor.blocks_to_job_id  # a block that its provider refused is FAILED, and has no job
         if any(s.state != JobState.MISSING and block in submitted for block, s in lost.items()):
-            self._failed_starts = 0  # some block did connect, so blocks can start
+            self._worked = True  # some block did connect, so blocks can start
+            self._failed_starts = self._failed_rounds = 0
             return
         self._failed_starts += 1
+        self._failed_rounds += 1
         wait = min(BACKOFF_FIRST * 2.0 ** (self._failed_starts - 1), BACKOFF_LONGEST)
         self._not_before = self._clock.monotonic() + wait
 
@@ -77,6 +96,13 @@ def keeper_for(handler: Callable[..., None], clock: Clock, start_failures: int) 
 
 def _active(status: dict[str, JobStatus]) -> list[str]:
     return [block for block, state in status.items() if state.state not in TERMINAL_STATES]
+
+
+def _words(status: JobStatus) -> str:
+    """Why the newest block ended, as far as anybody knows."""
+    code = "" if status.exit_code is None else f"exit code {status.exit_code}"
+    known = (status.message, code, (status.stderr_summary or "")[-_LONGEST:])
+    return "The newest block: " + ("; ".join(each.strip() for each in known if each) or "no reason is known")
 
 
 def _as_failed(state: JobStatus) -> JobStatus:

@@ -20,7 +20,8 @@ from parsl.serialize import deserialize
 from parsl_diaspora.errors import ExceptionUnreadable, ResultUnreadable
 from parsl_diaspora.events import Failure
 from parsl_diaspora.executors.errors import RunnerUnusable
-from parsl_diaspora.executors.launch import MAGIC, PICKLED, Report, read_report, unseal
+from parsl_diaspora.executors.launch import MAGIC, Report, read_report, unseal
+from parsl_diaspora.executors.plain import PICKLED
 from parsl_diaspora.failures.evidence import clean_text
 
 logger = logging.getLogger(__name__)

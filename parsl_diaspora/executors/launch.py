@@ -9,7 +9,6 @@ import threading
 from typing import Any
 
 import msgspec
-from parsl.serialize.concretes import DillSerializer
 
 from parsl_diaspora.events import Event, Failure
 
@@ -17,9 +16,6 @@ from parsl_diaspora.events import Event, Failure
 RUNNER = "parsl_diaspora.monitoring.runner.run"
 MAGIC = b"PDr1"
 MAX_DECLINES = 8
-
-#: What Parsl's serializer puts before its pickles. Those of plain data need none of what it does for others.
-PICKLED = DillSerializer.identifier + b"\n"
 _LENGTH = 4
 _BEGIN = len(MAGIC) + _LENGTH
 
@@ -37,6 +33,8 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
         declined: how often it was handed back.
         traceback_limit: bytes of traceback to keep.
         redact: ``package.module:function`` for texts, or empty.
+        restore: what the try changes in its worker is put back.
+        plain: the arguments are plain data, which ``pickle`` alone can read.
     """
 
     run: str
@@ -48,6 +46,8 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
     declined: int = 0
     traceback_limit: int = 8_192
     redact: str = ""
+    restore: bool = True
+    plain: bool = False
 
 
 class Report(msgspec.Struct, array_like=True, gc=False):
@@ -64,6 +64,8 @@ class Report(msgspec.Struct, array_like=True, gc=False):
         declined: the try was handed back before it began.
         unsaid: why the worker could not publish its events; empty if it could.
         plain: the result is plain data, which ``pickle`` alone can read.
+        memory: most resident bytes of the worker during the try; None if it cannot tell.
+        stuck: what tasks changed in this worker that could not be put back, in words.
     """
 
     block: str
@@ -76,6 +78,8 @@ class Report(msgspec.Struct, array_like=True, gc=False):
     declined: bool = False
     unsaid: str = ""
     plain: bool = False
+    memory: int | None = None
+    stuck: tuple[str, ...] = ()
 
     def put_place_on(self, event: Event) -> None:
         """Write on an event where the try ran."""

@@ -1,58 +1,73 @@
-"""The manager selector that leaves out what is in quarantine.
+"""The manager selector: places that may get no work are left out.
 
-It runs in the interchange's process and learns the names from a small file that the submit side replaces
-as a whole, so it needs no channel of its own.
+It is unpickled in the interchange's process, where it brings our agent along, and learns the names from a
+small file that the submit side replaces as a whole: it needs no channel of its own.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 from parsl.executors.high_throughput.manager_selector import ManagerSelector
 
+from parsl_diaspora.executors.agent import NODE_LINK, Agent
+from parsl_diaspora.executors.control import control_file
+
+logger = logging.getLogger("parsl.executors.high_throughput.interchange")
+
 
 class QuarantineSelector(ManagerSelector):
     """Passes on to the program's own selector only the managers that may get tasks.
 
     Args:
-        path: JSON file with a list of manager ids; one that is missing or unreadable denies nobody.
+        directory: of the file that names who gets none; one that is missing or unreadable denies nobody.
         inner: the program's selector.
     """
 
-    def __init__(self, path: str, inner: ManagerSelector) -> None:
-        self.path = path
+    def __init__(self, directory: str, inner: ManagerSelector) -> None:
+        self.directory = directory
         self.inner = inner
-        self._seen: tuple[int, int, int] | None = None
-        self._denied: frozenset[str] = frozenset()
+        self._maker = os.getpid()
+        self._agent: Agent | None = None
+        self._control = control_file(Path(directory))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_agent": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if os.getpid() == self._maker:
+            return  # a copy on the submit side
+        try:
+            self._agent = Agent(Path(self.directory), self._maker)
+            self._agent.start()
+        except Exception:
+            logger.exception("parsl_diaspora: there is no agent in this interchange; it works as stock does")
 
     def sort_managers(self, ready_managers: dict[bytes, Any], manager_list: set[bytes]) -> list[bytes]:
-        """The managers to offer tasks to; the last one is served first."""
-        self._refresh()
-        if self._denied:
-            manager_list = {each for each in manager_list if each.decode() not in self._denied}
-        return list(self.inner.sort_managers(ready_managers, manager_list))
+        """The managers to offer tasks to; the last one is served first.
 
-    def _refresh(self) -> None:
-        try:
-            found = os.stat(self.path)
-            seen = found.st_mtime_ns, found.st_ino, found.st_size
-            if seen != self._seen:
-                with open(self.path, encoding="utf-8") as file:
-                    self._denied = frozenset(json.load(file))
-                self._seen = seen
-        except (OSError, ValueError, TypeError):
-            self._seen, self._denied = None, frozenset()  # no quarantine is better than no tasks
+        Supervisors of nodes have registered as managers that take nothing. They stay in the list, last to be
+        asked, so that the interchange finds that out and does not ask again.
+        """
+        if self._agent is not None:
+            self._agent.records = ready_managers
+        links = [name for name in manager_list if name.startswith(NODE_LINK.encode())]
+        wanted = self._permitted(ready_managers, manager_list.difference(links))
+        return [*links, *self.inner.sort_managers(ready_managers, wanted)]
 
-
-def write_denied(path: Path, managers: set[str]) -> None:
-    """Replace the selector's file.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(sorted(managers)), encoding="utf-8")
-    temporary.replace(path)
+    def _permitted(self, ready: dict[bytes, Any], names: set[bytes]) -> set[bytes]:
+        control = self._control.read()
+        if control.denied:
+            names = {name for name in names if name.decode() not in control.denied}
+        if control.blocks or control.nodes:
+            names = {
+                name
+                for name in names
+                if ready[name]["block_id"] not in control.blocks
+                and ready[name].get("hostname") not in control.nodes
+            }
+        return names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from parsl_diaspora.errors import EventError
@@ -79,6 +80,30 @@ class CallersSide:
                 self._urgent_until = self._accepted + 1
             self._put(self._forwarded(data))
 
+    def _publish_at_once(self, events: Sequence[Event]) -> bool:
+        """Stamp, encode and queue events in one go; False, and nothing done, where that is not so simple."""
+        with self._lock:
+            if self._urgent or self._closing.is_set():
+                return False
+            self._stamp.all(events)
+            try:
+                encoded = [self._encode(event) for event in events]
+            except EventError:
+                encoded = []
+            if not encoded or not self._has_room_for(encoded):
+                for event in events:
+                    self._stamp.take_back(event)
+                return False
+            self._put_all(encoded)
+        return True
+
+    def _has_room_for(self, encoded: Sequence[Any]) -> bool:
+        waiting = self._accepted - self._safe - self._given_up
+        waiting_bytes = self._accepted_bytes - self._settled_bytes
+        return (
+            waiting + len(encoded) <= self._buffer and waiting_bytes + sum(map(len, encoded)) <= BUFFER_BYTES
+        )
+
     def report(self) -> FlushReport:
         """What became of the events so far."""
         waiting = self._accepted - self._safe - self._given_up
@@ -118,6 +143,10 @@ class CallersSide:
 
     def _put(self, data: Any) -> None:
         raise NotImplementedError
+
+    def _put_all(self, encoded: Sequence[Any]) -> None:
+        for data in encoded:
+            self._put(data)
 
 
 class ImmediateSide(CallersSide):

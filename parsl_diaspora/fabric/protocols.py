@@ -7,7 +7,7 @@ costs microseconds, never waits for the backend and never raises because of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Protocol, Union, runtime_checkable
 
 import msgspec
@@ -104,6 +104,15 @@ class Publisher(Protocol):
 
 
 @runtime_checkable
+class PublishesMany(Protocol):
+    """A publisher to which several events at once cost less than one by one."""
+
+    def publish_all(self, events: Sequence[Event]) -> None:
+        """As `Publisher.publish` of each, in their order."""
+        ...
+
+
+@runtime_checkable
 class Consumer(Protocol):
     """One named reader. Not for several threads at once."""
 
@@ -141,6 +150,15 @@ class Consumer(Protocol):
 
     def close(self) -> None:
         """Stop reading. Calling it again does nothing."""
+        ...
+
+
+@runtime_checkable
+class LeavesOut(Protocol):
+    """A consumer that need not read what one source has published."""
+
+    def leave_out(self, boot: str) -> None:
+        """Pass over events of this boot from now on, as far as that saves work: some may still come."""
         ...
 
 

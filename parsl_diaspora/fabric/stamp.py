@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Sequence
 
 from parsl_diaspora.events.envelope import Event
 
@@ -42,6 +43,19 @@ class Stamp:
         event.time = self.last = event.time or time.time()
         event.mono = time.monotonic()
         return event
+
+    def all(self, events: Sequence[Event]) -> None:
+        """Stamp events in place, in one go."""
+        source, boot, mono, number = self.source, self.boot, time.monotonic(), self.seq
+        for event in events:
+            number += 1
+            event.source = source
+            event.boot = boot
+            event.seq = number
+            event.time = event.time or time.time()
+            event.mono = mono
+        self.seq = number
+        self.last = events[-1].time if events else self.last
 
     def take_back(self, event: Event) -> None:
         """Free the number of the event that was stamped last: it could not be kept."""

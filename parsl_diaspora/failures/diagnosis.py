@@ -6,6 +6,7 @@ of the same task, with the same inputs, at two different places.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import msgspec
@@ -72,6 +73,12 @@ def _is(failure: Failure, *names: str) -> bool:
     return any(name in failure.chain for name in names)
 
 
+def _cancelled(failure: Failure) -> Finding | None:
+    if _is(failure, "parsl_diaspora.errors.TaskCancelled"):
+        return Finding("cancelled", 1.0, "somebody asked that the task be stopped")
+    return None
+
+
 def _dependency(failure: Failure) -> Finding | None:
     if _is(failure, "parsl.dataflow.errors.DependencyError", "parsl.dataflow.errors.JoinError"):
         return Finding("dependency", 1.0, "Parsl reports a failed dependency")
@@ -81,6 +88,27 @@ def _dependency(failure: Failure) -> Finding | None:
 def _manager_lost(failure: Failure) -> Finding | None:
     if _is(failure, "parsl.executors.high_throughput.errors.ManagerLost"):
         return Finding("manager_lost", 0.95, "the interchange missed the manager's heartbeats")
+    return None
+
+
+def _worker_died(failure: Failure) -> Finding | None:
+    """How a worker ended, as the supervisor of its node has told."""
+    if not _is(failure, "parsl_diaspora.executors.errors.WorkerDied") or failure.exit_code is None:
+        return None
+    code = failure.exit_code
+    if code >= 0:
+        return Finding("worker_lost", 0.9, f"the worker left under the task with exit code {code}")
+    name = _signal_name(-code)
+    if failure.out_of_memory and name == "SIGKILL":
+        return Finding("memory", 0.9, "SIGKILL ended the worker while memory had run out there")
+    if name in _CRASHES:
+        return Finding("crash", 0.9, f"{name} ended the worker: code that it ran has crashed")
+    return Finding("worker_lost", 0.95, f"{name} ended the worker, and memory had not run out there")
+
+
+def _never_started(failure: Failure) -> Finding | None:
+    if _is(failure, "parsl_diaspora.executors.errors.NeverStarted"):
+        return Finding("worker_lost", 0.8, "the manager held the task, but later ones were started before it")
     return None
 
 
@@ -95,8 +123,9 @@ def _executor_lost(failure: Failure) -> Finding | None:
         "parsl.executors.errors.BadStateException",
         "parsl.jobs.errors.TooManyJobFailuresError",
         "parsl_diaspora.executors.errors.InterchangeLost",
+        "parsl_diaspora.executors.errors.NoBlocks",
     )
-    return Finding("executor_lost", 0.95, "the executor is in a bad state") if _is(failure, *names) else None
+    return Finding("executor_lost", 0.95, "the executor is lost as a whole") if _is(failure, *names) else None
 
 
 def _unreadable(failure: Failure) -> Finding | None:
@@ -131,6 +160,35 @@ def _walltime(failure: Failure) -> Finding | None:
     )
 
 
+def _exited(failure: Failure) -> Finding | None:
+    if not _is(failure, "parsl_diaspora.errors.TaskExited", "builtins.SystemExit"):
+        return None
+    return Finding("exited", 0.95, f"the app called sys.exit(); its exit code is {failure.exit_code}")
+
+
+def _interrupted(failure: Failure) -> Finding | None:
+    names = "parsl_diaspora.errors.TaskInterrupted", "builtins.KeyboardInterrupt"
+    return Finding("interrupted", 0.9, "an interrupt ended the task") if _is(failure, *names) else None
+
+
+def _stopped(failure: Failure) -> Finding | None:
+    if _is(failure, "parsl_diaspora.errors.TaskStopped"):
+        return Finding("stopped", 1.0, "the worker gave way to an order to stop")
+    return None
+
+
+def _signalled(failure: Failure) -> Finding | None:
+    """Of what it ran, a shell says 128 and the signal's number; of the shell itself, Parsl says minus it."""
+    if failure.exit_code is None or not _is(failure, *_PROGRAMS):
+        return None
+    number = -failure.exit_code if failure.exit_code < 0 else failure.exit_code - _SHELL
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return None
+    return Finding("signalled", 0.85, f"a program of the app was ended by {name}")
+
+
 def _submission(failure: Failure) -> Finding | None:
     if failure.phase == "launch":
         return Finding("submission", 0.9, "the task never left the submit side")
@@ -143,12 +201,26 @@ def _application(failure: Failure) -> Finding | None:
     return None
 
 
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 _OURS = "parsl_diaspora"
+_PROGRAMS = "parsl.app.errors.BashExitFailure", "subprocess.CalledProcessError"
+_SHELL = 128
+#: Signals that a process brings upon itself.
+_CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGSYS", "SIGTRAP"})
 _TIMEOUT = "parsl.app.errors.AppTimeout"
 _UNKNOWN = Finding("unknown", 0.0, "no rule of this release explains it")
 _TESTS: tuple[Test, ...] = (
+    _cancelled,
     _dependency,
     _manager_lost,
+    _worker_died,
+    _never_started,
     _worker_lost,
     _executor_lost,
     _submission,
@@ -157,5 +229,9 @@ _TESTS: tuple[Test, ...] = (
     _environment,
     _memory,
     _walltime,
+    _stopped,
+    _exited,
+    _interrupted,
+    _signalled,
     _application,
 )

@@ -18,6 +18,8 @@ from parsl_diaspora.events import Failure
 MESSAGE_LIMIT = 2_000
 LARGEST_NUMBER = 2**63
 
+_WORKER_DIED = "parsl_diaspora.executors.errors.WorkerDied"
+
 #: Packages that carry a task to its worker; what runs above them is the program's.
 _CARRIERS = frozenset({"parsl", "parsl_diaspora", "importlib", "dill"})
 _OUR_EXAMPLES = "parsl_diaspora.testing."
@@ -57,7 +59,8 @@ def describe(
         phase=phase,
         name=_text_of(error, "name") if isinstance(error, ImportError) else "",
         errno=_number(error, "errno"),
-        exit_code=_number(error, "exitcode"),
+        exit_code=_number(error, "exit_code") if _WORKER_DIED in chain else _exit_code(error),
+        out_of_memory=_WORKER_DIED in chain and _attribute(error, "out_of_memory") is True,
         retryable=not final,
         declared=_text_of(error, "type") if final else "",
     )
@@ -124,6 +127,12 @@ def _number(error: BaseException, name: str) -> int | None:
     value = _attribute(error, name)
     fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
     return int(value) if fits else None
+
+
+def _exit_code(error: BaseException) -> int | None:
+    """As Parsl, this package, or the standard library's `subprocess` name it."""
+    numbers = (_number(error, name) for name in ("exitcode", "exit_code", "returncode"))
+    return next((number for number in numbers if number is not None), None)
 
 
 def _innermost_user_frame(trace: TracebackType | None) -> str:

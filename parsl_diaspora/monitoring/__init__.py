@@ -6,7 +6,9 @@
     hub.py       the program's own monitoring hub, listened to
     apps.py      where an app may run
     runner.py    on the worker: runs a try and tells where
+    worker/      what the runner is made of
     task.py      current_task(), inside a try
+    node/        beside the workers: what node and workers use
 
 Nothing is imported here, so that a worker pays only for the runner.
 """

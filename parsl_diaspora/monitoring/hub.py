@@ -10,6 +10,7 @@ from parsl.monitoring.message_type import MessageType
 from parsl.multiprocessing import SpawnQueue
 
 from parsl_diaspora.events import ManagerSeen
+from parsl_diaspora.executors.agent import NODE_LINK
 from parsl_diaspora.monitoring.session import Session
 
 CLOSE_SECONDS = 10.0
@@ -55,8 +56,9 @@ class ListeningHub(MonitoringHub):
     def _pass_on(self) -> None:
         try:
             while (message := self.resource_msgs.get()) is not None:
-                self._onwards.put(message)
-                self._hear(message)
+                if not _is_of_supervisor(message):
+                    self._onwards.put(message)
+                    self._hear(message)
         except Exception as error:  # noqa: BLE001 - the thread's guard: without it nobody would know
             self.resource_msgs.cancel_join_thread()
             self.session.absorb("monitoring hub", error)
@@ -82,3 +84,11 @@ class ListeningHub(MonitoringHub):
                 python_version=fields.get("python_version") or "",
             )
         )
+
+
+def _is_of_supervisor(message: Any) -> bool:
+    """Whether the interchange tells of one of our supervisors, which it takes for an idle manager."""
+    if not isinstance(message, tuple) or message[:1] != (MessageType.NODE_INFO,):
+        return False
+    fields = message[-1]
+    return isinstance(fields, dict) and str(fields.get("uid", "")).startswith(NODE_LINK)

@@ -7,6 +7,7 @@ from typing import Any
 
 from parsl.dataflow.memoization import BasicMemoizer, Memoizer
 
+from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.executors.launch import launching
 from parsl_diaspora.failures import CLASSES
 from parsl_diaspora.monitoring.session import Session
@@ -22,52 +23,55 @@ class LifecycleMemoizer(Memoizer):
 
     def __init__(self, inner: Memoizer, session: Session) -> None:
         self.inner = inner
-        self._session = session
+        self.session = session
 
     def start(self, *, run_dir: str, config_run_dir: str) -> None:
         """Parsl starts up."""
-        self._session.open(run_dir)
+        self.session.open(run_dir)
         self.inner.start(run_dir=run_dir, config_run_dir=config_run_dir)
 
     def check_memo(self, task: Any) -> Future[Any] | None:
         """Parsl is about to launch a try, in this thread."""
         launching.launch = None
+        self.session.cancels.refuse(task)
         if (known := self.inner.check_memo(task)) is not None:
             return known
         try:
-            self._session.launch(task)
+            self.session.launch(task)
         except Exception as error:  # noqa: BLE001 - promise 1: the launch goes on as stock
-            self._session.absorb("launch hook", error)
+            self.session.absorb("launch hook", error)
         return None
 
     def update_memo_result(self, task: Any, r: Any) -> None:
         """A task ended with a result."""
+        self.session.cancels.pass_once(task, None)
         self.inner.update_memo_result(task, r)
         try:
-            self._session.succeeded(task)
+            self.session.succeeded(task)
         except Exception as error:  # noqa: BLE001 - promise 1
-            self._session.absorb("result hook", error)
+            self.session.absorb("result hook", error)
 
     def update_memo_exception(self, task: Any, e: BaseException) -> None:
         """A task ended with an exception."""
-        if not self._is_lost_to_infrastructure(task):
+        self.session.cancels.pass_once(task, e)
+        if not isinstance(e, TaskCancelled) and not self._is_lost_to_infrastructure(task):
             self.inner.update_memo_exception(task, e)
         try:
-            self._session.failed(task, e)
+            self.session.failed(task, e)
         except Exception as error:  # noqa: BLE001 - promise 1
-            self._session.absorb("exception hook", error)
+            self.session.absorb("exception hook", error)
 
     def close(self) -> None:
         """Parsl shuts down."""
         try:
-            self._session.end()
+            self.session.end()
         except Exception as error:  # noqa: BLE001 - promise 1
-            self._session.absorb("end of run", error)
+            self.session.absorb("end of run", error)
         self.inner.close()
 
     def _is_lost_to_infrastructure(self, task: Any) -> bool:
         """Parsl's memoizer would answer the same call with the same loss, at once and for ever."""
-        live = self._session.live
+        live = self.session.live
         method = getattr(type(self.inner), "update_memo_exception", None)
         if live is None or method is not BasicMemoizer.update_memo_exception:
             return False  # the program's own code decides for itself

@@ -16,10 +16,12 @@ from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
 from parsl_diaspora.clock import Clock
+from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
+from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.gate import complete
-from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
 from parsl_diaspora.executors.launch import Report
+from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.failures import CLASSES, describe, diagnose
 from parsl_diaspora.monitoring.session import Session, is_usable
 from parsl_diaspora.recovery import Quarantine, Situation, decide, options_of
@@ -46,7 +48,14 @@ class RetryHandler:
         self._quarantine = Quarantine(session.settings)
 
     def __call__(self, error: Exception, task: Any) -> float:
-        """The cost of this failure: 0 or less for another try, more than is left for none."""
+        """The cost of this failure: 0 or less for another try, more than is left for none.
+
+        Raises:
+            TaskCancelled: somebody asked that the task be stopped; Parsl ends it with this exception.
+        """
+        if self._session.cancels.is_asked(task):
+            self._tell_last_failure(error, task)
+            self._session.cancels.refuse(task)
         here = task["executor"]
         own_cost = self._ask_own(error, task)
         chosen, task["executor"] = task["executor"], here
@@ -58,6 +67,15 @@ class RetryHandler:
         finally:
             if chosen != here:
                 task["executor"] = chosen
+
+    def _tell_last_failure(self, error: Exception, task: Any) -> None:
+        """A try of a task that is to be stopped has failed by itself."""
+        if isinstance(error, DependencyError | TaskCancelled):
+            return
+        try:
+            self._say_failed(self._session.begin(task["dfk"].run_id), error, task)
+        except Exception as fault:  # noqa: BLE001 - promise 1: the task ends as it should
+            self._session.absorb("retry handler", fault)
 
     def _ask_own(self, error: Exception, task: Any) -> float | None:
         if self._own is None:
@@ -187,7 +205,7 @@ class RetryHandler:
 
     def _use_plain_workers(self, live: Live, task: Any) -> None:
         executor = task["dfk"].executors.get(task["executor"])
-        if isinstance(executor, ResilientHighThroughputExecutor):
+        if isinstance(executor, Hardening):
             executor.use_plain_workers()
             why = "its workers' environment lacks parsl_diaspora; they run tasks as stock Parsl's do"
             live.absorb(f"workers of {executor.label}", ImportError(why))
@@ -222,7 +240,7 @@ def _failed_managers(live: Live, state: TaskState, here: str, manager: str | Non
 
 
 def _describe(error: Exception, task: Any, session: Session) -> Failure:
-    if isinstance(error, WorkerLost | ManagerLost):
+    if isinstance(error, WorkerLost | ManagerLost | NeverStarted):
         return describe(error, phase="lost", traceback_limit=0)
     launching = task["status"] == States.pending
     executor = task["dfk"].executors.get(task["executor"])
@@ -238,7 +256,7 @@ def _put_place(event: TryFailed, error: Exception, report: Report | None, live: 
     """Where the try was: as the worker told with its report, or at its start, or as the exception says."""
     if report is not None:
         report.put_place_on(event)
-        event.seconds = report.seconds
+        event.seconds, event.memory = report.seconds, report.memory
         return
     state = live.picture.last_try(event.task if event.task is not None else -1)
     if state is not None:
@@ -248,6 +266,9 @@ def _put_place(event: TryFailed, error: Exception, report: Report | None, live: 
             state.worker,
             state.node,
         )
+    if isinstance(error, WorkerDied):
+        event.manager, event.worker = error.manager or event.manager, error.worker_id
+        event.memory = error.memory or None
     if isinstance(error, ManagerLost):
         event.manager = event.manager or error.manager_id.decode()
     event.node = event.node or getattr(error, "hostname", None)

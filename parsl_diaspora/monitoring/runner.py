@@ -1,32 +1,111 @@
 """On the worker: runs one try and tells where, whether it succeeds, fails, or is killed in the middle.
 
 The start is written to the fabric before function and arguments are touched, so a killed worker has told
-where it was. The end travels back with the result, in plain data that the submit side can always read.
+where it was; the board tells its node's supervisor the same. The end travels back with the result, in plain
+data that the submit side can always read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import pickle
+import sys
 import time
-from functools import lru_cache
 from typing import Any
 
-from parsl.app.errors import RemoteExceptionWrapper
-from parsl.serialize import serialize, unpack_apply_message
+from parsl.app.errors import AppTimeout, RemoteExceptionWrapper
 
-from parsl_diaspora.events import Failure, TryStarted
-from parsl_diaspora.executors.launch import MAX_DECLINES, PICKLED, Launch, Report, pack, read_launch, seal
-from parsl_diaspora.fabric import Publisher, open_fabric
-from parsl_diaspora.fabric.stamp import default_source
+from parsl_diaspora.errors import TaskStopped
+from parsl_diaspora.events import Failure
+from parsl_diaspora.executors.board import own_slot
+from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, Report, pack, read_launch, seal
+from parsl_diaspora.executors.plain import serialize_bytes_fast, unpack_call
 from parsl_diaspora.failures.evidence import describe, named_redactor
-from parsl_diaspora.monitoring import orders
-from parsl_diaspora.monitoring.task import TaskContext, set_current
+from parsl_diaspora.monitoring.task import begin_task, end_task
+from parsl_diaspora.monitoring.worker import leaving, packing, speaking
+from parsl_diaspora.monitoring.worker.children import begun, end_children
+from parsl_diaspora.monitoring.worker.ending import as_failure, exit_code
+from parsl_diaspora.monitoring.worker.peak import PeakMemory
+from parsl_diaspora.monitoring.worker.place import here
+from parsl_diaspora.monitoring.worker.restoring import WorkerState
+from parsl_diaspora.monitoring.worker.stopping import Stopping
 
-#: What Parsl's serializer would write for these types, pickle writes in a twentieth of the time.
-_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
 
-_unsaid = ""
+class Runner:
+    """What one worker keeps between its tries. Made with the first of them, in the worker itself."""
+
+    def __init__(self) -> None:
+        serialize_bytes_fast()
+        self.slot = own_slot()
+        self.stopping = Stopping(self.slot)
+        self.peak = PeakMemory()
+        self.state = WorkerState()  # last: what the others did stays
+
+    def run(self, buffer: bytes, launch: Launch, report: Report) -> bytes:
+        """Run a try on this worker; the packed result or exception."""
+        leaving.stay()
+        slot = self.slot
+        if slot is not None:
+            slot.enter(report.pid, launch.task, launch.try_id)
+        try:
+            speaking.say_started(launch, report)
+            return self._measured(buffer, launch, report)
+        finally:
+            if slot is not None:
+                slot.leave()
+
+    def _measured(self, buffer: bytes, launch: Launch, report: Report) -> bytes:
+        self.state.begin()
+        self.peak.begin()
+        started = time.monotonic()
+        begin_task(launch, report)
+        try:
+            outcome, phase = self._call(buffer, launch)
+        except BaseException as error:  # noqa: BLE001 - a stop that came while another end was dealt with
+            outcome, phase = _Raised(error), "run"
+        if os.getpid() != report.pid:
+            _leave_to_the_worker(outcome)
+        report.seconds = time.monotonic() - started
+        report.memory = self.peak.end()
+        end_task()
+        if launch.restore:
+            self._restore(report)
+        return _packed(outcome, phase, launch, report, started)
+
+    def _call(self, buffer: bytes, launch: Launch) -> tuple[Any, str]:
+        """What came of the try and in which phase it ended."""
+        phase = "unpack"
+        try:
+            self.stopping.armed = True
+            function, args, kwargs = unpack_call(buffer, plain=launch.plain)
+            phase = "run"
+            outcome = function(*args, **kwargs)
+            self.stopping.armed = False
+        except BaseException as error:  # noqa: BLE001 - whatever the app raises, exits included, is to be reported
+            self.stopping.armed = False
+            return _Raised(error), phase
+        if isinstance(outcome, RemoteExceptionWrapper):  # Parsl's apps return what they raise
+            return _Raised(outcome.e_value, outcome), phase
+        return outcome, phase
+
+    def _restore(self, report: Report) -> None:
+        self.state.restore(report.seconds)
+        if self.state.stuck:
+            report.stuck = self.state.stuck
+            leaving.leave_after_this_try()
+
+
+class _Raised:
+    """In place of a result."""
+
+    __slots__ = ("error", "wrapper")
+
+    def __init__(self, error: BaseException, wrapper: RemoteExceptionWrapper | None = None) -> None:
+        self.error = error
+        self.wrapper = wrapper
+
+
+_runner: Runner | None = None
 
 
 def run(buffer: bytes, header: bytes) -> bytes:
@@ -39,132 +118,44 @@ def run(buffer: bytes, header: bytes) -> bytes:
     Returns:
         A packed `Report` and the serialized result or exception, sealed as one.
     """
+    global _runner  # noqa: PLW0603 - one for the life of the worker
     launch = read_launch(header)
-    report = _here()
+    report = here()
     if report.manager in launch.avoid and launch.declined < MAX_DECLINES:
         report.declined = True
         return seal(pack(report), b"")
-    _say_started(launch, report)
-    started = time.monotonic()
-    set_current(_context(launch, report))
-    try:
-        body = _run(buffer, launch, report)
-    finally:
-        set_current(None)
-    report.seconds = time.monotonic() - started
-    report.unsaid = _unsaid
+    if _runner is None:
+        _runner = Runner()
+    body = _runner.run(buffer, launch, report)
+    report.unsaid = speaking.unsaid()
     return seal(pack(report), body)
 
 
-def _run(buffer: bytes, launch: Launch, report: Report) -> bytes:
+def _packed(outcome: Any, phase: str, launch: Launch, report: Report, started: float) -> bytes:
+    if isinstance(outcome, _Raised):
+        return _failed(outcome, phase, launch, report, started)
     try:
-        function, args, kwargs = unpack_apply_message(buffer)
-    except Exception as error:  # noqa: BLE001 - unpickling the user's objects may raise anything
-        return _failed(error, "unpack", launch, report)
-    try:
-        outcome = function(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001 - the app's own failure, to be reported
-        return _failed(error, "run", launch, report)
-    if isinstance(outcome, RemoteExceptionWrapper):  # Parsl's apps return what they raise
-        return _failed(outcome.e_value, "run", launch, report, outcome)
-    try:
-        return _serialized(outcome, report)
-    except Exception as error:  # noqa: BLE001 - pickling the user's result may raise anything
-        return _failed(error, "pack", launch, report)
+        return packing.pack_result(outcome, report)
+    except BaseException as error:  # noqa: BLE001 - pickling the program's result may raise anything
+        return _failed(_Raised(error), "pack", launch, report, started)
 
 
-def _serialized(outcome: Any, report: Report) -> bytes:
-    report.plain = type(outcome) in _PLAIN
-    return PICKLED + pickle.dumps(outcome) if report.plain else serialize(outcome)
-
-
-def _failed(
-    error: BaseException,
-    phase: str,
-    launch: Launch,
-    report: Report,
-    wrapper: RemoteExceptionWrapper | None = None,
-) -> bytes:
+def _failed(raised: _Raised, phase: str, launch: Launch, report: Report, started: float) -> bytes:
+    error = as_failure(raised.error)
+    if isinstance(error, AppTimeout | TaskStopped):  # it was cut short, and so is what it has started
+        end_children(begun() - (time.monotonic() - started))
     report.failure = _describe(error, phase, launch)
-    wrapper = wrapper or RemoteExceptionWrapper(type(error), error, error.__traceback__)
-    try:
-        return serialize(wrapper)
-    except Exception:  # noqa: BLE001 - it cannot travel; the description does
-        return b""
+    return packing.pack_exception(error, raised.wrapper if error is raised.error else None)
+
+
+def _leave_to_the_worker(outcome: Any) -> None:
+    """A child that the task forked came back out of it: it ends here, as only the worker itself reports."""
+    error = outcome.error if isinstance(outcome, _Raised) else None
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(exit_code(error.code) if isinstance(error, SystemExit) else int(error is not None))
 
 
 def _describe(error: BaseException, phase: str, launch: Launch) -> Failure:
     redact = named_redactor(launch.redact) if launch.redact else None
     return describe(error, phase=phase, traceback_limit=launch.traceback_limit, redact=redact)
-
-
-def _here() -> Report:
-    manager = os.environ.get("PARSL_WORKER_POOL_ID", "")
-    block, worker, node = _place(manager)
-    return Report(block=block, manager=manager, worker=worker, node=node, pid=os.getpid())
-
-
-@lru_cache(maxsize=1)
-def _place(manager: str) -> tuple[str, int, str]:
-    """This manager's block, the rank of this worker of it, and the node: a worker's never change."""
-    del manager
-    environ = os.environ
-    block, rank = environ.get("PARSL_WORKER_BLOCK_ID", ""), environ.get("PARSL_WORKER_RANK", "-1")
-    return block, int(rank), os.uname().nodename
-
-
-def _context(launch: Launch, report: Report) -> TaskContext:
-    return TaskContext(
-        run=launch.run,
-        task=launch.task,
-        attempt=launch.try_id,
-        executor=launch.executor,
-        block=report.block,
-        manager=report.manager,
-        node=report.node,
-    )
-
-
-def _say_started(launch: Launch, report: Report) -> None:
-    global _unsaid  # noqa: PLW0603 - told with each report of this worker
-    publisher = _publisher(launch.url, launch.run, launch.executor)
-    if publisher is None:
-        return
-    event = TryStarted(
-        run=launch.run,
-        task=launch.task,
-        try_id=launch.try_id,
-        executor=launch.executor,
-        pid=report.pid,
-        manager_pid=os.getppid(),
-    )
-    report.put_place_on(event)
-    publisher.publish(event)
-    if publisher.flush(0.0).lost:
-        _unsaid = f"a worker on {report.node} could not write its events"
-
-
-@lru_cache(maxsize=4)
-def _publisher(url: str, run: str, executor: str) -> Publisher | None:
-    global _unsaid  # noqa: PLW0603 - told with each report of this worker
-    if not url:
-        _unsaid = "the run's fabric cannot be reached from workers"
-        return None
-    try:
-        return _open(url, run, executor)
-    except Exception as error:  # noqa: BLE001 - a backend may lack its library here: the try runs all the same
-        _unsaid = str(error) or type(error).__name__
-        return None
-
-
-def _open(url: str, run: str, executor: str) -> Publisher:
-    """A publisher that writes at once; one that goes through a relay also takes orders."""
-    source = default_source("worker")
-    if not url.startswith("relay:"):
-        return open_fabric(url).publisher(source, immediate=True)
-    from parsl_diaspora.fabric.relay import RelayFabric
-
-    here = _here()
-    place: dict[str, Any] = {"run": run, "executor": executor, "block": here.block, "manager": here.manager}
-    place |= {"node": here.node, "worker": here.worker, "pid": here.pid}
-    return RelayFabric(url).publisher(source, immediate=True, on_order=orders.take, place=place)

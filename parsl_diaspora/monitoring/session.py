@@ -18,6 +18,7 @@ import parsl
 from parsl.dataflow.errors import DependencyError
 
 from parsl_diaspora.clock import Clock, SystemClock
+from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.events import (
     DecisionMade,
     Diagnosis,
@@ -33,6 +34,7 @@ from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.monitoring.apps import INTERNAL, Apps, has_staged_files
+from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.recovery import Budgets
@@ -63,6 +65,7 @@ class Session:
     Attributes:
         live: the run's state, from its first executor or task on.
         budgets: the program's retry budgets.
+        cancels: tasks that somebody asked to be stopped.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Session:
         self.chance = random.Random()  # for jitter
         self.redact = named_redactor(settings.redact) if settings.redact else None
         self.live: Live | None = None
+        self.cancels = Cancels(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
         self._labels = labels
@@ -111,15 +115,23 @@ class Session:
                 live.say(self._run_started())
                 self._reach = Reach(live, str(self.settings.relay), self._run_dir, self._watched)
                 self.live = live
+                live.listen(self.cancels.hear)
                 live.start()
                 if self.settings.triggers:
                     self._start_triggers(live)
         return self.live
 
+    def node_url(self, executor: str) -> str:
+        """The fabric that processes on an executor's nodes publish to; empty for none, or before `begin`."""
+        if self._reach is not None:
+            return self._reach.url(executor)
+        return (self.live.node_url if self.live is not None else None) or ""
+
     def end(self) -> None:
         """Say how the run went and bring its events to safety."""
         for executor in self._watched:
             executor.stop_watching()
+        self.cancels.close()
         if self.live is None:
             return
         if self._reach is not None:
@@ -128,7 +140,9 @@ class Session:
         counts = self.live.picture.counts
         done = counts.get("done", 0) + counts.get("memoized", 0)
         failed = counts.get("failed", 0) + counts.get("dependency_failed", 0)
-        self.live.say(RunEnded(done=done, failed=failed, faults=dict(self.live.faults)))
+        cancelled = counts.get("cancelled", 0)
+        faults = dict(self.live.faults)
+        self.live.say(RunEnded(done=done, failed=failed, cancelled=cancelled, faults=faults))
         if self._triggers is not None:
             self._triggers.end()
         self.live.stop()
@@ -202,10 +216,11 @@ class Session:
             task=number,
             try_id=try_id,
             executor=task["executor"],
-            url=self._reach.url(task["executor"]) if self._reach else live.node_url or "",
+            url=self.node_url(task["executor"]),
             avoid=avoid,
             traceback_limit=self.settings.traceback_limit,
             redact=self.settings.redact or "",
+            restore=self.settings.restore_workers,
         )
 
     def succeeded(self, task: Record) -> None:
@@ -223,7 +238,7 @@ class Session:
         """A task ended with an exception."""
         live = self.begin(task["dfk"].run_id)
         self._avoid.pop(task["id"], None)
-        outcome = "dependency_failed" if isinstance(error, DependencyError) else "failed"
+        outcome = _outcome(error)
         text = clean_text(lambda: _words(error), self.redact)[:ERROR_LIMIT]
         live.catch_up()
         state = live.picture.tasks.get(task["id"])
@@ -234,10 +249,16 @@ class Session:
     def returned(self, launch: Launch, report: Report) -> None:
         """Take note of what a worker told of a try, before its future ends."""
         self._reports[launch.task, launch.try_id] = report
+        if report.stuck and self.live is not None:
+            self.live.absorb("what tasks change in their workers", RuntimeError(_stuck(report)))
 
     def take_report(self, task: Record) -> Report | None:
         """What the worker told of a task's newest try, once."""
-        return self._reports.pop((task["id"], task["try_id"]), None)
+        return self.report_of(task["id"], task["try_id"])
+
+    def report_of(self, task: int, try_id: int) -> Report | None:
+        """What the worker told of a try, once."""
+        return self._reports.pop((task, try_id), None)
 
     def avoid(self, task: int, managers: tuple[str, ...]) -> None:
         """Let a task's next try decline these managers."""
@@ -300,7 +321,14 @@ class Session:
 def is_usable(task: Record, label: str) -> bool:
     """Whether an executor still takes tasks."""
     executor = task["dfk"].executors.get(label)
-    return executor is not None and not getattr(executor, "bad_state_is_set", False)
+    gone = (getattr(executor, name, False) for name in ("bad_state_is_set", "is_without_blocks"))
+    return executor is not None and not any(gone)
+
+
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, TaskCancelled):
+        return "cancelled"
+    return "dependency_failed" if isinstance(error, DependencyError) else "failed"
 
 
 def _words(error: BaseException) -> str:
@@ -312,9 +340,13 @@ def _words(error: BaseException) -> str:
     return text if root is error else f"{text}, which failed with {type(root).__name__}: {root}"
 
 
+def _stuck(report: Report) -> str:
+    return f"a worker on {report.node} could not put back {', '.join(report.stuck)}"
+
+
 def _try_ended(task: Record, report: Report | None) -> TryEnded:
     event = TryEnded(task=task["id"], try_id=task["try_id"], executor=task["executor"])
     if report is not None:
         report.put_place_on(event)
-        event.seconds = report.seconds
+        event.seconds, event.memory = report.seconds, report.memory
     return event

@@ -1,10 +1,18 @@
-"""``current_task()``: what a running app may know of itself."""
+"""``current_task()``: what a running app may know of itself, and tell of it."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from parsl_diaspora.errors import NotInTask
+
+if TYPE_CHECKING:
+    from parsl_diaspora.executors.launch import Launch, Report
+    from parsl_diaspora.monitoring.worker.speaking import Progress
+
+_HINT = "It works inside apps that a resilient HighThroughputExecutor runs."
 
 
 class TaskContext(msgspec.Struct, frozen=True):
@@ -29,8 +37,41 @@ class TaskContext(msgspec.Struct, frozen=True):
     manager: str
     node: str
 
+    def progress(self, part: float | None = None, note: str = "") -> None:
+        """Tell how far the task is. It may be called as often as is convenient: once a second is told.
 
-_current: TaskContext | None = None
+        Args:
+            part: of the whole that is done, 0 to 1; None if that is not known.
+            note: in words.
+
+        Raises:
+            NotInTask: this process does not run that try now.
+            ValueError: the part is not between 0 and 1.
+
+        Example:
+            >>> def simulate(steps):
+            ...     for step in range(steps):
+            ...         current_task().progress(step / steps, f"step {step}")
+        """
+        if part is not None and not 0 <= part <= 1:
+            message = f"The part that is done lies between 0 and 1; {part} does not."
+            raise ValueError(message)
+        _progress_of(self).tell(part, str(note))
+
+
+class _Current:
+    """The try that runs now. What an app may know of it is put together when it asks."""
+
+    __slots__ = ("context", "launch", "progress", "report")
+
+    def __init__(self, launch: Launch, report: Report) -> None:
+        self.launch = launch
+        self.report = report
+        self.context: TaskContext | None = None
+        self.progress: Progress | None = None
+
+
+_current: _Current | None = None
 
 
 def current_task() -> TaskContext:
@@ -46,13 +87,45 @@ def current_task() -> TaskContext:
         ...     print("not inside a task")
         not inside a task
     """
-    if _current is None:
-        hint = "It works inside apps that a resilient HighThroughputExecutor runs."
-        raise NotInTask("This process is not running a task.", hint=hint)
-    return _current
+    current = _current
+    if current is None:
+        message = "This process is not running a task."
+        raise NotInTask(message, hint=_HINT)
+    if current.context is None:
+        launch, report = current.launch, current.report
+        current.context = TaskContext(
+            run=launch.run,
+            task=launch.task,
+            attempt=launch.try_id,
+            executor=launch.executor,
+            block=report.block,
+            manager=report.manager,
+            node=report.node,
+        )
+    return current.context
 
 
-def set_current(context: TaskContext | None) -> None:
-    """Set by the runner around a try."""
+def _progress_of(context: TaskContext) -> Progress:
+    current = _current
+    if current is None or current_task() != context:
+        message = "This process does not run that try of the task."
+        raise NotInTask(message, hint=_HINT)
+    if current.progress is None:
+        from parsl_diaspora.monitoring.worker.speaking import Progress
+
+        current.progress = Progress(current.launch, current.report)
+    return current.progress
+
+
+def begin_task(launch: Launch, report: Report) -> None:
+    """The runner begins a try."""
     global _current  # noqa: PLW0603 - a worker runs one try at a time, in its main thread
-    _current = context
+    _current = _Current(launch, report)
+
+
+def end_task() -> None:
+    """The runner has ended the try."""
+    global _current
+    ended, _current = _current, None
+    if ended is not None and ended.progress is not None:
+        ended.progress.close()

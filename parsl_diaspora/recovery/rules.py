@@ -34,10 +34,16 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-_OWN_FAULT = ("application", "unknown", "unreadable")
+_OWN_FAULT = ("application", "unknown", "unreadable", "exited", "interrupted", "signalled", "crash")
 
 RULES: tuple[Rule, ...] = (
     # --- when to stop ---
+    Rule(
+        name="cancelled",
+        classes=("cancelled",),
+        do="fail",
+        reason="somebody asked that the task be stopped",
+    ),
     Rule(
         name="raiser-knows-best",
         when="raised_non_retryable",

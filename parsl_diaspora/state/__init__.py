@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from parsl_diaspora.state.dedupe import Dedupe
 from parsl_diaspora.state.history import History, read_events, read_history
+from parsl_diaspora.state.holds import Holds
 from parsl_diaspora.state.live import Live
 from parsl_diaspora.state.picture import Picture
-from parsl_diaspora.state.records import ManagerState, TaskState, TryState
+from parsl_diaspora.state.records import Hold, ManagerState, TaskState, TryState
 
 __all__ = [
     "Dedupe",
     "History",
+    "Hold",
+    "Holds",
     "Live",
     "ManagerState",
     "Picture",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from parsl_diaspora.events import Event, ServiceDegraded
 from parsl_diaspora.fabric import Consumer, Fabric, FlushReport, Publisher
+from parsl_diaspora.fabric.protocols import LeavesOut, PublishesMany
 from parsl_diaspora.fabric.spool import SpooledFabric
 from parsl_diaspora.state.dedupe import Dedupe
 from parsl_diaspora.state.picture import Picture
@@ -76,6 +77,7 @@ class Live:
         self.lock = threading.Lock()
         self._saying = threading.RLock()
         self._waiting: deque[Event] = deque()
+        self._heard: deque[Event] = deque()
 
     def start(self) -> None:
         """Begin to listen to others' events."""
@@ -95,7 +97,8 @@ class Live:
         """Publish an event of this run and fold it into the picture. Returns the stamped event."""
         with self._saying:
             self.catch_up()
-            return self._say(event)
+            self._say([event])
+        return event
 
     def say_soon(self, event: Event) -> None:
         """Say an event that nobody waits for: within `PAUSE_SECONDS`, and before any that is said later.
@@ -107,26 +110,34 @@ class Live:
         if len(self._waiting) > MOST_WAITING or not self._thread.is_alive():
             self.catch_up()
 
+    def hear(self, event: Event) -> None:
+        """Take in another source's event that came by a way of its own, and pass it on to the fabric."""
+        self._heard.append(event)
+
     def catch_up(self) -> None:
         """Say what waits to be said: the picture knows it afterwards."""
         while self._waiting:
             with self._saying:
-                if self._waiting:
-                    self._say(self._waiting.popleft())
+                if events := [self._waiting.popleft() for _ in range(len(self._waiting))]:
+                    self._say(events)
 
-    def _say(self, event: Event) -> Event:
-        event.run = event.run or self.picture.run
+    def _say(self, events: list[Event]) -> None:
+        for event in events:
+            event.run = event.run or self.picture.run
+            event.time = event.time or time.time()
         try:
-            self._publisher.publish(event)
-            self._own_boot = event.boot
+            self._publish(events)
+            self._own_boot = events[-1].boot
         except Exception as error:  # noqa: BLE001 - promise 1: a fault of ours never reaches the workflow
             self.absorb("events", error)
-        event.time = event.time or time.time()
-        try:
-            self._take(event)
-        except Exception as error:  # noqa: BLE001 - promise 1
-            self.absorb("picture", error)
-        return event
+        self._take(events)
+
+    def _publish(self, events: list[Event]) -> None:
+        if len(events) > 1 and isinstance(self._publisher, PublishesMany):
+            self._publisher.publish_all(events)
+            return
+        for event in events:
+            self._publisher.publish(event)
 
     def flush(self, timeout: float = 5.0) -> FlushReport:
         """Wait up to ``timeout`` seconds for what was said to be safe."""
@@ -160,11 +171,18 @@ class Live:
                 self.fabric.url,
             )
 
-    def _take(self, event: Event) -> None:
+    def _take(self, events: list[Event]) -> None:
         with self.lock:
-            self.picture.fold(event)
+            self._each(self.picture.fold, events)
         for listener in self._listeners:
-            listener(event)
+            self._each(listener, events)
+
+    def _each(self, take: Callable[[Event], None], events: list[Event]) -> None:
+        for event in events:
+            try:
+                take(event)
+            except Exception as error:  # noqa: BLE001 - promise 1; one bad event must not cost the others, either
+                self.absorb("picture", error)
 
     def _listen(self) -> None:
         try:
@@ -179,13 +197,20 @@ class Live:
             sources.append((self._node_fabric.consumer(name, start="earliest"), True))
         while not self._stop.is_set():
             self.catch_up()
+            self._leave_out_own(sources[0][0])
             for consumer, pass_on in sources:
                 self._drain(consumer, pass_on)
+            self._take_heard()
             self._look_at_fabric()
             self._stop.wait(PAUSE_SECONDS)
         for consumer, pass_on in sources:
             self._drain(consumer, pass_on)
             consumer.close()
+
+    def _leave_out_own(self, consumer: Consumer) -> None:
+        """What we have said ourselves is in the picture already."""
+        if self._own_boot and isinstance(consumer, LeavesOut):
+            consumer.leave_out(self._own_boot)
 
     def _look_at_fabric(self) -> None:
         """Where our own events are not taken, those of others do not arrive, either."""
@@ -214,18 +239,17 @@ class Live:
             self._deaf_at = time.monotonic()
             self._stop.wait(1.0)
             return
-        for event in events:
-            try:
-                self._hear(event, pass_on)
-            except Exception as error:  # noqa: BLE001 - one bad event must not cost the others
-                self.absorb("picture", error)
+        self._hear(events, pass_on)
 
-    def _hear(self, event: Event, pass_on: bool) -> None:
-        if event.boot == self._own_boot or not self._dedupe.is_new(event):
-            return
+    def _take_heard(self) -> None:
+        self._hear([self._heard.popleft() for _ in range(len(self._heard))], pass_on=True)
+
+    def _hear(self, events: list[Event], pass_on: bool) -> None:
+        new = [event for event in events if event.boot != self._own_boot and self._dedupe.is_new(event)]
         if pass_on:
-            self._publisher.forward(event)
-        self._take(event)
+            self._each(self._publisher.forward, new)
+        if new:
+            self._take(new)
 
 
 def _renew_after_fork(live: Live) -> None:

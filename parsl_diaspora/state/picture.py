@@ -13,8 +13,13 @@ from parsl_diaspora.events import (
     Event,
     EventsCompacted,
     FaultInjected,
+    ManagerEnded,
     ManagerLost,
     ManagerSeen,
+    NodeLost,
+    NodeRecovered,
+    NodeSuspected,
+    PlaceHeld,
     PlaceQuarantined,
     PlaceReleased,
     RunEnded,
@@ -26,7 +31,9 @@ from parsl_diaspora.events import (
     TryFailed,
     TryLaunched,
     TryStarted,
+    TryStopped,
 )
+from parsl_diaspora.state.holds import Holds
 from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
 
 #: Workers that lack this package run tasks as stock Parsl does, so they are not unfit for the app.
@@ -48,12 +55,13 @@ class Picture:
         managers: by manager id.
         nodes: by host name.
         outstanding: tries launched and not ended, by executor label.
-        present: managers that are there and not in quarantine, by executor label.
+        present: managers that are there and get work, by executor label.
         workers: how many workers those managers have, by executor label.
         succeeded: tries that succeeded at managers, by executor label.
         failed: tries that failed at managers, by executor label and failure class.
         blocks: state by (executor, block).
-        quarantined: manager ids that get no new work, with the reason.
+        quarantined: manager ids that get no new work for a while, with the reason.
+        holds: places that get no new work until somebody releases them.
         unfit: (app, executor) to the module that is missing there.
         overcome: (app, fingerprint) of failures after which the same task succeeded: not deterministic.
         faults: injected faults.
@@ -77,6 +85,7 @@ class Picture:
         self.failed: dict[str, dict[str, int]] = {}
         self.blocks: dict[tuple[str, str], str] = {}
         self.quarantined: dict[str, str] = {}
+        self.holds = Holds()
         self.unfit: dict[tuple[str, str], str] = {}
         self.overcome: set[tuple[str, str]] = set()
         self.faults: list[FaultInjected] = []
@@ -156,12 +165,16 @@ class Picture:
         present = self.present.setdefault(manager.executor, set())
         counted = self.workers.get(manager.executor, 0) - (manager.workers if name in present else 0)
         manager.workers = manager.workers if workers is None else workers
-        if manager.lost or name in self.quarantined:
+        if self._gets_no_work(name, manager):
             present.discard(name)
         else:
             present.add(name)
             counted += manager.workers
         self.workers[manager.executor] = counted
+
+    def _gets_no_work(self, name: str, manager: ManagerState) -> bool:
+        gone = manager.lost or manager.ended or manager.suspected
+        return bool(gone) or name in self.quarantined or self.holds.on(name, manager) is not None
 
     def _count(self, what: str, by: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + by
@@ -209,6 +222,10 @@ class Picture:
             state.status = "running"
             if manager is not None:
                 manager.running.add((event.task or 0, event.try_id or 0))
+        elif (
+            state.status == "cancelled" and manager is not None
+        ):  # nobody waits for it, but the worker is busy
+            manager.running.add((event.task or 0, event.try_id or 0))
         elif state.decided:  # a killed worker's last words, heard after the decision
             self._blame(event.task or 0, state)
 
@@ -225,6 +242,9 @@ class Picture:
         state.seconds = event.seconds
         state.fingerprint = self._word(event.failure.fingerprint) or ""
         self._count("failed_tries")
+
+    def _try_stopped(self, event: TryStopped) -> None:
+        self._close_try(event, "stopped")
 
     def _close_try(self, event: Event, status: str) -> tuple[TryState, ManagerState | None]:
         state = self._try(event)
@@ -283,7 +303,7 @@ class Picture:
         done = event.outcome == "done"
         for each in state.tries:
             if each.outstanding_at is not None:  # as of a join app that failed through an inner task
-                self._settle_try(each, "ended" if done else "failed")
+                self._settle_try(each, _STATUS.get(event.outcome, "failed"))
             if done and each.fingerprint:
                 self.overcome.add((state.func, each.fingerprint))
         self._forget_oldest(event.task)
@@ -313,9 +333,43 @@ class Picture:
             self.quarantined[event.manager] = event.reason
             self._settle(event.manager, manager)
 
+    def _held(self, event: PlaceHeld) -> None:
+        self.holds.put(event)
+        self._settle_all(event.executor)
+
     def _released(self, event: PlaceReleased) -> None:
         if event.manager is not None and (manager := self._manager(event)) is not None:
             self.quarantined.pop(event.manager, None)
+            self._settle(event.manager, manager)
+        if event.owner:
+            self.holds.lift(event)
+            self._settle_all(event.executor)
+
+    def _settle_all(self, executor: str | None) -> None:
+        """After a word about a place: there are few of these, and each may concern many managers."""
+        for name, manager in self.managers.items():
+            if not executor or manager.executor == executor:
+                self._settle(name, manager)
+
+    def _manager_ended(self, event: ManagerEnded) -> None:
+        if event.manager is None or (manager := self._manager(event)) is None:
+            return
+        manager.ended = event.reason or "ended"
+        self._settle(event.manager, manager)
+        if event.next:
+            self.holds.pass_on(event.manager, event.next)
+            if (successor := self.managers.get(event.next)) is not None:
+                self._settle(event.next, successor)
+
+    def _suspected(self, event: NodeSuspected) -> None:
+        self._suspect(event, event.reason or "silent")
+
+    def _recovered(self, event: NodeRecovered | NodeLost) -> None:
+        self._suspect(event, "")
+
+    def _suspect(self, event: Event, why: str) -> None:
+        if event.manager is not None and (manager := self._manager(event)) is not None:
+            manager.suspected = why
             self._settle(event.manager, manager)
 
     def _fault(self, event: FaultInjected) -> None:
@@ -335,6 +389,8 @@ def _is_known_at(manager: ManagerState, event: Event) -> bool:
     )
 
 
+_STATUS = {"done": "ended", "cancelled": "cancelled"}
+
 _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {
     RunStarted: Picture._run_started,
     RunEnded: Picture._run_ended,
@@ -344,10 +400,16 @@ _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {
     TryDeclined: Picture._declined,
     TryEnded: Picture._try_ended,
     TryFailed: Picture._try_failed,
+    TryStopped: Picture._try_stopped,
     DecisionMade: Picture._decided,
     TaskEnded: Picture._task_ended,
     ManagerSeen: Picture._manager_seen,
     ManagerLost: Picture._manager_lost,
+    ManagerEnded: Picture._manager_ended,
+    NodeSuspected: Picture._suspected,
+    NodeRecovered: Picture._recovered,
+    NodeLost: Picture._recovered,
+    PlaceHeld: Picture._held,
     BlockSeen: Picture._block,
     BlockLost: Picture._block,
     PlaceQuarantined: Picture._quarantined,

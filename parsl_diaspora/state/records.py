@@ -19,7 +19,8 @@ class TryState(msgspec.Struct, gc=False):
         worker: rank of the worker.
         node: host name.
         pid: of the worker, on its node.
-        status: ``launched``, ``running``, ``ended`` or ``failed``.
+        status: ``launched``, ``running``, ``ended``, ``failed``; ``cancelled`` when nobody waits for it any
+            more, and ``stopped`` when it is known to have ended after that.
         seconds: wall time on the worker.
         fingerprint: of the failure.
         failure_class: as diagnosed.
@@ -64,6 +65,33 @@ class TaskState(msgspec.Struct, gc=False):
     error: str = ""
 
 
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody's word that a place gets no new work.
+
+    Attributes:
+        level: ``manager``, ``block`` or ``node``.
+        name: of the place.
+        executor: label; empty for all executors that have something there.
+        reason: in words.
+        owner: who asked.
+        drain: what runs there may end, and then the place is given up.
+        since: seconds UTC.
+    """
+
+    level: str
+    name: str
+    executor: str = ""
+    reason: str = ""
+    owner: str = ""
+    drain: bool = False
+    since: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from other holds."""
+        return self.level, self.executor, self.name
+
+
 class ManagerState(msgspec.Struct):
     """One manager: a node's share of a block.
 
@@ -74,6 +102,8 @@ class ManagerState(msgspec.Struct):
         pid: its process id on its node, once a try has told it.
         workers: how many it has.
         lost: why it is gone; empty while it is there.
+        ended: why its process came to its end, as its supervisor has told.
+        suspected: why its node is suspected to be gone; empty while it is heard.
         running: (task, try) pairs that started there and have not ended.
         started: tries that ever started there.
         last_start: when the last one did, seconds UTC.
@@ -89,6 +119,8 @@ class ManagerState(msgspec.Struct):
     pid: int = 0
     workers: int = 0
     lost: str = ""
+    ended: str = ""
+    suspected: str = ""
     running: set[tuple[int, int]] = msgspec.field(default_factory=set)
     started: int = 0
     last_start: float = 0.0

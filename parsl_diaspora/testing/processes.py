@@ -33,6 +33,8 @@ Role = Literal["manager", "worker", "other"]
 
 _WORKER_LOG = re.compile(r"worker_\d+\.log")
 _MANAGER_LOG = "manager.log"
+#: The stock pool, and what runs it within itself where a supervisor looks after it.
+_POOLS = ("process_worker_pool.py", "parsl_diaspora/monitoring/node/pool.py")
 _SAME_START = 0.05  # seconds; a start time is read against the boot time, which moves when the clock is set
 _POLL = 0.05  # seconds
 _T = TypeVar("_T")
@@ -259,7 +261,7 @@ def _runs_pool(command: list[str]) -> bool:
         if argument == "-m":
             return next(arguments, "").endswith("process_worker_pool")
         if not argument.startswith("-"):
-            return Path(argument).name == "process_worker_pool.py"
+            return argument.endswith(_POOLS)
     return False
 
 

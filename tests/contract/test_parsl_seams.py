@@ -15,7 +15,7 @@ import subprocess
 import textwrap
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from importlib import import_module
 from pathlib import Path
 
@@ -48,8 +48,10 @@ from parsl.providers import LocalProvider
 from parsl.serialize import deserialize, pack_apply_message, serialize, unpack_apply_message
 
 from parsl_diaspora.executors import ResilientHighThroughputExecutor
-from parsl_diaspora.executors.launch import PICKLED, launching, seal
+from parsl_diaspora.executors.launch import Launch, launching, seal
+from parsl_diaspora.executors.plain import PICKLED, is_stock, pack_call, unpack_call
 from parsl_diaspora.failures import diagnosis
+from parsl_diaspora.monitoring import kernel as seam_of_kernel
 from parsl_diaspora.monitoring.apps import INTERNAL
 from tests.contract import worker_side
 
@@ -262,6 +264,32 @@ def test_what_parsl_packs_of_plain_data_is_its_mark_and_a_pickle():
     assert pickle.loads(sealed[len(PICKLED) :]) == seal(b"report", b"result")
 
 
+@seam("parsl.serialize.facade", "calls with plain arguments are packed by dill, in ten times the time")
+def test_a_call_that_we_pack_is_read_by_parsl_and_one_that_parsl_packs_by_us():
+    call = worker_side.double, (1, "x", [2.5, {3: (b"y", None)}]), {"seed": {4}}
+    packed = pack_call(*call)
+    assert unpack_apply_message(packed) == list(call)
+    assert unpack_call(packed, plain=True) == list(call)
+    assert packed == pack_apply_message(*call)
+    assert unpack_call(pack_apply_message(*call), plain=True) == list(call)
+    assert is_stock()
+
+
+@seam("HighThroughputExecutor.submit", "calls with plain arguments are sent in another way than stock would")
+def test_a_call_that_we_submit_is_handed_on_as_stock_hands_it_on():
+    handed = []
+    for kind in (HighThroughputExecutor, ResilientHighThroughputExecutor):
+        executor = kind(label="htex", address="127.0.0.1")
+        executor.submit_payload = lambda *passed: handed.append(passed)
+        launching.launch = Launch(run="r", task=1, try_id=0, executor="htex")
+        executor.submit(worker_side.double, {"priority": 1}, 4, x="five")
+        executor.submit(worker_side.double, {}, 4)
+    assert launching.launch.plain
+    launching.launch = None
+    assert handed[:2] == handed[2:]
+    assert handed[0][0] == {"resource_spec": {"priority": 1}}
+
+
 @seam("RemoteExceptionWrapper", "exceptions of apps are taken for results, or lose their traceback")
 def test_an_exception_travels_in_a_wrapper():
     wrapper = wrap_error(worker_side.divide)()
@@ -388,6 +416,107 @@ def test_a_selector_gets_all_managers_and_those_in_question():
     ]
     lines = inspect.getsource(interchange.Interchange.process_tasks_to_send)
     assert "self.manager_selector.sort_managers(self._ready_managers, interesting_managers)" in lines
+
+
+# ---------------------------------------------------------------- the interchange's records of managers
+
+
+class Sent(list):
+    """A socket of the interchange, with what it was given to send."""
+
+    def send(self, data):
+        self.append(data)
+
+    def send_multipart(self, parts):
+        self.append(parts)
+
+
+class Asked(ManagerSelector):
+    def sort_managers(self, ready_managers, manager_list):
+        self.ready, self.interesting = ready_managers, set(manager_list)
+        return list(manager_list)
+
+
+def an_interchange(**managers):
+    """A real interchange without its sockets: what it does with its records is its own code."""
+    made = interchange.Interchange.__new__(interchange.Interchange)
+    made.heartbeat_threshold = 120
+    made.results_outgoing, made.manager_sock = Sent(), Sent()
+    made.manager_selector = Asked()
+    made.pending_task_queue = interchange.SortedList(key=lambda entry: (entry[0], entry[1]))
+    made.count = 0
+    made._ready_managers = {
+        name.encode(): {
+            "block_id": "0",
+            "hostname": "n1",
+            "tasks": [7, 8],
+            "worker_count": 2,
+            "max_capacity": 2,
+            "active": True,
+            "draining": False,
+            "drain_time": math.inf,
+            "last_heartbeat": time.time(),
+            "idle_since": None,
+            **fields,
+        }
+        for name, fields in managers.items()
+    }
+    return made
+
+
+@seam("Interchange.process_tasks_to_send", "the agent does not get to know the interchange's managers")
+def test_the_selector_gets_the_records_themselves():
+    made = an_interchange(m1={"tasks": []})
+    made.pending_task_queue.add((0, 1, {"task_id": 1}))
+    made.process_tasks_to_send({b"m1"}, None)
+    assert made.manager_selector.ready is made._ready_managers
+    assert made.manager_selector.interesting == {b"m1"}
+    assert made._ready_managers[b"m1"]["tasks"] == [1]
+
+
+@seam("Interchange.process_tasks_to_send", "supervisors of nodes are given tasks, or are asked for ever")
+def test_a_manager_without_capacity_is_asked_once_and_gets_nothing():
+    made = an_interchange(m1={"tasks": [], "max_capacity": 0})
+    made.pending_task_queue.add((0, 1, {"task_id": 1}))
+    interesting = {b"m1"}
+    made.process_tasks_to_send(interesting, None)
+    assert interesting == set()
+    assert len(made.pending_task_queue) == 1
+
+
+@seam("Interchange.expire_bad_managers", "tasks of a manager that is dead come back after minutes")
+def test_a_manager_whose_last_heartbeat_is_long_ago_loses_its_tasks_at_once():
+    made = an_interchange(m1={"last_heartbeat": 0.0}, m2={})
+    made.expire_bad_managers(set(), None)
+    assert set(made._ready_managers) == {b"m2"}
+    messages = [pickle.loads(each) for each in made.results_outgoing]
+    assert [message["task_id"] for message in messages] == [7, 8]
+    error = deserialize(messages[0]["exception"]).e_value
+    assert (type(error), error.manager_id, error.hostname) == (ManagerLost, b"m1", "n1")
+
+
+@seam("Interchange.expire_drained_managers", "managers that are drained never leave")
+def test_a_draining_manager_is_told_to_leave_when_it_holds_nothing():
+    made = an_interchange(m1={"draining": True}, m2={"draining": True, "tasks": []}, m3={"tasks": []})
+    made.expire_drained_managers(set(), None)
+    assert set(made._ready_managers) == {b"m1", b"m3"}
+    ((manager, _),) = made.manager_sock
+    assert manager == b"m2"
+
+
+@seam("Interchange.process_tasks_to_send", "managers that are drained go on getting tasks")
+def test_a_draining_manager_gets_no_tasks():
+    made = an_interchange(m1={"draining": True, "tasks": []})
+    made.pending_task_queue.add((0, 1, {"task_id": 1}))
+    made.process_tasks_to_send({b"m1"}, None)
+    assert len(made.pending_task_queue) == 1
+
+
+@seam("ic in interchange.py", "nodes are heard, and drains obeyed, only from the first task on")
+def test_the_interchange_is_a_global_of_its_process():
+    (block,) = [each for each in ast.parse(inspect.getsource(interchange)).body if isinstance(each, ast.If)]
+    assert "ic = Interchange(**config)" in [ast.unparse(each) for each in block.body]
+    assert "self._ready_managers" in inspect.getsource(interchange.Interchange.__init__)
 
 
 class Tap(MonitoringHub):
@@ -851,3 +980,106 @@ def test_a_file_knows_its_scheme():
 def test_the_programs_that_parsl_starts_are_found():
     done = subprocess.run(["process_worker_pool.py", "--help"], capture_output=True, text=True, check=False)
     assert "--block_id" in done.stdout
+
+
+# --- the kernel, as a task is ended from outside ---
+
+
+@seam("a task record's state, lock and future", "cancel() does not see where a task is")
+def test_a_record_tells_where_its_task_is(kernel):
+    made, dependency, begin, end = kernel(), Future(), threading.Event(), threading.Event()
+    waiting = made.submit(len, dependency).task_record
+    assert waiting["task_launch_lock"].acquire(timeout=1)
+    waiting["task_launch_lock"].release()
+    assert (waiting["status"], waiting["exec_fu"], waiting["joins"]) == (States.pending, None, None)
+    running = made.submit(lambda: begin.set() or end.wait(20)).task_record
+    assert begin.wait(10)
+    deadline = time.monotonic() + 10
+    while running["exec_fu"] is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (running["status"], running["exec_fu"].done()) == (States.launched, False)
+    assert made.kernel.tasks[running["id"]] is running
+    end.set()
+    dependency.set_result("abc")
+    assert waiting["app_fu"].result(timeout=10) == 3
+    assert waiting["id"] not in made.kernel.tasks
+
+
+@seam("the kernel's callback on a try's future", "a cancelled task ends twice, or a thread of the pool dies")
+def test_the_kernel_hears_of_a_tries_end_through_one_callback_that_can_be_taken_back(kernel):
+    made, begin, end = kernel(), threading.Event(), threading.Event()
+    task = made.submit(lambda: begin.set() or end.wait(20)).task_record
+    assert begin.wait(10)
+    while task["exec_fu"] is None:
+        time.sleep(0.01)
+    before = list(task["exec_fu"]._done_callbacks)
+    future = seam_of_kernel.detach(task)
+    assert [each.args[0] for each in before if each not in future._done_callbacks] == [task]
+    end.set()
+    assert future.result(timeout=10)
+    assert made.submit(len, "abc").result(timeout=10) == 3
+    assert not task["app_fu"].done()
+    assert task["status"] == States.launched
+    seam_of_kernel.end_task(task, KeyError("x"))
+    assert isinstance(task["app_fu"].exception(timeout=1), KeyError)
+
+
+@seam("ending a task with an exception", "cancel() cannot end a task")
+def test_a_task_that_is_ended_asks_the_memoizer_first_and_is_not_launched_afterwards(kernel):
+    made, dependency = kernel(), Future()
+    future = made.submit(len, dependency)
+    child = made.submit(len, future)
+    seam_of_kernel.end_task(future.task_record, KeyError("x"))
+    assert isinstance(future.exception(timeout=1), KeyError)
+    assert isinstance(child.exception(timeout=10), DependencyError)
+    dependency.set_result("abc")
+    assert made.submit(len, "abc").result(timeout=10) == 3
+    assert made.kernel.task_state_counts[States.failed] == 1
+    ends = [call[1] for call in made.calls if call[0] == "exception"]
+    assert ends[0] == future.task_record["id"]
+    assert made.kinds().count("submit") == 1
+
+
+@seam("an end that the memoizer refuses", "a cancelled task may end twice")
+def test_an_end_that_the_memoizer_refuses_changes_nothing(kernel):
+    made = kernel()
+    future = made.submit(len, Future())
+
+    def refuse(*_):
+        raise InvalidStateError
+
+    made.memoizer.update_memo_exception = refuse
+    with pytest.raises(InvalidStateError):
+        seam_of_kernel.end_task(future.task_record, KeyError("x"))
+    assert not future.done()
+    assert future.task_record["status"] == States.pending
+
+
+@seam("a retry handler that raises", "a try that failed while it was cancelled ends with its own error")
+def test_what_the_retry_handler_raises_is_what_the_program_sees(kernel):
+    def handler(error, task):
+        raise KeyError("x")
+
+    made = kernel(handler=handler, retries=3)
+    assert isinstance(made.submit(int, "no number").exception(timeout=10), KeyError)
+
+
+@seam("the state of a join app", "the inner tasks of a cancelled join app go on")
+def test_a_join_app_knows_what_it_waits_for(kernel):
+    made, inner = kernel(), Future()
+    task = made.kernel.submit(lambda: inner, (), ["alder"], False, None, {}, join=True).task_record
+    deadline = time.monotonic() + 10
+    while task["status"] != States.joining and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert seam_of_kernel.inner_futures(task) == [inner]
+    seam_of_kernel.end_task(task, KeyError("x"))
+    inner.set_result(1)
+    assert isinstance(task["app_fu"].exception(timeout=1), KeyError)
+
+
+@seam("the loaded kernel", "tasks cannot be cancelled from outside before the first one is launched")
+def test_the_loaded_kernel_can_be_found_by_its_run(tmp_path):
+    assert seam_of_kernel.loaded("no such run") is None
+    with parsl.load(Config(executors=[ThreadPoolExecutor()], run_dir=str(tmp_path))) as made:
+        assert seam_of_kernel.loaded(made.run_id) is made
+    parsl.clear()

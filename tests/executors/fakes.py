@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import Future
 
 from parsl.app.errors import RemoteExceptionWrapper
 from parsl.jobs.states import JobState, JobStatus
@@ -46,14 +47,19 @@ class FakeExecutor:
         self.status_facade: dict[str, JobStatus] = {}
         self.blocks_to_job_id: dict[str, str] = {}
         self.refuses = False
-        self.tasks = 1
+        self.waiting = 1
+        self.tasks: dict[int, Future] = {}
+        self.interchange_proc = None
         self.bad_state = None
+        self.ended_tasks: list[Exception] = []
         self.managers: list[dict] = []
         self.ended: list[str] = []
+        self.asked: list[str] = []
+        self.answer = JobState.RUNNING
         self.scale_out_facade(init_blocks)
 
     def outstanding(self):
-        return self.tasks
+        return self.waiting
 
     def scale_out_facade(self, n):
         made = []
@@ -70,11 +76,23 @@ class FakeExecutor:
     def set_bad_state_and_fail_all(self, exception):
         self.bad_state = exception
 
+    def end_all_tasks(self, make_error, why):
+        self.ended_tasks.append(make_error())
+
+    @property
+    def active_blocks(self):
+        return [block for block, status in self.status_facade.items() if not status.terminal]
+
     def connected_managers(self):
         return [dict(each) for each in self.managers]
 
     def end_block(self, block):
         self.ended.append(block)
+
+    def status(self, jobs):
+        """As the provider: asked directly."""
+        self.asked += jobs
+        return [JobStatus(self.answer) for _ in jobs]
 
     def become(self, state, *blocks, **details):
         for block in blocks:

@@ -9,6 +9,7 @@ from parsl.jobs.error_handlers import noop_error_handler, simple_error_handler, 
 from parsl.jobs.states import JobState
 
 from parsl_diaspora.executors.blocks import BACKOFF_LONGEST, BlockKeeper, keeper_for
+from parsl_diaspora.executors.errors import NoBlocks
 from parsl_diaspora.testing.clock import VirtualClock
 from tests.executors.fakes import FakeExecutor
 
@@ -59,17 +60,17 @@ def test_the_first_crash_of_the_only_block_does_not_end_the_executor():
 
 def test_without_work_only_the_minimum_is_kept():
     pool = Pool(init_blocks=3, min_blocks=1)
-    pool.executor.tasks = 0
+    pool.executor.waiting = 0
     pool.lose(JobState.FAILED, "0", "1", "2")
     assert pool.executor.active() == 1
 
 
 def test_what_was_lost_without_work_is_replaced_when_work_comes():
     pool = Pool(init_blocks=2, min_blocks=0)
-    pool.executor.tasks = 0
+    pool.executor.waiting = 0
     pool.lose(JobState.FAILED, "0", "1")
     assert pool.executor.active() == 0
-    pool.executor.tasks = 5
+    pool.executor.waiting = 5
     pool.poll(5)
     assert pool.executor.active() == 2
 
@@ -137,14 +138,57 @@ def test_an_executor_is_not_given_up_while_another_block_lives():
     assert pool.executor.bad_state is None
 
 
-def test_an_executor_whose_blocks_the_batch_system_refuses_is_given_up_with_the_reason():
-    pool = Pool(start_failures=3)
+def test_an_executor_whose_blocks_the_batch_system_refuses_from_the_start_is_given_up_with_the_reason():
+    pool = Pool(start_failures=3, init_blocks=0)
     pool.executor.refuses = True
-    pool.lose(JobState.FAILED, "0")
+    pool.executor.scale_out_facade(1)
     for _ in range(50):
         pool.poll(5)
     assert "the batch system says no" in str(pool.executor.bad_state)
     assert len(pool.executor.status_facade) < 8
+
+
+def test_where_blocks_have_worked_before_the_tasks_are_ended_and_more_blocks_are_tried():
+    pool = Pool(start_failures=3)
+    pool.executor.refuses = True
+    pool.lose(JobState.FAILED, "0")
+    for _ in range(20):
+        pool.poll(1)
+    assert pool.executor.bad_state is None
+    (error,) = pool.executor.ended_tasks
+    assert isinstance(error, NoBlocks)
+    assert error.executor == "alder"
+    assert "the last 3 times no block could start" in str(error)
+    assert "the batch system says no" in str(error)
+    tried = len(pool.executor.status_facade)
+    pool.poll(60)
+    assert len(pool.executor.status_facade) == tried + 1
+    pool.executor.refuses = False
+    pool.poll(60)  # notes the refusal
+    pool.poll(60)
+    assert pool.executor.active() == 1
+
+
+def test_tasks_are_ended_once_for_each_so_many_rounds_without_a_block():
+    pool = Pool(start_failures=2)
+    pool.lose(JobState.FAILED, "0")
+    for rounds in range(1, 7):
+        pool.poll(60)
+        pool.lose(JobState.MISSING, pool.newest())
+        assert len(pool.executor.ended_tasks) == rounds // 2
+
+
+def test_why_the_newest_block_ended_is_in_the_words_of_its_status(tmp_path):
+    error_output = tmp_path / "block.err"
+    error_output.write_text("x" * 2000 + "\nmodule: command not found\n")
+    pool = Pool(start_failures=1)
+    pool.lose(JobState.FAILED, "0")
+    pool.executor.become(JobState.MISSING, "1", exit_code=127, stderr_path=str(error_output))
+    pool.poll()
+    (error,) = pool.executor.ended_tasks
+    assert "exit code 127; " in str(error)
+    assert str(error).endswith("module: command not found")
+    assert len(str(error)) < 700
 
 
 def test_many_blocks_that_fail_together_are_one_round():
@@ -168,7 +212,7 @@ def test_whatever_ends_there_are_never_more_blocks_than_the_maximum_nor_than_wer
     minimum, maximum, ends, busy
 ):
     pool = Pool(init_blocks=1, min_blocks=min(minimum, maximum), max_blocks=maximum)
-    pool.executor.tasks = int(busy)
+    pool.executor.waiting = int(busy)
     losses = 0
     for state, which in ends:
         active = [block for block, each in pool.executor.status_facade.items() if not each.terminal]

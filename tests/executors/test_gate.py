@@ -17,8 +17,8 @@ from parsl.serialize import serialize
 from parsl_diaspora.errors import ExceptionUnreadable, ResultUnreadable
 from parsl_diaspora.executors.errors import RunnerUnusable
 from parsl_diaspora.executors.gate import ResultGate, complete
-from parsl_diaspora.executors.htex import TryFuture
 from parsl_diaspora.executors.launch import Report, pack, seal
+from parsl_diaspora.executors.mixin import TryFuture
 from tests.executors.fakes import FakeQueue, answer, launch, lost, message, stock_answer
 
 

@@ -248,23 +248,6 @@ def test_a_task_that_was_being_sent_while_the_executor_was_given_up_ends_too(poo
     assert isinstance(future.exception(timeout=0), BadStateException)
 
 
-def test_a_dead_interchange_ends_all_its_tasks_within_a_look(pool):
-    future = pool.submit(told=launch())
-    pool.executor.interchange_proc.returncode = -9
-    assert pool.executor.incoming_q.get(timeout_ms=1) is None
-    assert isinstance(future.exception(timeout=0), BadStateException)
-    assert pool.executor.bad_state_is_set
-    error = pool.executor.executor_exception
-    assert (error.executor, error.exit_code) == ("alder", -9)
-
-
-def test_an_interchange_that_ends_because_parsl_shuts_down_is_no_loss(pool):
-    pool.executor._result_queue_thread_exit.set()
-    pool.executor.interchange_proc.returncode = 0
-    pool.executor.incoming_q.get(timeout_ms=1)
-    assert not pool.executor.bad_state_is_set
-
-
 def test_a_dead_interchange_is_asked_nothing_where_stock_would_wait_for_ever(pool):
     pool.executor.interchange_proc.returncode = -9
     assert pool.executor.connected_managers() == []

@@ -12,9 +12,13 @@ from parsl.executors.high_throughput.manager_selector import (
     RandomManagerSelector,
 )
 
-from parsl_diaspora.executors.selector import QuarantineSelector, write_denied
+from parsl_diaspora.executors.control import CONTROL, Control, control_file
+from parsl_diaspora.executors.selector import QuarantineSelector
 
-READY = {name: {"block_id": str(number)} for number, name in enumerate([b"m0", b"m1", b"m2"])}
+READY = {
+    name: {"block_id": str(number), "hostname": f"n{number}"}
+    for number, name in enumerate([b"m0", b"m1", b"m2"])
+}
 
 
 class Reversed(ManagerSelector):
@@ -24,18 +28,22 @@ class Reversed(ManagerSelector):
         return sorted(manager_list, reverse=True)
 
 
+def write_denied(path, managers):
+    control_file(path.parent).write(Control(denied=frozenset(managers)))
+
+
 def offered(selector):
     return selector.sort_managers(READY, set(READY))
 
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "quarantine.json"
+    return tmp_path / CONTROL
 
 
 @pytest.fixture
 def selector(path):
-    return QuarantineSelector(str(path), Reversed())
+    return QuarantineSelector(str(path.parent), Reversed())
 
 
 def test_without_a_file_all_managers_are_offered_in_the_programs_own_order(selector):
@@ -65,7 +73,7 @@ def test_a_change_within_one_tick_of_the_file_systems_clock_is_seen(selector, pa
     assert offered(selector) == [b"m1", b"m0"]
 
 
-@pytest.mark.parametrize("content", ["", "{", "5", "null", '[["m1"]]', "[1, 2", "\ud800"])
+@pytest.mark.parametrize("content", ["", "{", "5", "null", '{"denied": [["m1"]]}', '{"denied": [1', "\ud800"])
 def test_a_file_that_makes_no_sense_denies_nobody(selector, path, content):
     write_denied(path, {"m1"})
     assert len(offered(selector)) == 2
@@ -93,14 +101,14 @@ def test_a_file_that_came_to_its_senses_is_obeyed_again(selector, path):
 def test_the_file_is_not_read_again_while_it_stays_the_same(selector, path, monkeypatch):
     write_denied(path, {"m1"})
     offered(selector)
-    monkeypatch.setattr("builtins.open", None)
+    monkeypatch.setattr("pathlib.Path.read_bytes", None)
     assert offered(selector) == [b"m2", b"m0"]
 
 
 @pytest.mark.parametrize("inner", [RandomManagerSelector(), BlockIdManagerSelector(), Reversed()])
 def test_it_travels_into_the_interchange_with_the_programs_own_selector(path, inner):
     write_denied(path, {"m1"})
-    arrived = pickle.loads(pickle.dumps(QuarantineSelector(str(path), inner)))
+    arrived = pickle.loads(pickle.dumps(QuarantineSelector(str(path.parent), inner)))
     assert sorted(offered(arrived)) == [b"m0", b"m2"]
     assert type(arrived.inner) is type(inner)
 
@@ -109,5 +117,33 @@ def test_a_reader_never_sees_half_a_file(path):
     write_denied(path, {"m1"})
     with path.open() as reader:
         write_denied(path, {f"m{n}" for n in range(1000)})
-        assert reader.read() == '["m1"]'
-    assert sorted(each.name for each in path.parent.iterdir()) == ["quarantine.json"]
+        assert reader.read() == '{"denied":["m1"]}'
+    assert sorted(each.name for each in path.parent.iterdir()) == [CONTROL]
+
+
+@pytest.mark.parametrize("held", [{"blocks": {"1"}}, {"nodes": {"n1"}}])
+def test_managers_in_a_place_that_is_held_are_left_out_also_those_that_join_later(selector, path, held):
+    control_file(path.parent).write(Control(**{level: frozenset(names) for level, names in held.items()}))
+    assert offered(selector) == [b"m2", b"m0"]
+    later = {b"m9": {"block_id": "1", "hostname": "n1"}, b"m8": {"block_id": "8"}}
+    assert selector.sort_managers({**READY, **later}, set(later)) == [b"m8"]
+
+
+def test_the_supervisors_of_nodes_are_asked_last_and_the_programs_selector_does_not_see_them(path):
+    seen = []
+
+    class Spy(ManagerSelector):
+        def sort_managers(self, ready_managers, manager_list):
+            seen.extend(manager_list)
+            return list(manager_list)
+
+    selector = QuarantineSelector(str(path.parent), Spy())
+    ready = {**READY, b"node-m0": {"block_id": "diaspora-node"}}
+    assert selector.sort_managers(ready, {b"node-m0", b"m1"}) == [b"node-m0", b"m1"]
+    assert seen == [b"m1"]
+
+
+def test_an_agent_works_only_in_another_process_than_the_makers(path):
+    made = QuarantineSelector(str(path.parent), Reversed())
+    copy = pickle.loads(pickle.dumps(made))
+    assert copy._agent is None

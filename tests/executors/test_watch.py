@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 
 import pytest
@@ -16,65 +15,10 @@ from parsl_diaspora.events import (
     ManagerSeen,
     PlaceQuarantined,
     PlaceReleased,
-    TaskSubmitted,
-    TryEnded,
-    TryStarted,
 )
-from parsl_diaspora.executors.watch import PATIENCE_WITH_NEIGHBOURS, Watch
-from parsl_diaspora.fabric.memory import MemoryFabric
+from parsl_diaspora.executors.watch import PATIENCE_WITH_NEIGHBOURS
 from parsl_diaspora.state import Live
-from parsl_diaspora.testing.clock import VirtualClock
-from tests.executors.fakes import FakeExecutor
-
-STALL = 5.0
-
-
-def manager(name="m1", *, tasks=0, workers=2, block="0"):
-    return {
-        "manager": name,
-        "block_id": block,
-        "worker_count": workers,
-        "tasks": tasks,
-        "python_version": "3.11.7",
-        "active": True,
-    }
-
-
-class Pool:
-    """A watched executor whose managers do what the test says."""
-
-    def __init__(self, tmp_path, *managers):
-        self.clock = VirtualClock()
-        self.executor = FakeExecutor()
-        self.executor.managers = list(managers)
-        self.fabric = MemoryFabric()
-        self.live = Live(self.fabric, "run", "submit")
-        self.file = tmp_path / "quarantine.json"
-        self.watch = Watch(self.executor, self.live, STALL, self.clock, self.file)
-        self.numbers = itertools.count()
-
-    def look(self, seconds=0):
-        """One look, or one a second."""
-        for _ in range(seconds or 1):
-            self.clock.advance(1.0 if seconds else 0.0)
-            self.watch.look()
-
-    def start_try(self, name="m1", task=None, skew=0.0):
-        task = next(self.numbers) if task is None else task
-        place = {"task": task, "try_id": 0, "executor": "alder", "manager": name, "block": "0"}
-        self.live.say(TaskSubmitted(task=task, try_id=0, executor="alder", func="f"))
-        self.live.say(TryStarted(time=self.clock.time() + skew, **place))
-        return task
-
-    def end_try(self, task, name="m1"):
-        self.live.say(TryEnded(task=task, try_id=0, executor="alder", manager=name, time=self.clock.time()))
-
-    def said(self, *kinds):
-        events = self.fabric.consumer("test", start="earliest").poll()
-        return [event for event in events if isinstance(event, kinds)]
-
-    def denied(self):
-        return json.loads(self.file.read_text()) if self.file.exists() else []
+from tests.executors.pools import Pool, manager
 
 
 @pytest.fixture

@@ -16,9 +16,17 @@ from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.errors import TooManyJobFailuresError
 from parsl.serialize.errors import SerializationError
 
-from parsl_diaspora.errors import ExceptionUnreadable, NonRetryable, ResultUnreadable
+from parsl_diaspora.errors import (
+    ExceptionUnreadable,
+    NonRetryable,
+    ResultUnreadable,
+    TaskCancelled,
+    TaskExited,
+    TaskInterrupted,
+    TaskStopped,
+)
 from parsl_diaspora.events import Failure
-from parsl_diaspora.executors.errors import InterchangeLost, RunnerUnusable
+from parsl_diaspora.executors.errors import InterchangeLost, NeverStarted, RunnerUnusable, WorkerDied
 from parsl_diaspora.failures import CLASSES, describe, diagnose
 from parsl_diaspora.state import TaskState, TryState
 
@@ -42,6 +50,7 @@ def cases():
     gone = TooManyJobFailuresError("Error 1:\n\tEXIT CODE: 7")
     return [
         (WorkerLost(3, "nid0012"), "lost", "worker_lost"),
+        (WorkerDied("It died.", exit_code=-11), "lost", "crash"),
         (ManagerLost(b"f00", "nid0012"), "lost", "manager_lost"),
         (BadStateException(executor(), gone), "run", "executor_lost"),
         (gone, "launch", "executor_lost"),
@@ -66,14 +75,25 @@ def cases():
         (ImportError("cannot import name 'x'"), "run", "application"),
         (ExceptionUnreadable("study.Odd: 1 and 2"), "run", "application"),
         (NonRetryable("empty file"), "run", "application"),
+        (TaskCancelled("Somebody asked for it."), "run", "cancelled"),
         (BashExitFailure("render", 3), "run", "application"),
         (BashAppNoReturn("None"), "run", "application"),
         (MissingOutputs("Missing outputs", []), "run", "application"),
         (subprocess.CalledProcessError(2, "ls"), "run", "application"),
         (OSError(28, "No space left on device"), "run", "application"),
         (TypeError("a plain one"), "run", "application"),
-        (SystemExit(1), "run", "unknown"),
-        (KeyboardInterrupt(), "run", "unknown"),
+        (TaskCancelled("Task 3 was cancelled.", task=3), "run", "cancelled"),
+        (SystemExit(1), "run", "exited"),
+        (TaskExited("It ended itself.", exit_code=3), "run", "exited"),
+        (KeyboardInterrupt(), "run", "interrupted"),
+        (TaskInterrupted("It was interrupted.", kind="GeneratorExit"), "run", "interrupted"),
+        (TaskStopped("It was stopped."), "run", "stopped"),
+        (BashExitFailure("render", -9), "run", "signalled"),
+        (BashExitFailure("render", 137), "run", "signalled"),
+        (subprocess.CalledProcessError(-11, "solve"), "run", "signalled"),
+        (BashExitFailure("render", 255), "run", "application"),
+        (BashExitFailure("render", 127), "run", "application"),
+        (GeneratorExit(), "run", "unknown"),
     ]
 
 
@@ -165,6 +185,7 @@ def test_infrastructure_never_condemns_a_task(name):
         "worker_lost": WorkerLost(1, "n"),
         "manager_lost": ManagerLost(b"m", "n"),
         "executor_lost": InterchangeLost("gone"),
+        "stopped": TaskStopped("It was stopped."),
         "environment": missing(),
     }[name]
     seen = describe(error, phase="run")
@@ -185,3 +206,42 @@ def test_every_failure_gets_a_class_that_exists_and_type_alone_never_condemns(ch
     assert found.failure_class in CLASSES
     assert 0.0 <= found.confidence <= 1.0
     assert not found.destined
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "out_of_memory", "expected", "word"),
+    [
+        (-9, True, "memory", "SIGKILL"),
+        (-9, False, "worker_lost", "SIGKILL"),
+        (-15, True, "worker_lost", "SIGTERM"),
+        (-11, False, "crash", "SIGSEGV"),
+        (-11, True, "crash", "SIGSEGV"),
+        (-6, False, "crash", "SIGABRT"),
+        (-64, False, "worker_lost", "SIGRTMAX"),
+        (-99, False, "worker_lost", "signal 99"),
+        (3, False, "worker_lost", "exit code 3"),
+        (None, True, "worker_lost", "found its worker dead"),
+    ],
+)
+def test_how_a_worker_ended_tells_memory_crash_and_loss_apart(exit_code, out_of_memory, expected, word):
+    error = WorkerDied("It died.", worker_id=1, exit_code=exit_code, out_of_memory=out_of_memory)
+    diagnosis = diagnose(describe(error, phase="lost", traceback_limit=0))
+    assert diagnosis.failure_class == expected
+    assert word in diagnosis.evidence[0]
+
+
+def test_an_error_of_the_program_cannot_claim_that_memory_ran_out():
+    error = RuntimeError("mine")
+    error.out_of_memory, error.exit_code = True, -9
+    failure = describe(error)
+    assert not failure.out_of_memory
+
+
+def test_programs_that_catch_parsls_own_class_catch_ours():
+    with pytest.raises(WorkerLost, match="It died"):
+        raise WorkerDied("It died.")
+
+
+def test_a_task_that_was_passed_over_is_lost_and_not_its_programs_fault():
+    diagnosis = diagnose(describe(NeverStarted("It waits."), phase="lost"))
+    assert diagnosis.failure_class == "worker_lost"

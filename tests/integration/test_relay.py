@@ -17,7 +17,7 @@ from tests.integration.apps import spin, wait_for_order
 
 
 def relay_of(program):
-    return program.kernel.memoizer._session.relay
+    return program.kernel.memoizer.session.relay
 
 
 def raw_events(url):

@@ -23,6 +23,7 @@ LISTED = {"chain": ("builtins.KeyError",), "options": Options(non_retryable=("bu
 
 TABLE = [
     # when to stop
+    ("cancelled", "fail", situation("cancelled", retryable=False, **ELSEWHERE)),
     ("raiser-knows-best", "fail", situation(retryable=False, **ELSEWHERE)),
     ("raiser-knows-best", "fail", situation("memory", retryable=False, **ELSEWHERE)),
     ("listed-non-retryable", "fail", situation(**LISTED, **ELSEWHERE)),

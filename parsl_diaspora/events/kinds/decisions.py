@@ -31,7 +31,7 @@ class DecisionMade(Event, tag="decision.made"):
         diagnosis: why the try failed.
         rule: name of the rule that matched.
         reason: the rule's reason, in words.
-        action: ``retry``, ``move``, ``avoid`` or ``fail``.
+        action: ``retry``, ``move``, ``avoid`` or ``fail``; ``cancel`` without any failure.
         target: label of the executor for the next try.
         delay: seconds before the next try.
         avoid: managers that the next try declines.

@@ -42,6 +42,7 @@ class RunEnded(Event, tag="run.ended"):
     Attributes:
         done: tasks that succeeded.
         failed: tasks that failed.
+        cancelled: tasks that somebody asked to be stopped.
         faults: own faults that were absorbed, by part.
     """
 
@@ -49,6 +50,7 @@ class RunEnded(Event, tag="run.ended"):
 
     done: int = 0
     failed: int = 0
+    cancelled: int = 0
     faults: dict[str, int] = msgspec.field(default_factory=dict)
 
 
@@ -121,11 +123,12 @@ class TaskCancelAsked(Event, tag="task.cancel_asked"):
 
 
 class TryStopped(Event, tag="task.try_stopped"):
-    """A running try was made to stop.
+    """A try that was to be stopped no longer runs.
 
     Attributes:
         pid: of its worker.
-        how: ``signal`` if the task itself gave way, ``kill`` if its worker had to be ended.
+        how: ``signal`` if the task itself gave way, ``kill`` if its worker had to be ended, ``end`` if it ran
+            on to its own end.
         reason: in words.
         seconds: from the order to the end.
     """

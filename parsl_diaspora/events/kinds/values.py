@@ -18,7 +18,9 @@ class Failure(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=
             serialized, ``lost`` when nothing came back.
         name: the thing that was missing, for import errors.
         errno: the operating system's number, for OSErrors.
-        exit_code: exit status of a bash app; negative for a signal.
+        exit_code: exit status of a bash app, or of the worker that died under the task; negative for a
+            signal.
+        out_of_memory: the kernel, or a control group, ran out of memory when that worker died.
         retryable: False when the raiser said that trying again cannot help.
         declared: the raiser's own name for this kind of failure.
     """
@@ -31,6 +33,7 @@ class Failure(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=
     name: str = ""
     errno: int | None = None
     exit_code: int | None = None
+    out_of_memory: bool = False
     retryable: bool = True
     declared: str = ""
 

@@ -48,6 +48,7 @@ class FileConsumer:
         self._holes: dict[str, tuple[int, float]] = {}  # by segment: where, and since when
         self._watch: Watch | None = None
         self._turn = ""
+        self._left_out = ""
         self._skipped = 0
         kept = read_positions(positions)
         self._positions = self._begin_at(start) if kept is None else self._within_segments(kept)
@@ -68,6 +69,10 @@ class FileConsumer:
         if self._watch is not None:
             self._watch.found()
         return events
+
+    def leave_out(self, boot: str) -> None:
+        """Do not read the segments of this boot."""
+        self._left_out = f".{boot}."
 
     def commit(self) -> None:
         """Keep the positions by atomic rename, so that a killed reader finds the old or the new ones.
@@ -144,6 +149,8 @@ class FileConsumer:
         else:
             changed |= self._pending
         self._pending = set()
+        if self._left_out:
+            changed = {name for name in changed if self._left_out not in name}
         return self._in_turn(sorted(changed)), last
 
     def _in_turn(self, names: list[str]) -> list[str]:

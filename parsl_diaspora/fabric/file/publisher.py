@@ -7,11 +7,13 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from msgspec import structs
 
+from parsl_diaspora.events import Event
 from parsl_diaspora.fabric.callers import CallersSide
 from parsl_diaspora.fabric.file import large
 from parsl_diaspora.fabric.file.fork import renew_after_fork
@@ -71,11 +73,20 @@ class FilePublisher(CallersSide):
     def _open_writer(self) -> SegmentWriter:
         return open_writer(self._directory, self._stamp.boot, self._options)
 
+    def publish_all(self, events: Sequence[Event]) -> None:
+        """As `publish` of each, in less time."""
+        if not self._publish_at_once(events):
+            for event in events:
+                self.publish(event)
+
     def _put(self, data: bytes) -> None:
-        self._accepted += 1
-        self._accepted_bytes += len(data)
-        self._waiting.append(data)
-        if len(self._waiting) == 1:
+        self._put_all((data,))
+
+    def _put_all(self, encoded: Sequence[bytes]) -> None:
+        self._accepted += len(encoded)
+        self._accepted_bytes += sum(map(len, encoded))
+        self._waiting.extend(encoded)
+        if len(self._waiting) == len(encoded):
             self._bell.put(None)  # once for all that comes before the thread looks
         if self._thread is None:
             self._start()

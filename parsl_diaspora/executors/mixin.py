@@ -1,0 +1,213 @@
+"""What hardens Parsl's executors of the High Throughput kind: one mixin, put before the stock class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from parsl.executors.errors import BadStateException
+from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD, HTEXFuture
+from parsl.providers import LocalProvider
+
+from parsl_diaspora.clock import Clock
+from parsl_diaspora.events import TryDeclined
+from parsl_diaspora.executors.blocks import keeper_for
+from parsl_diaspora.executors.gate import complete
+from parsl_diaspora.executors.kept import KeptInterchange
+from parsl_diaspora.executors.launch import MAX_DECLINES, RUNNER, Launch, Report, launching, pack
+from parsl_diaspora.executors.launch_command import marked, supervise
+from parsl_diaspora.executors.orders import OrdersBox
+from parsl_diaspora.executors.plain import pack_call, say_pushed
+from parsl_diaspora.executors.selector import QuarantineSelector
+from parsl_diaspora.executors.sweep import sweep
+from parsl_diaspora.executors.watch import Watch
+
+DECLINE_PAUSE = 0.05
+STALL_HERE, STALL_ELSEWHERE = 5.0, 60.0
+
+
+class TryFuture(HTEXFuture):
+    """The future of one try, which knows what travelled with it.
+
+    Attributes:
+        launch: what the worker was told.
+        payload: context and packed function, kept only while the try may be handed back.
+    """
+
+    launch: Launch | None = None
+    payload: tuple[dict[str, Any], bytes] | None = None
+
+
+class Hardening(KeptInterchange):
+    """Put before a stock class of the High Throughput kind, keeps it alive and lets it tell what goes on.
+
+    Attributes:
+        link: the run that it is part of; None when it is used on its own.
+        unsaid: why not all starts of tasks are heard of; empty while they are.
+        orders: where the supervisors of its nodes take orders; None if it has none.
+    """
+
+    unsaid: str = ""
+    orders: OrdersBox | None = None
+    _watch: Watch | None = None
+    _plain = False
+
+    # No __init__ of its own: Parsl's repr, which goes to its log, reads the arguments from the stock one.
+
+    # --- life ---
+
+    def start(self) -> None:
+        """Start as stock does, with our parts in place."""
+        if self.link is not None:
+            self._live = self.link.begin(self._run)
+            settings, clock = self.link.settings, self.link.clock
+            if settings.replace_blocks:
+                self.block_error_handler = keeper_for(
+                    self.block_error_handler, clock, settings.block_start_failures
+                )
+            shared = Path(self.logdir).absolute()
+            self.manager_selector = QuarantineSelector(str(shared), self.manager_selector)
+            stall_after = settings.stall_after or (STALL_HERE if self.is_local else STALL_ELSEWHERE)
+            self._watch = Watch(self, self._live, stall_after, clock, shared)
+        self._supervise()
+        super().start()
+        if self._watch is not None:
+            self._watch.start()
+
+    def _supervise(self) -> None:
+        """Let pools start under supervision; without a run that hears of it they start as stock does."""
+        if self.link is None or self._live is None:
+            if self.launch_cmd == DEFAULT_LAUNCH_CMD:
+                self.launch_cmd = marked(self._run)
+            return
+        try:
+            self.orders = supervise(self, self._run, self.link.node_url(self.label))
+        except Exception as error:  # noqa: BLE001 - promise 1: pools start without supervisors
+            self._live.absorb(f"supervisors of {self.label}", error)
+
+    def shutdown(self, timeout: float = 10.0) -> None:
+        """Shut down as stock does, end blocks that stock would leave, and sweep this host."""
+        self.stop_watching()
+        if self.bad_state_is_set:
+            self._end_all_blocks()
+        super().shutdown(timeout)
+        if self.is_local:
+            sweep(self._run)
+
+    def stop_watching(self) -> None:
+        """Say nothing more of managers and blocks, and replace nothing any more."""
+        self.stop_keeping()
+        if self._watch is not None:
+            self._watch.stop()
+
+    # --- tasks ---
+
+    def submit(
+        self, func: Callable[..., Any], resource_specification: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HTEXFuture:
+        """As stock; plain arguments are packed in a tenth of the time."""
+        launch = launching.launch
+        if launch is None or self._plain or (packed := _packed(func, args, kwargs)) is None:
+            return super().submit(func, resource_specification, *args, **kwargs)
+        self.validate_resource_spec(resource_specification)
+        say_pushed(func, args)
+        launch.plain = True
+        context = {"resource_spec": resource_specification} if resource_specification else {}
+        return self.submit_payload(context, packed)
+
+    def submit_payload(self, context: dict[str, Any], buffer: bytes) -> HTEXFuture:
+        """Send a task to the interchange; a try that our memoizer has announced goes to our runner."""
+        launch, launching.launch = launching.launch, None
+        if launch is None or self._plain or "task_executor" in context:
+            self.unsaid = (
+                self.unsaid or "some tasks were sent as stock does, so their starts are not heard of"
+            )
+            with self._sending:
+                return super().submit_payload(context, buffer)
+        if self.bad_state_is_set:
+            raise self.executor_exception
+        future = TryFuture(self._task_counter + 1)
+        future.launch = launch
+        future.payload = (context, buffer) if launch.avoid else None
+        self._send(launch, context, buffer, future)
+        return future
+
+    def _send(self, launch: Launch, context: dict[str, Any], buffer: bytes, future: TryFuture) -> None:
+        context["task_executor"] = {"f": RUNNER, "a": (pack(launch),)}
+        with self._sending:
+            self._task_counter += 1
+            number = future.parsl_executor_task_id = self._task_counter
+            self.tasks[number] = future
+            self.outgoing_q.put({"task_id": number, "context": context, "buffer": buffer})
+        if self.bad_state_is_set:  # it came about meanwhile, and has failed all tasks but this one
+            complete(future, None, BadStateException(self, self.executor_exception))
+
+    def _on_report(self, future: Any, report: Report) -> bool:
+        if not isinstance(future, TryFuture) or future.launch is None or self.link is None:
+            return False
+        launch = future.launch
+        if report.unsaid and not self.unsaid:
+            self.unsaid = report.unsaid
+        if report.declined:
+            self._take_back(future, launch, report, self.link.clock)
+            return True
+        self.link.returned(launch, report)
+        return False
+
+    def _take_back(self, future: TryFuture, launch: Launch, report: Report, clock: Clock) -> None:
+        launch.declined += 1
+        if self._live is not None:
+            self._live.say(_declined(launch, report))
+        pause = DECLINE_PAUSE * 2.0 ** min(launch.declined, MAX_DECLINES)
+        clock.call_later(pause, lambda: self._send_again(future, launch))
+
+    def _send_again(self, future: TryFuture, launch: Launch) -> None:
+        if self.bad_state_is_set:
+            complete(future, None, self.executor_exception)
+        elif not future.done() and future.payload is not None:
+            self._send(launch, *future.payload, future)
+
+    def use_plain_workers(self) -> None:
+        """Send tasks as stock does from now on: the workers' environment lacks this package."""
+        self._plain = True
+
+    # --- losses ---
+
+    def set_bad_state_and_fail_all(self, exception: Exception) -> None:
+        """As stock, but a future that has ended already does not keep the others from ending."""
+        waiting: list[Future[Any]] = list(self.tasks.values())  # other threads add and remove
+        self.tasks.clear()
+        super().set_bad_state_and_fail_all(exception)
+        lost = self.executor_exception
+        for future in waiting:
+            complete(future, None, BadStateException(self, lost))
+
+    @property
+    def is_local(self) -> bool:
+        """Its workers run on this host."""
+        return isinstance(self.provider, LocalProvider)
+
+    @property
+    def _run(self) -> str:
+        return str(self.run_id)
+
+    def _end_all_blocks(self) -> None:
+        for block in self.active_blocks:
+            self.end_block(block)
+
+
+def _packed(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | None:
+    try:
+        return pack_call(func, args, kwargs)
+    except Exception:  # noqa: BLE001 - stock meets the same, and says it in its own way
+        return None
+
+
+def _declined(launch: Launch, report: Report) -> TryDeclined:
+    event = TryDeclined(
+        task=launch.task, try_id=launch.try_id, executor=launch.executor, count=launch.declined
+    )
+    report.put_place_on(event)
+    return event

@@ -1,0 +1,58 @@
+"""What the watch needs of an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from parsl.jobs.states import JobStatus
+
+#: As the interchange lists them.
+ManagerRecord = dict[str, Any]
+
+
+class Watched(Protocol):
+    """An executor with blocks, managers and an interchange."""
+
+    label: str
+    unsaid: str
+    blocks_to_job_id: dict[str, Any]
+    interchange_proc: Any
+
+    @property
+    def provider(self) -> Any:
+        """Where its blocks come from."""
+        ...
+
+    @property
+    def tasks(self) -> Mapping[Any, Future[Any]]:
+        """Futures by the executor's own numbers."""
+        ...
+
+    @property
+    def status_facade(self) -> Mapping[str, JobStatus]:
+        """Blocks by id, as Parsl last saw them."""
+        ...
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the interchange can be asked."""
+        ...
+
+    def connected_managers(self) -> list[ManagerRecord]:
+        """The interchange's list of managers."""
+        ...
+
+    def end_block(self, block: str) -> None:
+        """End one block's job."""
+        ...
+
+
+def future_of(executor: Watched, task: int | None, try_id: int | None) -> Future[Any] | None:
+    """The future of a try that the executor has not seen the end of; None if there is none."""
+    for future in list(executor.tasks.values()):
+        launch = getattr(future, "launch", None)
+        if launch is not None and (launch.task, launch.try_id) == (task, try_id):
+            return future
+    return None

@@ -1,0 +1,47 @@
+"""Exits and interrupts of a task as failures of their own kinds. In stock Parsl each ends its worker."""
+
+from __future__ import annotations
+
+from parsl_diaspora.errors import TaskExited, TaskInterrupted, TaskStopped
+from parsl_diaspora.monitoring.worker.stopping import Stop
+
+
+def as_failure(error: BaseException) -> Exception:
+    """What the program gets to see of whatever ended a task.
+
+    Example:
+        >>> as_failure(SystemExit(3)).exit_code
+        3
+        >>> as_failure(KeyError("x"))
+        KeyError('x')
+    """
+    if isinstance(error, Exception):
+        return error
+    failure = _failure(error)
+    failure.__cause__ = None if isinstance(error, Stop) else error
+    return failure.with_traceback(error.__traceback__)
+
+
+def _failure(error: BaseException) -> Exception:
+    if isinstance(error, Stop):
+        return TaskStopped("The task was stopped while it ran, as it was asked to.")
+    if isinstance(error, SystemExit):
+        code = exit_code(error.code)
+        words = f" It said: {error.code}" if isinstance(error.code, str) else ""
+        return TaskExited(
+            f"The task ended itself with exit code {code} and has no result.{words}", exit_code=code
+        )
+    kind = type(error).__qualname__
+    return TaskInterrupted(f"The task was interrupted by {kind} and has no result.", kind=kind)
+
+
+def exit_code(code: object) -> int:
+    """What an exiting program would hand to its parent.
+
+    Example:
+        >>> exit_code(None), exit_code(3), exit_code("no input")
+        (0, 3, 1)
+    """
+    if code is None:
+        return 0
+    return code if isinstance(code, int) else 1

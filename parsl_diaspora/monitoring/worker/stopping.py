@@ -1,0 +1,42 @@
+"""A try that was asked to stop: the supervisor marks it on the board and sends a signal.
+
+The signal alone stops nothing, as it may come too late, when the worker runs another try. What stands on the
+board decides.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+from parsl_diaspora.executors.board import Slot
+
+#: The signal; the kernel gives programs these to use as they like, and hardly any does.
+STOP = signal.SIGRTMIN + 5
+
+
+class Stop(BaseException):
+    """Raised inside a task that must stop; no ``except Exception`` of the program keeps it."""
+
+
+class Stopping:
+    """Raises `Stop` in the main thread while a try runs that was asked to stop, once.
+
+    Args:
+        slot: this worker's place on the board.
+
+    Attributes:
+        armed: the program's own code runs now, so the signal may interrupt.
+    """
+
+    def __init__(self, slot: Slot | None) -> None:
+        self.armed = False
+        self._slot = slot
+        if slot is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(STOP, self._heard)
+
+    def _heard(self, _signal: int, _frame: FrameType | None) -> None:
+        if self.armed and self._slot is not None and self._slot.must_stop():
+            self.armed = False
+            raise Stop
