@@ -34,6 +34,7 @@ from parsl_diaspora.state import Live
 logger = logging.getLogger(__name__)
 
 LAST_ASK = 1.0
+_NO_BLOCKS = ("diaspora-node",)  # what supervisors, which run no tasks, register as their block
 
 
 class KeptInterchange(HighThroughputExecutor):
@@ -246,6 +247,7 @@ class KeptInterchange(HighThroughputExecutor):
         except NO_ANSWER:
             return [dict(each) for each in self._known_managers]
         self._known_managers = tuple(each for each in found if not each["manager"].startswith(NODE_LINK))
+        self._note_connected(each["block_id"] for each in self._known_managers)
         return [dict(each) for each in self._known_managers]
 
     def connected_blocks(self) -> list[str]:
@@ -254,8 +256,13 @@ class KeptInterchange(HighThroughputExecutor):
             found = super().connected_blocks() if self.reachable else []
         except NO_ANSWER:
             found = []
-        self._connected = tuple(dict.fromkeys((*self._connected, *found)))
+        self._note_connected(found)
         return list(self._connected)
+
+    def _note_connected(self, blocks: Iterable[str]) -> None:
+        """Remember them beyond their interchange, which may die before it is asked again."""
+        if new := set(blocks).difference(self._connected, _NO_BLOCKS):
+            self._connected = (*self._connected, *sorted(new))
 
     def _hold_manager(self, manager_id: str) -> None:
         try:
@@ -302,8 +309,11 @@ class KeptInterchange(HighThroughputExecutor):
     @property
     def active_blocks(self) -> list[str]:
         """Blocks that run or wait to run."""
-        statuses = list(self.status_facade.items())
-        return [block for block, status in statuses if status.state not in TERMINAL_STATES]
+        statuses = list(
+            self.status_facade.items()
+        )  # Parsl's poller may have put back what it began to ask before
+        given = dict(self._simulated_status) if "blocks" not in self._lacking else {}
+        return [block for block, each in statuses if given.get(block, each).state not in TERMINAL_STATES]
 
     def _give_back_old_blocks(self) -> None:
         old = self.active_blocks

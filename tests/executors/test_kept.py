@@ -160,18 +160,29 @@ def test_the_tries_that_run_at_a_manager_can_be_ended(pool):
 # --- what the interchange is asked ---
 
 
+def manager(name, block="0"):
+    return {"manager": name, "block_id": block}
+
+
 def test_managers_are_those_that_run_tasks(pool):
-    pool.client.answers["MANAGERS"] = [{"manager": "m1"}, {"manager": "node-m1"}]
+    pool.client.answers["MANAGERS"] = [manager("m1"), manager("node-m1", "diaspora-node")]
     assert [each["manager"] for each in pool.executor.connected_managers()] == ["m1"]
 
 
 def test_while_there_is_no_answer_the_last_one_holds(pool):
-    pool.client.answers = {"MANAGERS": [{"manager": "m1"}], "CONNECTED_BLOCKS": ["0", "1", "0"]}
+    pool.client.answers = {"MANAGERS": [manager("m1")], "CONNECTED_BLOCKS": ["diaspora-node", "0", "1", "0"]}
     pool.executor.connected_managers(), pool.executor.connected_blocks()
     pool.client.answers = None
     assert [each["manager"] for each in pool.executor.connected_managers()] == ["m1"]
     assert pool.executor.connected_blocks() == ["0", "1"]
     pool.executor._hold_manager("m1")  # raises nothing
+
+
+def test_a_block_whose_manager_was_seen_has_connected_though_nobody_asked_for_blocks_in_time(pool):
+    pool.client.answers["MANAGERS"] = [manager("m1", "3")]
+    pool.executor.connected_managers()
+    pool.client.answers = None
+    assert pool.executor.connected_blocks() == ["3"]
 
 
 def test_blocks_that_have_connected_to_an_earlier_interchange_still_have(pool):
@@ -225,6 +236,16 @@ def test_blocks_of_the_old_interchange_are_given_back_and_as_many_are_owed(pool)
         "4": JobState.PENDING,
     }
     assert pool.provider.cancelled == ["job-2", "job-3"]
+
+
+def test_a_poll_that_began_before_blocks_were_given_back_does_not_keep_new_ones_from_starting():
+    pool = Pool(max_blocks=1)
+    pool.executor.scale_out_facade(1)
+    polled = {"0": JobStatus(JobState.RUNNING)}
+    pool.executor._give_back_old_blocks()
+    pool.executor._status = polled  # Parsl's poller had asked just before
+    pool.executor.look_after_tasks()
+    assert states(pool) == {"0": JobState.RUNNING, "1": JobState.PENDING}
 
 
 def test_owed_blocks_never_exceed_the_maximum():
