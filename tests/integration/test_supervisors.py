@@ -1,38 +1,17 @@
-"""Supervisors in a real program at Parsl's default heartbeats: deaths are known long before one is due."""
+"""What is left of a real program that is killed: no supervisor, pool, worker or interchange."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import psutil
-import pytest
 
-from parsl_diaspora import open_fabric
-from parsl_diaspora.events import ManagerEnded, TryFailed, TryStarted, WorkerEnded
 from parsl_diaspora.executors.sweep import marked_processes
 from parsl_diaspora.monitoring.node import kernel
-from parsl_diaspora.state import read_events
-from tests.integration import apps
-
-HEARTBEATS = {"heartbeat_period": 30, "heartbeat_threshold": 120}
-SOON = 10.0  # seconds: a third of a heartbeat period, on a machine that others use, too
-
-
-@pytest.fixture
-def running(program):
-    """A program with one block of two workers, at Parsl's default heartbeats."""
-    program.load(program.pool("alder", **HEARTBEATS))
-    assert apps.spin(2, 0.0).result(timeout=60) == 4
-    return program
-
-
-def said(program, kind):
-    return [event for event in read_events(open_fabric(program.url)) if isinstance(event, kind)]
 
 
 def until(look, seconds=30.0):
@@ -41,35 +20,6 @@ def until(look, seconds=30.0):
         assert time.monotonic() < end
         time.sleep(0.05)
     return found
-
-
-def test_a_worker_that_dies_is_known_with_its_signal_and_its_task_runs_again(running, tmp_path):
-    assert apps.die_until(str(tmp_path / "deaths"), 1).result(timeout=60) == 2
-    (ended,) = said(running, WorkerEnded)
-    (failed,) = said(running, TryFailed)
-    (first, _) = [event for event in said(running, TryStarted) if event.task == 1]
-    assert failed.time - first.time < SOON
-    assert (ended.exit_code, ended.task, ended.try_id) == (-signal.SIGKILL, 1, 0)
-    assert ended.executor == "alder"
-
-
-def test_a_manager_that_dies_is_replaced_in_its_block_and_its_tasks_run_again(running):
-    futures = [apps.spin(number, 1.0) for number in range(4)]
-    pids = until(lambda: managers(running))
-    time.sleep(0.5)
-    killed = time.time()
-    os.kill(pids[0], signal.SIGKILL)
-    (ended,) = until(lambda: said(running, ManagerEnded))
-    assert ended.time - killed < SOON
-    assert [future.result(timeout=100) for future in futures] == [0, 1, 4, 9]
-    assert (ended.exit_code, ended.pid) == (-signal.SIGKILL, pids[0])
-    assert set(running.kernel.executors["alder"].blocks_to_job_id) == {"0"}, "the block was replaced"
-
-
-def managers(program):
-    """Process ids of the pools, below the supervisors."""
-    found = marked_processes(str(program.kernel.run_id))
-    return [each.pid for each in found if each.cmdline()[1:2] and each.cmdline()[1].endswith("node/pool.py")]
 
 
 def test_nothing_is_left_when_the_program_is_killed(tmp_path):
