@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from parsl_diaspora.events import ManagerEnded, NodeEnding
-from parsl_diaspora.executors.board import Board
+from parsl_diaspora.executors.board import Board, remove_abandoned
 from parsl_diaspora.executors.nodefile import NodeFile
 from parsl_diaspora.monitoring.node import deaths, kernel
 from parsl_diaspora.monitoring.node.channel import Channel
@@ -63,6 +63,7 @@ class Supervisor:
         self._told_changes = 0
         self._link: HtexLink | None = None
         kernel.adopt_orphans()
+        remove_abandoned()
         self._board = Board.create()
         try:
             self._pool = Pool(self._command, self._board, os.environ)
