@@ -1,4 +1,8 @@
-"""The measured program: no-op tasks through HTEX, stock or resilient; overhead.py runs it once a round."""
+"""The measured program: no-op tasks through HTEX, stock or resilient; overhead.py runs it once a round.
+
+``monitored`` is stock with its monitoring hub, which samples each task's resources; ``kept`` is that made
+resilient.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ import psutil
 from parsl import python_app
 from parsl.config import Config
 from parsl.executors import HighThroughputExecutor
+from parsl.monitoring import MonitoringHub
 from parsl.providers import LocalProvider
 
 from parsl_diaspora import resilient
@@ -20,6 +25,8 @@ from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.state import read_history
 
 WARM_UP = 200
+SAMPLE_SECONDS = 1.0
+MONITORED, RESILIENT = ("monitored", "kept"), ("resilient", "kept")
 WORKERS = 2
 SETTLE_SECONDS = 0.3
 PR_SET_CHILD_SUBREAPER = 36
@@ -30,8 +37,13 @@ def noop() -> None:
     """The cheapest task there is."""
 
 
-def configuration(run_dir: str, logging: bool) -> Config:
+def configuration(run_dir: str, logging: bool, *, monitored: bool = False) -> Config:
     """One block with two workers, encrypted, on the loopback interface."""
+    hub = MonitoringHub(
+        hub_address="127.0.0.1",
+        logging_endpoint=f"sqlite:///{run_dir}/monitoring.db",
+        resource_monitoring_interval=SAMPLE_SECONDS,
+    )
     executor = HighThroughputExecutor(
         label="htex",
         address="127.0.0.1",
@@ -46,6 +58,7 @@ def configuration(run_dir: str, logging: bool) -> Config:
         strategy_period=0.5,
         run_dir=run_dir,
         initialize_logging=logging,
+        monitoring=hub if monitored else None,
     )
 
 
@@ -88,9 +101,14 @@ def run_tasks(count: int) -> float:
     return time.perf_counter() - started
 
 
+def warm_up(count: int) -> int:
+    """Tasks before those that are measured."""
+    return min(WARM_UP, count)
+
+
 def measure(count: int) -> dict[str, Any]:
     """Rate and CPU time of ``count`` tasks, without the start of the processes."""
-    run_tasks(WARM_UP)
+    run_tasks(warm_up(count))
     time.sleep(SETTLE_SECONDS)
     cpu = CpuTime()
     seconds = run_tasks(count)
@@ -116,20 +134,21 @@ def check_events(run_dir: str, count: int) -> None:
 def main() -> None:
     """Print the measurements as JSON on the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=["stock", "resilient"])
+    parser.add_argument("kind", choices=["stock", *RESILIENT, "monitored"])
     parser.add_argument("run_dir")
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--no-logging", action="store_true", help="without Parsl's debug log")
     arguments = parser.parse_args()
 
     adopt_orphans()
-    config = configuration(arguments.run_dir, not arguments.no_logging)
-    if arguments.kind == "resilient":
+    monitored = arguments.kind in MONITORED
+    config = configuration(arguments.run_dir, not arguments.no_logging, monitored=monitored)
+    if arguments.kind in RESILIENT:
         config = resilient(config)
     with parsl.load(config) as dfk:
         found = measure(arguments.tasks)
-    if arguments.kind == "resilient":
-        check_events(dfk.run_dir, WARM_UP + arguments.tasks)
+    if arguments.kind in RESILIENT:
+        check_events(dfk.run_dir, warm_up(arguments.tasks) + arguments.tasks)
     print(json.dumps(found))
 
 

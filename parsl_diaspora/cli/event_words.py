@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from parsl_diaspora.cli.words import clock_time, duration, first_line, joined, plain, times
+from parsl_diaspora.cli.words import clock_time, duration, first_line, joined, plain, size, times
 from parsl_diaspora.events import (
     BlockLost,
     BlockSeen,
@@ -24,6 +24,7 @@ from parsl_diaspora.events import (
     NodeEnding,
     NodeLost,
     NodeRecovered,
+    NodeSampled,
     NodeSuspected,
     PlaceHeld,
     PlaceQuarantined,
@@ -34,6 +35,7 @@ from parsl_diaspora.events import (
     ServiceDegraded,
     TaskCancelAsked,
     TaskEnded,
+    TaskProgressed,
     TaskSubmitted,
     TriggerFailed,
     TriggerFired,
@@ -46,6 +48,7 @@ from parsl_diaspora.events import (
     TryStopped,
     Unknown,
     WorkerEnded,
+    WorkerSampled,
 )
 
 _KIND_WIDTH = 17
@@ -175,6 +178,29 @@ def _node_lost(event: NodeLost) -> str:
     return f"silent for {duration(event.seconds)}: {' and '.join(event.evidence)}"
 
 
+def _progressed(event: TaskProgressed) -> str:
+    return joined((f"{event.part:.0%}" if event.part is not None else "", first_line(event.note)))
+
+
+def _node_sampled(event: NodeSampled) -> str:
+    gpu = f"accelerators {event.gpu:.0%} busy" if event.gpu is not None else ""
+    memory = f"{size(event.memory_used)} used, {size(event.memory_free)} free"
+    return joined((f"{event.cpu:.1f} cores busy", memory, f"disk {size(event.disk_free)} free", gpu))
+
+
+def _worker_sampled(event: WorkerSampled) -> str:
+    moved = f"{size(event.read)} read, {size(event.written)} written" if event.read or event.written else ""
+    return joined(
+        (f"{event.cpu:.1f} cores busy", size(event.memory), moved, f"{event.open_files} files open")
+    )
+
+
+def _try_ended(event: TryEnded) -> str:
+    seconds = duration(event.seconds) if event.seconds is not None else ""
+    cpu = f"{duration(event.cpu)} of a core" if event.cpu else ""
+    return joined((seconds, cpu, f"peak {size(event.memory)}" if event.memory else ""))
+
+
 def _fault(event: FaultInjected) -> str:
     return joined((event.fault, f"pid {event.pid}", event.note))
 
@@ -188,7 +214,8 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     TaskCancelAsked: lambda event: joined((f"by {event.owner}", event.reason)),
     TryStopped: _try_stopped,
     TryDeclined: lambda event: times(event.count),
-    TryEnded: lambda event: duration(event.seconds) if event.seconds is not None else "",
+    TryEnded: _try_ended,
+    TaskProgressed: _progressed,
     TryFailed: _failed,
     TaskEnded: _task_ended,
     DecisionMade: _decided,
@@ -208,6 +235,8 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     NodeSuspected: _suspected,
     NodeRecovered: lambda event: f"silent for {duration(event.seconds)}",
     NodeLost: _node_lost,
+    NodeSampled: _node_sampled,
+    WorkerSampled: _worker_sampled,
     EventsCompacted: lambda event: f"{event.dropped} of {event.dropped + event.kept} dropped",
     EventsDamaged: lambda event: f"{event.size} bytes of {event.file} at {event.offset}",
     EventsLost: lambda event: f"{event.count}: {event.why}",

@@ -91,6 +91,14 @@ def raise_unpicklable() -> None:
 
 
 @python_app
+def return_stranger() -> Any:
+    """Return an object whose class only some sites have."""
+    import only_at_one_site  # type: ignore[import-not-found]
+
+    return only_at_one_site.Found()
+
+
+@python_app
 def return_generator() -> Any:
     """Return what cannot be pickled."""
     return (number for number in range(3))
@@ -141,6 +149,30 @@ def add(one: Any, other: Any) -> Any:
 @bash_app
 def shell(command: str) -> str:
     """Run a shell command."""
+    return command
+
+
+@python_app
+def tell_nodes(
+    number: int,
+    seconds: float,
+    parsl_resource_specification: dict[str, Any] = {},  # noqa: B006 - as Parsl has it
+) -> dict[str, str]:
+    """What the executor has told a multi-node task, after a while."""
+    import os
+    import time
+
+    time.sleep(seconds)
+    told = {name: value for name, value in os.environ.items() if name.startswith("PARSL_")}
+    return {**told, "number": str(number)}
+
+
+@bash_app
+def shell_on_nodes(
+    command: str,
+    parsl_resource_specification: dict[str, Any] = {},  # noqa: B006 - as Parsl has it
+) -> str:
+    """Run a shell command that starts a multi-node program."""
     return command
 
 

@@ -18,11 +18,13 @@ from rich.console import Console
 
 from parsl_diaspora.cli.demo.messages import Finished, VariantName, decode
 from parsl_diaspora.cli.demo.screen import Screen
+from parsl_diaspora.cli.demo.six_faults import Outcomes, broken_by_faults, closing_table, play_six
 from parsl_diaspora.cli.demo.verdict import TITLES, best_model, broken_promises, table
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.testing.campaign.digits import grid
 from parsl_diaspora.testing.campaign.sites import new_mark
+from parsl_diaspora.testing.faults import Outcome
 from parsl_diaspora.testing.processes import MARK_VARIABLE, sweep
 
 WIDTH_WITHOUT_TERMINAL = 100
@@ -35,6 +37,10 @@ A search over three families of classifiers on handwritten digits: {trials} tria
 Stock Parsl may wait for ever for a task that a fault has swallowed, so its run is ended after twice
 the time of the undisturbed one."""
 
+INTRODUCTION_TO_FAULTS = """\
+Six faults that happen in every allocation, each in a program of its own, at Parsl's default heartbeats.
+Stock Parsl is given 30 s: of some of them it would learn after two minutes, of others never."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``parsl-diaspora demo``."""
@@ -43,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dir", metavar="DIR", help="keep logs and events there; default: a new directory")
     parser.add_argument(
         "--trials", type=_trials, metavar="N", help=f"how many trials (default: all {len(grid())})"
+    )
+    parser.add_argument(
+        "--campaign-only", action="store_true", help="without the six faults that are played at the end"
     )
     parser.add_argument("--json", action="store_true", help="results as JSON instead of the table")
 
@@ -62,10 +71,15 @@ def run(args: argparse.Namespace) -> int:
     demo = Demo(console, args.seed, directory, fabric, args.trials)
     results = demo.run()
     broken = broken_promises(results)
-    if args.json:
-        print(json.dumps({"results": msgspec.to_builtins(results), "broken": broken}, indent=2))  # noqa: T201
-    else:
+    if not args.json:
         demo.conclude(results, broken)
+    faults = {} if args.campaign_only else demo.six_faults()
+    broken += broken_by_faults(faults)
+    if args.json:
+        told = {"results": results, "faults": list(faults.values()), "broken": broken}
+        print(json.dumps(msgspec.to_builtins(told), indent=2))  # noqa: T201
+    elif faults:
+        demo.conclude_faults(faults)
     return 1 if broken else 0
 
 
@@ -101,6 +115,22 @@ class Demo:
         for name in TITLES:
             results[name] = self._variant(name, _deadline(name, results))
         return results
+
+    def six_faults(self) -> Outcomes:
+        """What came of each, stock and ours."""
+        self._console.print(f"\n{INTRODUCTION_TO_FAULTS}", highlight=False)
+
+        def tell(found: Outcome) -> None:
+            self._console.print(f"  {found.scenario}, {found.kind}: {found.story}", highlight=False)
+
+        return play_six(self._directory / "faults", tell)
+
+    def conclude_faults(self, outcomes: Outcomes) -> None:
+        """The closing table, and what was owed and not delivered."""
+        say = self._console.print
+        say()
+        say(closing_table(outcomes))
+        say(*broken_by_faults(outcomes), sep="\n", style="bold red", highlight=False)
 
     def conclude(self, results: dict[VariantName, Finished], broken: list[str]) -> None:
         """The table, the verdict, and where to read on."""
