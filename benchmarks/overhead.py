@@ -24,8 +24,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import parsl
-from _parts import bytes_per_task, decision_times, publish_times
+from _parts import bytes_per_task, decision_times, percentiles, publish_times
 from _tables import Row, machine, print_table
+from _worker import WORKERS, sample_times, try_times
 
 PROGRAM = Path(__file__).with_name("_htex_noop.py")
 KINDS = ("stock", "resilient")
@@ -123,18 +124,23 @@ def _spread(values: Sequence[float], form: str) -> str:
 
 
 def part_rows(*, quick: bool) -> list[Row]:
-    """Publishing, the state's memory, decisions."""
+    """Publishing, the state's memory, decisions, a try on its worker, a look at a node."""
     events, tasks, failing = (2_000, 2_000, 100) if quick else (100_000, 100_000, 5_000)
     paced = publish_times(events, paced=True)
     burst = publish_times(events, paced=False)
     alone, whole = decision_times(tasks, failing)
     memory = bytes_per_task(tasks if quick else 20_000)
+    stock_try, our_try = (percentiles(taken) for taken in try_times(2_000 if quick else 20_000))
+    sample = percentiles(sample_times(20 if quick else 200))
     return [
         _times("publish(), 10,000 events/s, us", paced, "p99 under 20"),
         _times("publish(), burst, us", burst, "p99 under 20"),
         _times(f"diagnose and decide, {tasks:,} tasks in state, us", alone, ""),
         _times(f"retry handler's answer, {tasks:,} tasks in state, us", whole, ""),
         ("state, bytes per finished task", f"{memory:.0f}", "", "", "under 1000"),
+        _times("a no-op try on its worker, stock, CPU us", stock_try, ""),
+        _times("a no-op try on its worker, ours, CPU us", our_try, "no more than stock"),
+        _times(f"a sample of {WORKERS} workers, CPU us", sample, "under 50,000: 1 % at 5 s"),
     ]
 
 

@@ -62,6 +62,7 @@ interchange_silence: 5.0
 interchange_restarts: 2
 stall_after: 9
 events_buffer: 1000
+restore_workers: false
 traceback_limit: 100
 redact: package.module:function
 triggers:

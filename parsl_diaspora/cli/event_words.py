@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from parsl_diaspora.cli.words import clock_time, duration, first_line, joined, plain, times
+from parsl_diaspora.cli.words import clock_time, duration, first_line, joined, plain, size, times
 from parsl_diaspora.events import (
     BlockLost,
     BlockSeen,
@@ -18,10 +18,13 @@ from parsl_diaspora.events import (
     FaultInjected,
     InterchangeEnded,
     InterchangeStarted,
+    ManagerEnded,
     ManagerLost,
     ManagerSeen,
+    NodeEnding,
     NodeLost,
     NodeRecovered,
+    NodeSampled,
     NodeSuspected,
     PlaceHeld,
     PlaceQuarantined,
@@ -32,6 +35,7 @@ from parsl_diaspora.events import (
     ServiceDegraded,
     TaskCancelAsked,
     TaskEnded,
+    TaskProgressed,
     TaskSubmitted,
     TriggerFailed,
     TriggerFired,
@@ -43,6 +47,8 @@ from parsl_diaspora.events import (
     TryStarted,
     TryStopped,
     Unknown,
+    WorkerEnded,
+    WorkerSampled,
 )
 
 _KIND_WIDTH = 17
@@ -140,6 +146,22 @@ def _quarantined(event: PlaceQuarantined) -> str:
     return f"for {duration(event.seconds)}: {event.reason}"
 
 
+def _worker_ended(event: WorkerEnded) -> str:
+    memory = "out of memory" if event.out_of_memory else ""
+    return joined((f"pid {event.pid}", _exit(event.exit_code), memory, event.stopped))
+
+
+def _manager_ended(event: ManagerEnded) -> str:
+    successor = f"{event.next} takes its place" if event.next else ""
+    return joined((_exit(event.exit_code), event.reason, successor))
+
+
+def _exit(code: int | None) -> str:
+    if code is None:
+        return ""
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
 def _held(event: PlaceHeld) -> str:
     return joined(("to be drained" if event.drain else "", event.reason, f"by {event.owner}"))
 
@@ -156,6 +178,29 @@ def _node_lost(event: NodeLost) -> str:
     return f"silent for {duration(event.seconds)}: {' and '.join(event.evidence)}"
 
 
+def _progressed(event: TaskProgressed) -> str:
+    return joined((f"{event.part:.0%}" if event.part is not None else "", first_line(event.note)))
+
+
+def _node_sampled(event: NodeSampled) -> str:
+    gpu = f"accelerators {event.gpu:.0%} busy" if event.gpu is not None else ""
+    memory = f"{size(event.memory_used)} used, {size(event.memory_free)} free"
+    return joined((f"{event.cpu:.1f} cores busy", memory, f"disk {size(event.disk_free)} free", gpu))
+
+
+def _worker_sampled(event: WorkerSampled) -> str:
+    moved = f"{size(event.read)} read, {size(event.written)} written" if event.read or event.written else ""
+    return joined(
+        (f"{event.cpu:.1f} cores busy", size(event.memory), moved, f"{event.open_files} files open")
+    )
+
+
+def _try_ended(event: TryEnded) -> str:
+    seconds = duration(event.seconds) if event.seconds is not None else ""
+    cpu = f"{duration(event.cpu)} of a core" if event.cpu else ""
+    return joined((seconds, cpu, f"peak {size(event.memory)}" if event.memory else ""))
+
+
 def _fault(event: FaultInjected) -> str:
     return joined((event.fault, f"pid {event.pid}", event.note))
 
@@ -169,7 +214,8 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     TaskCancelAsked: lambda event: joined((f"by {event.owner}", event.reason)),
     TryStopped: _try_stopped,
     TryDeclined: lambda event: times(event.count),
-    TryEnded: lambda event: duration(event.seconds) if event.seconds is not None else "",
+    TryEnded: _try_ended,
+    TaskProgressed: _progressed,
     TryFailed: _failed,
     TaskEnded: _task_ended,
     DecisionMade: _decided,
@@ -181,11 +227,16 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     BlockLost: _block_lost,
     FaultInjected: _fault,
     PlaceQuarantined: _quarantined,
+    WorkerEnded: _worker_ended,
+    ManagerEnded: _manager_ended,
+    NodeEnding: lambda event: str(event.reason),
     PlaceHeld: _held,
     PlaceReleased: _released,
     NodeSuspected: _suspected,
     NodeRecovered: lambda event: f"silent for {duration(event.seconds)}",
     NodeLost: _node_lost,
+    NodeSampled: _node_sampled,
+    WorkerSampled: _worker_sampled,
     EventsCompacted: lambda event: f"{event.dropped} of {event.dropped + event.kept} dropped",
     EventsDamaged: lambda event: f"{event.size} bytes of {event.file} at {event.offset}",
     EventsLost: lambda event: f"{event.count}: {event.why}",

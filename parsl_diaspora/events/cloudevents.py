@@ -64,14 +64,12 @@ def encode_cloudevent(event: Event, sent: str = "", data: bytes | None = None) -
         b'{"specversion":"1.0","datacontenttype":"applic'
     """
     text = encode(event, "json") if data is None else data
-    subject = subject_of(event)
     return b"".join((
-        _source(event.source),
-        _kind(type(event)) if type(event) is not Unknown else _type(TYPE_PREFIX + type_of(event)),
-        b',"id":',
-        _text(event.id),
+        _head(event.source, type(event)) if type(event) is not Unknown else _new_head(event),
+        _id(event.boot),
+        b'%d"' % event.seq,
         _time(event.time),
-        b',"subject":' + _text(subject) if subject else b"",
+        _subject(event),
         b',"sent":' + _text(sent) if sent else b"",
         b',"data":',
         text,
@@ -81,10 +79,8 @@ def encode_cloudevent(event: Event, sent: str = "", data: bytes | None = None) -
 
 def encode_reference(event: Event, dataref: str) -> bytes:
     """A document for an event that is elsewhere, without a subject: ``dataref`` says where."""
-    kind = TYPE_PREFIX + type_of(event)
-    return b"".join((
-        *_attributes(event, event.id, kind), b',"dataref":', _text(dataref), b"}",
-    ))  # fmt: skip
+    name = _id(event.boot) + b'%d"' % event.seq
+    return b"".join((_new_head(event), name, _time(event.time), b',"dataref":', _text(dataref), b"}"))
 
 
 def encode_mark(stamped: Event, name: str, kind: str) -> bytes:
@@ -95,7 +91,8 @@ def encode_mark(stamped: Event, name: str, kind: str) -> bytes:
         name: its id.
         kind: its whole type.
     """
-    return b"".join((*_attributes(stamped, name, kind), b"}"))
+    name_and_time = b',"id":', _text(name), _time(stamped.time)
+    return b"".join((_source(stamped.source), _type(kind), *name_and_time, b"}"))
 
 
 def to_cloudevent(event: Event) -> dict[str, Any]:
@@ -110,45 +107,47 @@ def to_cloudevent(event: Event) -> dict[str, Any]:
     return message
 
 
-def source_of(source: str) -> str:
-    """The attribute ``source`` of what a source says."""
-    return f"/parsl-diaspora/{quote(source, safe=_IN_SOURCE, errors='backslashreplace') or 'unknown'}"
+@lru_cache(_FEW)
+def _head(source: str, kind: type[Event]) -> bytes:
+    return _source(source) + _type(f"{TYPE_PREFIX}{kind_of(kind)}.v{kind.VERSION}")
 
 
-def type_of(event: Event) -> str:
-    """The attribute ``type`` behind its prefix: kind and version."""
+def _new_head(event: Event) -> bytes:
     if isinstance(event, Unknown):
-        return f"{event.said_kind}.v{event.version}"
-    return f"{event.kind}.v{event.VERSION}"
+        return _source(event.source) + _type(f"{TYPE_PREFIX}{event.said_kind}.v{event.version}")
+    return _head(event.source, type(event))
 
 
-def subject_of(event: Event) -> str:
-    """The attribute ``subject``: run, task and try as far as they are known."""
-    subject = f"run/{event.run}" if event.run else ""
-    if event.task is not None:
-        subject += f"/task/{event.task}" if subject else f"task/{event.task}"
-    if event.try_id is not None:
-        subject += f"/try/{event.try_id}" if subject else f"try/{event.try_id}"
-    return subject
-
-
-def _attributes(event: Event, name: str, kind: str) -> tuple[bytes, ...]:
-    return _source(event.source), _type(kind), b',"id":', _text(name), _time(event.time)
-
-
-@lru_cache(_FEW)
 def _source(source: str) -> bytes:
-    head = b'{"specversion":"1.0","datacontenttype":"application/json","source":'
-    return head + _text(source_of(source))
-
-
-@lru_cache(_FEW)
-def _kind(kind: type[Event]) -> bytes:
-    return _type(f"{TYPE_PREFIX}{kind_of(kind)}.v{kind.VERSION}")
+    whole = f"/parsl-diaspora/{quote(source, safe=_IN_SOURCE, errors='backslashreplace') or 'unknown'}"
+    return b'{"specversion":"1.0","datacontenttype":"application/json","source":' + _text(whole)
 
 
 def _type(whole: str) -> bytes:
     return b',"type":' + _text(whole)
+
+
+@lru_cache(_FEW)
+def _id(boot: str) -> bytes:
+    """The id, up to the number that ends it."""
+    return b',"id":' + _text(boot + "-")[:-1]
+
+
+def _subject(event: Event) -> bytes:
+    """Run, task and try, as far as they are known."""
+    run, task, number = _run(event.run), event.task, event.try_id
+    if task is None and number is None:
+        return run + b'"' if event.run else b""
+    words = b"" if task is None else b"task/%d" % task
+    if number is not None:
+        words += b"/try/%d" % number if words else b"try/%d" % number
+    return b"".join((run, b"/" if event.run else b"", words, b'"'))
+
+
+@lru_cache(_FEW)
+def _run(run: str) -> bytes:
+    """The subject, up to what stands behind the run."""
+    return b',"subject":' + _text(f"run/{run}" if run else "")[:-1]
 
 
 @lru_cache(16)
@@ -161,7 +160,7 @@ def _time(seconds: float) -> bytes:
     """Left out where a calendar has no such time: the event itself still has it."""
     try:
         micros = round(seconds * 1_000_000)
-        return _second(micros // 1_000_000) + b'%06dZ"' % (micros % 1_000_000)
+        return b'%b%06dZ"' % (_second(micros // 1_000_000), micros % 1_000_000)
     except (ValueError, OverflowError, OSError):
         return b""
 

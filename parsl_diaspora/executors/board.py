@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import secrets
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -252,5 +250,6 @@ def own_slot(environ: Mapping[str, str] = os.environ) -> Slot | None:
 
 def _new_paths() -> list[Path]:
     """Where a board may be: for this user only, and under a name that nobody can guess."""
-    name = f"parsl-diaspora-{os.getuid()}-{secrets.token_hex(8)}"
-    return [Path(directory) / name for directory in ("/dev/shm", tempfile.gettempdir())]  # noqa: S108
+    name = f"parsl-diaspora-{os.getuid()}-{os.urandom(8).hex()}"
+    directories = ("/dev/shm", os.environ.get("TMPDIR", "/tmp"))  # noqa: S108
+    return [Path(directory) / name for directory in directories]

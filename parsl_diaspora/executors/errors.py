@@ -33,6 +33,18 @@ class NoBlocks(DiasporaError):
         self.executor = executor
 
 
+class SeamMissing(DiasporaError):
+    """This release of Parsl lacks something that a part of ours rests on.
+
+    Attributes:
+        seam: what it is, as in Parsl's source.
+    """
+
+    def __init__(self, message: str, *, seam: str = "") -> None:
+        super().__init__(message)
+        self.seam = seam
+
+
 class RunnerUnusable(DiasporaError):
     """The workers' environment lacks this package, or has one that does not fit; the app never began."""
 

@@ -123,6 +123,8 @@ def complete(future: Future[Any], result: Any, error: BaseException | None) -> N
             future.set_exception(error)
     except InvalidStateError:
         logger.debug("A future that had ended was ended again; the first end holds.")
+    except BaseException as fault:  # noqa: BLE001 - a callback of the program's own that exits: this thread serves others
+        logger.warning("A callback of a future ended with %s; it has its end.", _words(fault))
 
 
 def _rebuild(payload: bytes, *, plain: bool = False) -> Any:

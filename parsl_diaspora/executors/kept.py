@@ -51,6 +51,7 @@ class KeptInterchange(HighThroughputExecutor):
     _outbox: Outbox
     _inbox: Inbox
     _commands: Commands
+    _lacking: frozenset[str] = frozenset()
     _owed_blocks = 0
     _taken: tuple[Future[Any], ...] = ()
     _connected: tuple[str, ...] = ()
@@ -106,13 +107,11 @@ class KeptInterchange(HighThroughputExecutor):
         self._owing = threading.Lock()
         self._asked_port = self.worker_port
         self._launch_form = self.launch_cmd  # stock writes the numbers of this interchange into it
+        restarts = 0 if "interchange" in self._lacking else self._settings.interchange_restarts
         super().start()
         self._stranded = Stranded(self._clock, self._settings.block_wait)
         self._keeper = InterchangeKeeper(
-            self,
-            self._clock,
-            silence=self._settings.interchange_silence,
-            restarts=self._settings.interchange_restarts,
+            self, self._clock, silence=self._settings.interchange_silence, restarts=restarts
         )
         self._keeper.start()
 
@@ -169,9 +168,18 @@ class KeptInterchange(HighThroughputExecutor):
     def look_after_tasks(self) -> None:
         """Send what could not be sent at once, start blocks that are owed, end tasks that wait in vain."""
         self._outbox.flush()
+        self._look_at_result_thread()
         self._start_owed_blocks()
         if self._stranded is not None:
             self._stranded.look(self)
+
+    def _look_at_result_thread(self) -> None:
+        thread = self._result_queue_thread
+        if thread is None or thread.is_alive() or self.is_ending or self.bad_state_is_set:
+            return
+        self.absorb(f"results of {self.label}", RuntimeError("the thread that takes them in has ended"))
+        self._result_queue_thread = None
+        self._start_result_queue_thread()
 
     @property
     def is_without_blocks(self) -> bool:
@@ -219,6 +227,7 @@ class KeptInterchange(HighThroughputExecutor):
         self.launch_cmd = self._launch_form
         self.initialize_scaling()
         self._give_back_old_blocks()
+        self._known_managers = ()
         self._outbox.release()
 
     def _renew_pipes(self) -> None:
@@ -273,10 +282,11 @@ class KeptInterchange(HighThroughputExecutor):
     def give_back(self, blocks: Iterable[str], why: str) -> None:
         """End blocks on purpose, so that nobody takes them for failed."""
         blocks = list(blocks)
-        given = {block: JobStatus(JobState.SCALED_IN, why) for block in blocks}
-        self._simulated_status.update(given)
-        self._status.update(given)
-        self.send_monitoring_info(given)
+        if "blocks" not in self._lacking:
+            given = {block: JobStatus(JobState.SCALED_IN, why) for block in blocks}
+            self._simulated_status.update(given)
+            self._status.update(given)
+            self.send_monitoring_info(given)
         for block in blocks:
             try:
                 self.end_block(block)

@@ -65,6 +65,7 @@ class Report(msgspec.Struct, array_like=True, gc=False):
         unsaid: why the worker could not publish its events; empty if it could.
         plain: the result is plain data, which ``pickle`` alone can read.
         memory: most resident bytes of the worker during the try; None if it cannot tell.
+        cpu: seconds of a core that the worker and children that it waited for used in it.
         stuck: what tasks changed in this worker that could not be put back, in words.
     """
 
@@ -79,6 +80,7 @@ class Report(msgspec.Struct, array_like=True, gc=False):
     unsaid: str = ""
     plain: bool = False
     memory: int | None = None
+    cpu: float | None = None
     stuck: tuple[str, ...] = ()
 
     def put_place_on(self, event: Event) -> None:

@@ -62,7 +62,7 @@ def supervised(run: str, file: Path, command: str = DEFAULT_LAUNCH_CMD) -> str:
     It holds no dollar sign, as some of Parsl's launchers put it into a text in which the shell replaces them.
 
     Example:
-        >>> print(supervised("r", Path("/runs/node.json"), "process_worker_pool.py -b {{block_id}}")[:78])
+        >>> print(supervised("r", Path("/runs/node.json"), "pool.py").partition(";")[0])
         env _PARSL_DIASPORA_RUN=r sh -c 'if parsl-diaspora-node --check >/dev/null 2>&1
     """
     check = f"{SUPERVISOR} --check >/dev/null 2>&1"

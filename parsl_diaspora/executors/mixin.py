@@ -18,11 +18,14 @@ from parsl_diaspora.executors.gate import complete
 from parsl_diaspora.executors.kept import KeptInterchange
 from parsl_diaspora.executors.launch import MAX_DECLINES, RUNNER, Launch, Report, launching, pack
 from parsl_diaspora.executors.launch_command import marked, supervise
+from parsl_diaspora.executors.link import Link
 from parsl_diaspora.executors.orders import OrdersBox
 from parsl_diaspora.executors.plain import pack_call, say_pushed
+from parsl_diaspora.executors.seams import missing_parts
 from parsl_diaspora.executors.selector import QuarantineSelector
 from parsl_diaspora.executors.sweep import sweep
 from parsl_diaspora.executors.watch import Watch
+from parsl_diaspora.state import Live
 
 DECLINE_PAUSE = 0.05
 STALL_HERE, STALL_ELSEWHERE = 5.0, 60.0
@@ -62,19 +65,26 @@ class Hardening(KeptInterchange):
         """Start as stock does, with our parts in place."""
         if self.link is not None:
             self._live = self.link.begin(self._run)
-            settings, clock = self.link.settings, self.link.clock
-            if settings.replace_blocks:
-                self.block_error_handler = keeper_for(
-                    self.block_error_handler, clock, settings.block_start_failures
-                )
-            shared = Path(self.logdir).absolute()
-            self.manager_selector = QuarantineSelector(str(shared), self.manager_selector)
-            stall_after = settings.stall_after or (STALL_HERE if self.is_local else STALL_ELSEWHERE)
-            self._watch = Watch(self, self._live, stall_after, clock, shared)
+        self._lacking = missing_parts(self.absorb, self.label)
+        self._plain = self._plain or "runner" in self._lacking
+        if self.link is not None and self._live is not None:
+            self._put_parts_in(self.link, self._live)
         self._supervise()
         super().start()
         if self._watch is not None:
             self._watch.start()
+
+    def _put_parts_in(self, link: Link, live: Live) -> None:
+        settings, clock = link.settings, link.clock
+        if settings.replace_blocks and "block replacement" not in self._lacking:
+            self.block_error_handler = keeper_for(
+                self.block_error_handler, clock, settings.block_start_failures
+            )
+        shared = Path(self.logdir).absolute()
+        if "quarantine" not in self._lacking:
+            self.manager_selector = QuarantineSelector(str(shared), self.manager_selector)
+        stall_after = settings.stall_after or (STALL_HERE if self.is_local else STALL_ELSEWHERE)
+        self._watch = Watch(self, live, stall_after, clock, shared)
 
     def _supervise(self) -> None:
         """Let pools start under supervision; without a run that hears of it they start as stock does."""
@@ -174,6 +184,24 @@ class Hardening(KeptInterchange):
         self._plain = True
 
     # --- losses ---
+
+    def lose(self, manager: str, make_error: Callable[[], Exception]) -> int:
+        """End the tries that are known to run at a manager; how many.
+
+        Args:
+            manager: its id.
+            make_error: an error for each of them.
+        """
+        known = self._live.picture.managers.get(manager) if self._live is not None else None
+        running = set(known.running) if known is not None else set()
+        lost = 0
+        for number, future in list(self.tasks.items()):
+            launch = getattr(future, "launch", None)
+            if launch is not None and (launch.task, launch.try_id) in running:
+                self.tasks.pop(number, None)
+                complete(future, None, make_error())
+                lost += 1
+        return lost
 
     def set_bad_state_and_fail_all(self, exception: Exception) -> None:
         """As stock, but a future that has ended already does not keep the others from ending."""

@@ -1,16 +1,19 @@
-"""Which scheme is which backend."""
+"""Which scheme is which backend.
+
+What only other packages' backends and errors need is imported there: every worker opens a fabric.
+"""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from parsl_diaspora.errors import FabricUnavailable, UnknownFabric
 from parsl_diaspora.fabric.protocols import Fabric
-from parsl_diaspora.settings import without_secrets
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "parsl_diaspora.fabrics"
 
@@ -53,6 +56,11 @@ def _backend(scheme: str, url: str) -> Callable[[str], Fabric]:
     if target := _BACKENDS.get(scheme):
         module, _, name = target.partition(":")
         return cast("Callable[[str], Fabric]", getattr(import_module(module), name))
+    import difflib
+    from importlib.metadata import entry_points
+
+    from parsl_diaspora.settings import without_secrets
+
     plugins = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if plugin := plugins.get(scheme):
         return _load(plugin, url)
@@ -64,6 +72,8 @@ def _backend(scheme: str, url: str) -> Callable[[str], Fabric]:
 
 
 def _load(plugin: EntryPoint, url: str) -> Callable[[str], Fabric]:
+    from parsl_diaspora.settings import without_secrets
+
     try:
         return cast("Callable[[str], Fabric]", plugin.load())
     except Exception as error:  # another package's import may raise anything

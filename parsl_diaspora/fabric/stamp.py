@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Sequence
 
@@ -30,7 +29,7 @@ class Stamp:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.boot = secrets.token_hex(8)
+        self.boot = os.urandom(8).hex()  # `secrets` would load OpenSSL into every worker
         self.seq = 0
         self.last = 0.0
 

@@ -87,7 +87,7 @@ def clean_text(make: Callable[[], str], redact: Callable[[str], str] | None) -> 
     """A text of the user's objects, redacted; a note in its place if either step fails."""
     try:
         text = make()
-    except Exception as fault:  # noqa: BLE001 - a user's __str__ may do anything
+    except (Exception, SystemExit) as fault:  # noqa: BLE001 - a user's __str__ may do anything
         return f"<its text cannot be had: {type(fault).__name__}>"
     try:
         return _encodable(redact(text) if redact is not None else text)

@@ -29,10 +29,10 @@ class Errands:
         self._name = name
         self._absorb = absorb
         self._lock = threading.Lock()
-        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def run(self, errand: Callable[[], None]) -> None:
+    def run(self, errand: Callable[[], object]) -> None:
         """Have something done soon."""
         with self._lock:
             if self._thread is None:

@@ -11,13 +11,18 @@ from parsl.multiprocessing import SpawnQueue
 
 from parsl_diaspora.events import ManagerSeen
 from parsl_diaspora.executors.agent import NODE_LINK
+from parsl_diaspora.monitoring.packages import PackagesOnce
 from parsl_diaspora.monitoring.session import Session
 
 CLOSE_SECONDS = 10.0
+PAIR = 2  # a kind and what is told
 
 
 class ListeningHub(MonitoringHub):
     """Passes each message on to the program's hub, and what concerns managers to the session.
+
+    The list of a manager's packages is passed on once, not with each batch of tasks as Parsl's interchange
+    sends it, and our own supervisors, which the interchange takes for managers without workers, are left out.
 
     Args:
         inner: the program's hub.
@@ -29,6 +34,7 @@ class ListeningHub(MonitoringHub):
         self.inner = inner
         self.session = session
         self._known: set[str] = set()
+        self._packages = PackagesOnce()
 
     def __getattr__(self, name: str) -> Any:
         if name == "inner":  # while it is not set yet, as during unpickling
@@ -57,11 +63,19 @@ class ListeningHub(MonitoringHub):
         try:
             while (message := self.resource_msgs.get()) is not None:
                 if not _is_of_supervisor(message):
-                    self._onwards.put(message)
+                    self._onwards.put(self._shortened(message))
                     self._hear(message)
         except Exception as error:  # noqa: BLE001 - the thread's guard: without it nobody would know
             self.resource_msgs.cancel_join_thread()
             self.session.absorb("monitoring hub", error)
+
+    def _shortened(self, message: Any) -> Any:
+        """Without the packages of a manager that is known; anything else as it is."""
+        if not _is_of_manager(message):
+            return message
+        kind, fields = message
+        shorter = self._packages.shorten(fields)
+        return message if shorter is fields else (kind, shorter)
 
     def _hear(self, message: Any) -> None:
         try:
@@ -86,9 +100,16 @@ class ListeningHub(MonitoringHub):
         )
 
 
+def _is_of_manager(message: Any) -> bool:
+    """Whether the interchange tells of a manager, or of what it takes for one."""
+    return (
+        isinstance(message, tuple)
+        and len(message) == PAIR
+        and message[0] == MessageType.NODE_INFO
+        and isinstance(message[1], dict)
+    )
+
+
 def _is_of_supervisor(message: Any) -> bool:
-    """Whether the interchange tells of one of our supervisors, which it takes for an idle manager."""
-    if not isinstance(message, tuple) or message[:1] != (MessageType.NODE_INFO,):
-        return False
-    fields = message[-1]
-    return isinstance(fields, dict) and str(fields.get("uid", "")).startswith(NODE_LINK)
+    """Whether that is one of our supervisors."""
+    return _is_of_manager(message) and str(message[1].get("uid", "")).startswith(NODE_LINK)

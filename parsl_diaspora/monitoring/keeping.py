@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 from parsl_diaspora.fabric import Fabric
-from parsl_diaspora.fabric.spool import SpooledFabric
+from parsl_diaspora.fabric.spool import HOST, SpooledFabric
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def behind_spool(fabric: Fabric, runs: Path) -> Fabric:
     """
     if fabric.url.partition(":")[0] not in SERVICES:
         return fabric
-    return SpooledFabric(fabric, runs / "spool" / f"{zlib.crc32(fabric.url.encode()):08x}")
+    return SpooledFabric(fabric, runs / "spool" / f"{zlib.crc32(fabric.url.encode()):08x}" / HOST)
 
 
 def hand_on(fabric: Fabric) -> None:

@@ -256,7 +256,7 @@ def _put_place(event: TryFailed, error: Exception, report: Report | None, live: 
     """Where the try was: as the worker told with its report, or at its start, or as the exception says."""
     if report is not None:
         report.put_place_on(event)
-        event.seconds, event.memory = report.seconds, report.memory
+        event.seconds, event.memory, event.cpu = report.seconds, report.memory, report.cpu
         return
     state = live.picture.last_try(event.task if event.task is not None else -1)
     if state is not None:

@@ -27,7 +27,7 @@ from parsl_diaspora.monitoring.worker.children import begun, end_children
 from parsl_diaspora.monitoring.worker.ending import as_failure, exit_code
 from parsl_diaspora.monitoring.worker.peak import PeakMemory
 from parsl_diaspora.monitoring.worker.place import here
-from parsl_diaspora.monitoring.worker.restoring import WorkerState
+from parsl_diaspora.monitoring.worker.restoring import WorkerState, state_of_worker
 from parsl_diaspora.monitoring.worker.stopping import Stopping
 
 
@@ -39,7 +39,7 @@ class Runner:
         self.slot = own_slot()
         self.stopping = Stopping(self.slot)
         self.peak = PeakMemory()
-        self.state = WorkerState()  # last: what the others did stays
+        self.state = state_of_worker()  # last: what the others did stays
 
     def run(self, buffer: bytes, launch: Launch, report: Report) -> bytes:
         """Run a try on this worker; the packed result or exception."""
@@ -55,9 +55,10 @@ class Runner:
                 slot.leave()
 
     def _measured(self, buffer: bytes, launch: Launch, report: Report) -> bytes:
-        self.state.begin()
+        if self.state is not None:
+            self.state.begin()
         self.peak.begin()
-        started = time.monotonic()
+        used, started = _cpu_seconds(), time.monotonic()
         begin_task(launch, report)
         try:
             outcome, phase = self._call(buffer, launch)
@@ -66,10 +67,11 @@ class Runner:
         if os.getpid() != report.pid:
             _leave_to_the_worker(outcome)
         report.seconds = time.monotonic() - started
-        report.memory = self.peak.end()
+        report.memory = self.peak.end(report.seconds)
+        report.cpu = round(_cpu_seconds() - used, 3) or None
         end_task()
-        if launch.restore:
-            self._restore(report)
+        if launch.restore and self.state is not None:
+            self._restore(self.state, report)
         return _packed(outcome, phase, launch, report, started)
 
     def _call(self, buffer: bytes, launch: Launch) -> tuple[Any, str]:
@@ -88,11 +90,16 @@ class Runner:
             return _Raised(outcome.e_value, outcome), phase
         return outcome, phase
 
-    def _restore(self, report: Report) -> None:
-        self.state.restore(report.seconds)
-        if self.state.stuck:
-            report.stuck = self.state.stuck
+    def _restore(self, state: WorkerState, report: Report) -> None:
+        state.restore(report.seconds)
+        if state.stuck:
+            report.stuck = state.stuck
             leaving.leave_after_this_try()
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of children that it has waited for, as bash apps have; to 10 ms."""
+    return sum(os.times()[:4])
 
 
 class _Raised:

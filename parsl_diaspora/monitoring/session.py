@@ -348,5 +348,5 @@ def _try_ended(task: Record, report: Report | None) -> TryEnded:
     event = TryEnded(task=task["id"], try_id=task["try_id"], executor=task["executor"])
     if report is not None:
         report.put_place_on(event)
-        event.seconds, event.memory = report.seconds, report.memory
+        event.seconds, event.memory, event.cpu = report.seconds, report.memory, report.cpu
     return event

@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from parsl_diaspora.events import TryStarted, TryStopped
-from parsl_diaspora.executors import ResilientHighThroughputExecutor
+from parsl_diaspora.executors.mixin import Hardening
 
 if TYPE_CHECKING:
     from parsl_diaspora.monitoring.errands import Errands
     from parsl_diaspora.monitoring.kernel import Record
+    from parsl_diaspora.monitoring.relay import RunRelay
     from parsl_diaspora.monitoring.session import Session
 
 GRACE = 0.5  # seconds that a task has to give way before its worker is ended
@@ -45,10 +46,10 @@ class Stop:
     @property
     def outlook(self) -> Outlook:
         """What can be hoped for."""
-        if not isinstance(self._executor, ResilientHighThroughputExecutor):
+        if not isinstance(self._executor, Hardening):
             return "left_running"
-        if self.manager is None:
-            return "queued"
+        if self.manager is None:  # where starts are not heard of, it may as well have begun
+            return "left_running" if self._executor.unsaid else "queued"
         return "stopping" if self._stops.can_stop(self._executor, self.manager) else "left_running"
 
     def begin(self) -> None:
@@ -59,11 +60,14 @@ class Stop:
             self.order()
 
     def order(self) -> None:
-        """Tell the supervisor of the manager, if there is one."""
-        if (box := orders_of(self._executor)) is not None and self.manager is not None:
-            message = {"kind": "stop", "task": self.task, "try": self.try_id}
-            message |= {"reason": self.reason, "grace": GRACE}
-            self._stops.errands.run(partial(box.give, {"manager": self.manager}, message))
+        """Tell the supervisor of the manager, if any: by file and, on other hosts, through the relay, too."""
+        if (box := orders_of(self._executor)) is None or self.manager is None:
+            return
+        to, message = {"manager": self.manager}, {"kind": "stop", "task": self.task, "try": self.try_id}
+        message |= {"reason": self.reason, "grace": GRACE}
+        self._stops.errands.run(partial(box.give, to, message))
+        if (relay := self._stops.relay) is not None and not self._executor.is_local:
+            self._stops.errands.run(partial(relay.order, to, message))
 
 
 class Stops:
@@ -81,6 +85,11 @@ class Stops:
         self._supervised: set[str] = set()
         self._waiting: dict[tuple[int, int], Stop] = {}
         self._told: set[tuple[int, int]] = set()
+
+    @property
+    def relay(self) -> RunRelay | None:
+        """What carries orders to other hosts, if this run has it."""
+        return self._session.relay
 
     def of(self, task: Record, reason: str) -> Stop:
         """What there is to stop of a task's newest try."""

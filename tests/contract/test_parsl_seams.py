@@ -21,8 +21,10 @@ from pathlib import Path
 
 import parsl
 import pytest
+import zmq
 from parsl import Config, HighThroughputExecutor, ThreadPoolExecutor, bash_app, python_app
 from parsl.app.app import AppBase
+from parsl.app.bash import remote_side_bash_executor
 from parsl.app.errors import RemoteExceptionWrapper, wrap_error
 from parsl.app.python import timeout
 from parsl.data_provider.files import File
@@ -30,9 +32,10 @@ from parsl.dataflow.dflow import DataFlowKernel
 from parsl.dataflow.errors import DependencyError
 from parsl.dataflow.memoization import BasicMemoizer, Memoizer
 from parsl.dataflow.states import States
+from parsl.executors import MPIExecutor
 from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput import executor as htex
-from parsl.executors.high_throughput import interchange, process_worker_pool
+from parsl.executors.high_throughput import interchange, process_worker_pool, zmq_pipes
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD, HTEXFuture
 from parsl.executors.high_throughput.manager_selector import ManagerSelector
@@ -40,6 +43,7 @@ from parsl.executors.status_handling import BlockProviderExecutor
 from parsl.jobs.error_handlers import noop_error_handler, simple_error_handler
 from parsl.jobs.job_status_poller import JobStatusPoller
 from parsl.jobs.states import TERMINAL_STATES, JobState, JobStatus
+from parsl.launchers import SimpleLauncher
 from parsl.logconfigs.noop import NoopLogging
 from parsl.monitoring import MonitoringHub
 from parsl.monitoring.message_type import MessageType
@@ -47,12 +51,13 @@ from parsl.multiprocessing import SpawnQueue
 from parsl.providers import LocalProvider
 from parsl.serialize import deserialize, pack_apply_message, serialize, unpack_apply_message
 
-from parsl_diaspora.executors import ResilientHighThroughputExecutor
+from parsl_diaspora.executors import ResilientHighThroughputExecutor, commands, seams
 from parsl_diaspora.executors.launch import Launch, launching, seal
 from parsl_diaspora.executors.plain import PICKLED, is_stock, pack_call, unpack_call
 from parsl_diaspora.failures import diagnosis
 from parsl_diaspora.monitoring import kernel as seam_of_kernel
 from parsl_diaspora.monitoring.apps import INTERNAL
+from parsl_diaspora.monitoring.worker.leaving import BETWEEN_TASKS
 from tests.contract import worker_side
 
 ROOT = Path(__file__).parents[2]
@@ -179,6 +184,143 @@ def test_the_queue_of_results_is_an_attribute_that_start_assigns_before_the_thre
     lines = inspect.getsource(HighThroughputExecutor.start)
     assert 0 < lines.index("self.incoming_q = ") < lines.index("self._start_result_queue_thread()")
     assert "incoming_q" not in vars(HighThroughputExecutor)
+
+
+@seam("HighThroughputExecutor.start making its three pipes", "an interchange that dies cannot be replaced")
+def test_start_makes_the_three_pipes_as_we_do_for_a_new_interchange():
+    body = "\n".join(body_of(HighThroughputExecutor.start))
+    where = "self.loopback_address, self.interchange_port_range, self.cert_dir"
+    for name, kind in PIPES.items():
+        assert f"self.{name} = zmq_pipes.{kind}({where})" in body
+    order = ["self._start_local_interchange_process()", "self.initialize_scaling()"]
+    assert 0 < body.index(order[0]) < body.index(order[1])
+
+
+PIPES = {"outgoing_q": "TasksOutgoing", "incoming_q": "ResultsIncoming", "command_client": "CommandClient"}
+
+
+@seam("HighThroughputExecutor._start_local_interchange_process", "a new interchange does not find its pipes")
+def test_an_interchange_is_started_with_the_ports_of_the_pipes_and_tells_its_own():
+    text = inspect.getsource(HighThroughputExecutor._start_local_interchange_process)
+    for name in PIPES:
+        assert f"self.{name}.port" in text
+    assert "assert self.interchange_proc is None" in text
+    assert '"worker_port": self.worker_port' in text
+    assert "self.worker_port = self.command_client.run(" in text
+
+
+@seam("HighThroughputExecutor.initialize_scaling", "new blocks look for the interchange that is gone")
+def test_the_launch_command_is_formatted_again_for_another_port():
+    executor = fresh()
+    form, executor.logconf_path = executor.launch_cmd, None
+    for port in (11_111, 22_222):
+        executor.launch_cmd, executor.worker_port = form, port
+        executor.initialize_scaling()
+        assert f"--port={port} " in executor._get_launch_command("0")
+
+
+@seam("CommandClient.zmq_socket", "commands to the interchange have no time-outs")
+def test_a_command_client_asks_through_a_socket_that_may_ask_again_without_an_answer():
+    client = zmq_pipes.CommandClient("127.0.0.1", (FIRST_PORT, FIRST_PORT + 20))
+    try:
+        assert client.zmq_socket.socket_type == zmq.REQ
+        client.zmq_socket.setsockopt(zmq.REQ_RELAXED, 1)
+        client.zmq_socket.setsockopt(zmq.REQ_CORRELATE, 1)
+        assert FIRST_PORT <= client.port < FIRST_PORT + 20
+    finally:
+        client.close()
+    text = inspect.getsource(zmq_pipes.CommandClient.run)
+    assert "send_pyobj(message" in text
+    assert "recv_pyobj()" in text
+    assert list(inspect.signature(zmq_pipes.CommandClient.run).parameters) == [
+        "self",
+        "message",
+        "max_retries",
+        "timeout_s",
+    ]
+
+
+@seam("the interchange's command WORKER_BINDS", "an interchange that lives is taken for a frozen one")
+def test_the_cheapest_command_is_answered():
+    text = inspect.getsource(interchange.Interchange.process_command)
+    assert f'elif command_req == "{commands._CHEAPEST}":\n                reply = self.worker_port' in text
+    assert "self.command_channel.send_pyobj(reply)" in text
+
+
+@seam("TasksOutgoing.zmq_socket", "a submission waits for an interchange that is gone")
+def test_tasks_are_sent_as_pickled_objects_through_a_dealer():
+    queue = zmq_pipes.TasksOutgoing("127.0.0.1", (FIRST_PORT, FIRST_PORT + 20))
+    try:
+        assert queue.zmq_socket.socket_type == zmq.DEALER
+        with pytest.raises(zmq.Again):
+            queue.zmq_socket.send_pyobj({}, zmq.NOBLOCK)
+    finally:
+        queue.close()
+    assert "self.zmq_socket.send_pyobj(message)" in body_of(zmq_pipes.TasksOutgoing.put)
+
+
+@seam("the three pipes being closed by shutdown", "the program does not end when its interchange is gone")
+def test_shutdown_closes_what_we_put_in_front_of_the_pipes():
+    text = inspect.getsource(HighThroughputExecutor.shutdown)
+    assert "self.outgoing_q.close()" in text
+    assert "self.command_client.close()" in text
+
+
+@seam("BlockProviderExecutor._status and _simulated_status", "blocks ended on purpose look like failed ones")
+def test_a_status_that_was_simulated_goes_over_that_of_the_provider(monkeypatch):
+    provider = LocalProvider()
+    executor = fresh(provider=provider)
+    executor.blocks_to_job_id["0"] = "job-0"
+    monkeypatch.setattr(provider, "status", lambda jobs: [JobStatus(JobState.CANCELLED)] * len(jobs))
+    executor._simulated_status["0"] = JobStatus(JobState.SCALED_IN, "on purpose")
+    status = BlockProviderExecutor.status(executor)
+    assert (status["0"].state, status["0"].message) == (JobState.SCALED_IN, "on purpose")
+    executor._status = status
+    assert executor.status_facade is status
+
+
+@seam("HighThroughputExecutor.scale_in", "a program whose interchange is silent leaves its blocks behind")
+def test_giving_blocks_back_asks_through_the_methods_that_always_answer():
+    text = inspect.getsource(HighThroughputExecutor.scale_in)
+    assert "self.connected_managers()" in text
+    assert "self._hold_block(block_id)" in text
+    hold = inspect.getsource(HighThroughputExecutor._hold_block)
+    assert "self.connected_managers()" in hold
+    assert "self._hold_manager(" in hold
+
+
+@seam("HighThroughputExecutor._start_result_queue_thread", "a dead thread of results is not started again")
+def test_the_thread_of_results_can_be_started_when_there_is_none(monkeypatch):
+    executor = fresh()
+    monkeypatch.setattr(executor, "_result_queue_worker", lambda: None)
+    for _ in range(2):
+        executor._result_queue_thread = None
+        executor._start_result_queue_thread()
+        assert isinstance(executor._result_queue_thread, threading.Thread)
+        executor._result_queue_thread.join(5)
+
+
+@pytest.mark.parametrize("each", seams.SEAMS, ids=lambda each: each.name)
+def test_each_seam_that_is_looked_for_at_the_start_is_there(each):
+    message = f"Parsl {parsl.__version__} has changed {each.name}. What breaks: {each.without}."
+    assert each.is_there(), message
+
+
+# ---------------------------------------------------------------- the MPI executor
+
+
+@seam("constructor arguments of MPIExecutor", "resilient() loses arguments of the executor")
+def test_each_argument_of_the_mpi_executor_is_an_attribute_of_that_name():
+    executor = MPIExecutor(address="127.0.0.1", provider=LocalProvider(launcher=SimpleLauncher()))
+    names = [name for name in inspect.signature(MPIExecutor.__init__).parameters if name != "self"]
+    assert [name for name in names if not hasattr(executor, name)] == []
+    assert executor.interchange_launch_cmd == htex.DEFAULT_INTERCHANGE_LAUNCH_CMD
+
+
+@seam("_init_mpi_env in process_worker_pool.worker", "multi-node tasks do not find their nodes and launcher")
+def test_a_worker_sets_the_environment_of_a_multi_node_task_before_it_calls_our_runner():
+    text = inspect.getsource(process_worker_pool.worker)
+    assert text.index("_init_mpi_env(") < text.index('ctxt.get("task_executor", None)')
 
 
 class Waiting:
@@ -626,6 +768,36 @@ def test_results_arrive_as_pickled_messages_one_by_one_or_in_lists(pool):
     assert [message["task_id"] for message in messages] == [1, 2]
     assert deserialize(messages[0]["result"])["answer"] == 42
     assert isinstance(deserialize(messages[1]["exception"]), RemoteExceptionWrapper)
+
+
+@seam(
+    "manager_is_alive in process_worker_pool.worker",
+    "a worker whose limits a task has lowered for good stays, and its next tasks meet them",
+)
+def test_between_two_tasks_a_worker_asks_whether_its_manager_is_alive_and_holds_nothing():
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(process_worker_pool.worker))).body
+    loops = [each for each in tree.body if isinstance(each, ast.While)]
+    assert [ast.unparse(each.test) for each in loops] == ["manager_is_alive()"]
+    asked = [ast.unparse(each) for each in loops[0].body]
+    sent = next(n for n, each in enumerate(asked) if each.startswith("result_queue.put("))
+    ended = next(n for n, each in enumerate(asked) if each.startswith("tasks_in_progress.pop("))
+    assert sent < ended
+    assert any(each.name == BETWEEN_TASKS for each in tree.body if isinstance(each, ast.FunctionDef))
+
+
+@seam("process_worker_pool.worker", "a task's sys.exit() ends its worker: it runs in another thread or frame")
+def test_a_worker_calls_our_runner_in_its_main_thread():
+    code = inspect.getsource(process_worker_pool.worker)
+    assert "Thread(" not in code
+    assert "exec_func(req['buffer'], *exec_args, **exec_kwargs)" in code
+
+
+@seam("parsl.app.bash.remote_side_bash_executor", "what a bash app has started outlives its walltime")
+def test_a_bash_app_over_its_walltime_raises_app_timeout_in_the_process_that_has_its_child():
+    code = inspect.getsource(remote_side_bash_executor)
+    assert "subprocess.Popen(" in code
+    assert "start_new_session" not in code
+    assert "raise pe.AppTimeout(" in code
 
 
 @seam("context['task_executor'] in process_worker_pool", "our runner is not called on the workers")
@@ -1083,3 +1255,11 @@ def test_the_loaded_kernel_can_be_found_by_its_run(tmp_path):
     with parsl.load(Config(executors=[ThreadPoolExecutor()], run_dir=str(tmp_path))) as made:
         assert seam_of_kernel.loaded(made.run_id) is made
     parsl.clear()
+
+
+@seam("what the database of the monitoring hub keeps of a manager", "lists of packages are dropped in vain")
+def test_no_table_of_the_monitoring_hub_has_a_column_for_packages():
+    pytest.importorskip("sqlalchemy")
+    source = inspect.getsource(import_module("parsl.monitoring.db_manager"))
+    assert "packages" not in source
+    assert "class Node(" in source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 
 from parsl.executors.high_throughput.manager_selector import RandomManagerSelector
 from parsl.serialize import unpack_apply_message
@@ -41,3 +42,23 @@ class SpySelector(RandomManagerSelector):
             with open(self.path, "w", encoding="utf-8") as file:
                 file.write(f"{os.getpid()} {type(next(iter(manager_list))).__name__} {sorted(record)}")
         return super().sort_managers(ready_managers, manager_list)
+
+
+class RecordSelector(RandomManagerSelector):
+    """Writes down the interchange's records of managers when it is first asked."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def sort_managers(self, ready_managers, manager_list):
+        if not os.path.exists(self.path):
+            with open(f"{self.path}.new", "wb") as file:
+                pickle.dump(list(ready_managers.values()), file)
+            os.replace(f"{self.path}.new", self.path)
+        return super().sort_managers(ready_managers, manager_list)
+
+
+def read_records(path):
+    """What it has written."""
+    with open(path, "rb") as file:
+        return pickle.load(file)

@@ -16,6 +16,7 @@ from parsl_diaspora.executors.errors import InterchangeLost
 from parsl_diaspora.executors.launch import MAX_DECLINES, RUNNER, launching, read_launch
 from parsl_diaspora.fabric.memory import MemoryFabric
 from parsl_diaspora.monitoring.runner import run
+from parsl_diaspora.monitoring.worker import place
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
 from parsl_diaspora.testing.clock import VirtualClock
@@ -85,6 +86,7 @@ class Pool:
     def work(self, manager, monkeypatch):
         """Let a worker of that manager do what was sent last."""
         monkeypatch.setenv("PARSL_WORKER_POOL_ID", manager)
+        place.forget()
         sent = self.outgoing.sent[-1]
         (header,) = sent["context"]["task_executor"]["a"]
         self.arrive(message(sent["task_id"], result=serialize(run(sent["buffer"], header))))

@@ -44,9 +44,9 @@ def test_a_block_that_waits_or_runs_is_waited_for(state):
 
 def test_without_tasks_there_is_nothing_to_end():
     pool = Pool(init_blocks=0)
-    pool.executor.tasks = 0
+    pool.executor.waiting = 0
     assert pool.pass_time(600) == 0
-    pool.executor.tasks = 1
+    pool.executor.waiting = 1
     assert pool.pass_time(29) == 0
 
 

@@ -24,6 +24,7 @@ from parsl_diaspora.events import (
 from parsl_diaspora.executors.control import MAIL
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.orders import OrdersBox, read_order
+from parsl_diaspora.executors.watch.endings import START_OF_WORKER
 from parsl_diaspora.executors.watch.nodes import SUSPECT_AFTER
 from parsl_diaspora.executors.watch.stalls import PATIENCE_WITH_SUPERVISOR
 from tests.executors.pools import Pool, manager, node
@@ -257,10 +258,30 @@ def test_a_box_that_takes_no_orders_costs_the_block(pool):
 
 def test_where_an_idle_worker_was_killed_a_stall_is_believed_sooner(pool):
     made = pool(manager())
-    made.live.say(ended(task=None, try_id=None))
     stall(made)
+    made.live.say(ended(task=None, try_id=None))
     made.look(3)
     assert made.executor.ended == ["0"]
+
+
+def test_but_not_after_its_pool_has_started_something_again(pool):
+    made = pool(manager())
+    made.live.say(ended(task=None, try_id=None))
+    made.look(1)
+    stall(made)
+    made.look(3)
+    assert made.executor.ended == []
+
+
+def test_a_worker_that_died_under_a_task_is_being_replaced_which_is_no_stall(pool):
+    made = pool(manager(workers=1))
+    made.end_try(made.start_try())
+    made.live.say(ended(task=0))
+    made.executor.managers[0]["tasks"] = 1
+    made.look(int(START_OF_WORKER) - 2)
+    assert made.executor.ended == []
+    made.look(10)
+    assert made.executor.ended == ["0"], "but it does not take for ever"
 
 
 # --- holds ---

@@ -43,6 +43,29 @@ def die_until(path: str, deaths: int) -> int:
 
 
 @python_app
+def crash_until(path: str, crashes: int) -> int:
+    """Crash the own worker the first few times."""
+    import ctypes
+    import os
+
+    with open(path, "ab") as file:
+        file.write(b".")
+    if os.path.getsize(path) <= crashes:
+        ctypes.string_at(0)
+    return os.path.getsize(path)
+
+
+@python_app
+def place() -> str:
+    """The manager that this try is at."""
+    import os
+    import time
+
+    time.sleep(0.05)
+    return os.environ["PARSL_WORKER_POOL_ID"]
+
+
+@python_app
 def needs_module() -> str:
     """Import a module that only some sites have."""
     import only_at_one_site  # type: ignore[import-not-found]
@@ -65,6 +88,14 @@ def raise_unpicklable() -> None:
             super().__init__(f"{one} and {two}")
 
     raise Unbuildable(1, 2)
+
+
+@python_app
+def return_stranger() -> Any:
+    """Return an object whose class only some sites have."""
+    import only_at_one_site  # type: ignore[import-not-found]
+
+    return only_at_one_site.Found()
 
 
 @python_app
@@ -118,6 +149,30 @@ def add(one: Any, other: Any) -> Any:
 @bash_app
 def shell(command: str) -> str:
     """Run a shell command."""
+    return command
+
+
+@python_app
+def tell_nodes(
+    number: int,
+    seconds: float,
+    parsl_resource_specification: dict[str, Any] = {},  # noqa: B006 - as Parsl has it
+) -> dict[str, str]:
+    """What the executor has told a multi-node task, after a while."""
+    import os
+    import time
+
+    time.sleep(seconds)
+    told = {name: value for name, value in os.environ.items() if name.startswith("PARSL_")}
+    return {**told, "number": str(number)}
+
+
+@bash_app
+def shell_on_nodes(
+    command: str,
+    parsl_resource_specification: dict[str, Any] = {},  # noqa: B006 - as Parsl has it
+) -> str:
+    """Run a shell command that starts a multi-node program."""
     return command
 
 

@@ -29,20 +29,6 @@ def hold_the_interpreter(begun: str) -> Any:
     return sum(range(10**13))
 
 
-@python_app
-def deaf_loop(begun: str) -> None:
-    """Work in Python and let nothing get through."""
-    import time
-    from pathlib import Path
-
-    Path(begun).touch()
-    while True:
-        try:
-            time.sleep(60)
-        except BaseException:
-            continue
-
-
 @bash_app
 def shell_with_children(begun: str, mark: str) -> str:
     """Programs that a shell has started, one of them in the background."""

@@ -38,7 +38,13 @@ class Program:
         """A stock executor on this host whose processes carry the mark."""
         first = next(_ports)
         paths = os.pathsep.join([*map(str, path), str(ROOT)])
-        arguments = {"heartbeat_period": 1, "heartbeat_threshold": 8, **arguments}
+        provider = LocalProvider(
+            init_blocks=blocks,
+            min_blocks=blocks,
+            max_blocks=blocks,
+            worker_init=worker_init(self.mark, label, {"PYTHONPATH": paths}),
+        )
+        arguments = {"heartbeat_period": 1, "heartbeat_threshold": 8, "provider": provider, **arguments}
         return HighThroughputExecutor(
             label=label,
             address="127.0.0.1",
@@ -47,12 +53,6 @@ class Program:
             interchange_port_range=(first + 15, first + 40),
             max_workers_per_node=workers,
             cores_per_worker=0.01,
-            provider=LocalProvider(
-                init_blocks=blocks,
-                min_blocks=blocks,
-                max_blocks=blocks,
-                worker_init=worker_init(self.mark, label, {"PYTHONPATH": paths}),
-            ),
             **arguments,
         )
 

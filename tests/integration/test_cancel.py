@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,17 +12,19 @@ import psutil
 import pytest
 from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
 
-from parsl_diaspora import TaskCancelled, cancel
+from parsl_diaspora import TaskCancelled, cancel, open_fabric
+from parsl_diaspora.cli.explain import story_of
+from parsl_diaspora.cli.find import find_run
 from parsl_diaspora.events import DecisionMade, RunEnded, TaskEnded, TryFailed, TryStopped
 from parsl_diaspora.monitoring.cancel import Cancelled
-from tests.integration.cancel_apps import deaf_loop, hold_the_interpreter, loop, quick, shell_with_children
+from tests.integration.cancel_apps import hold_the_interpreter, loop, quick, shell_with_children
 
 AIM = 1.0  # seconds in which a future, and what runs for it, is to end
 BOUND = 8.0  # what a machine that is busy with other tests may take
 
 
 def begun(path):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not path.exists():
         assert time.monotonic() < deadline, "the task did not begin"
         time.sleep(0.02)
@@ -61,49 +62,88 @@ def tell(what, seconds):
     assert seconds < BOUND
 
 
-def stopped(program):
-    return [(event.task, event.how) for event in program.events() if isinstance(event, TryStopped)]
-
-
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize(
-    ("app", "how"),
-    [(loop, "signal"), (hold_the_interpreter, "kill"), (deaf_loop, "kill")],
-    ids=["Python", "C", "deaf"],
-)
-def test_a_running_task_is_stopped_and_its_worker_is_free(program, tmp_path, app, how):
-    program.load(program.pool("alder", workers=1))
-    future = app(str(tmp_path / "begun"))
-    begun(tmp_path / "begun")
-    heard_of(program, future)
+def gone_in(pid):
+    """Seconds until a process is gone."""
     since = time.monotonic()
-    assert cancel(future, "wrong input") is Cancelled.STOPPING
-    tell("its future ended", ended_in(future, "wrong input"))
-    tell("its worker was free", free_in(since))
-    assert stopped(program) == [(future.tid, how)]
-    events = program.events()
-    assert [event.outcome for event in events if isinstance(event, TaskEnded)] == ["cancelled", "done"]
-    assert not [event for event in events if isinstance(event, TryFailed)]
-    (ended,) = [event for event in events if isinstance(event, RunEnded)]
-    assert (ended.done, ended.failed, ended.cancelled, ended.faults) == (1, 0, 1, {})
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() - since < 30
+        time.sleep(0.01)
+    return time.monotonic() - since
 
 
-@pytest.mark.timeout(120)
-def test_the_programs_of_a_shell_are_gone_with_it(program, tmp_path):
-    program.load(program.pool("alder", workers=1))
-    mark = uuid.uuid4().hex
-    future = shell_with_children(str(tmp_path / "begun"), mark)
-    begun(tmp_path / "begun")
+def pid_of(program, future):
+    return program.kernel.memoizer.session.live.picture.last_try(future.tid).pid
+
+
+@pytest.mark.timeout(300)
+def test_what_gives_way_is_stopped_and_its_worker_goes_on(program, tmp_path):
+    program.load(program.pool("alder", workers=1), stall_after=100.0)
+
+    future = loop(str(tmp_path / "loop"))
+    begun(tmp_path / "loop")
     heard_of(program, future)
+    worker, since = pid_of(program, future), time.monotonic()
+    assert cancel(future, "wrong input") is Cancelled.STOPPING
+    tell("Python: its future ended", ended_in(future, "wrong input"))
+    tell("Python: its worker was free", free_in(since))
+
+    mark = uuid.uuid4().hex
+    shell = shell_with_children(str(tmp_path / "shell"), mark)
+    begun(tmp_path / "shell")
+    heard_of(program, shell)
     assert len(marked(mark)) == 2
     since = time.monotonic()
-    cancel(future)
-    tell("its future ended", ended_in(future))
+    assert cancel(shell) is Cancelled.STOPPING
+    tell("shell: its future ended", ended_in(shell))
     while marked(mark):
         assert time.monotonic() - since < BOUND, marked(mark)
         time.sleep(0.02)
-    tell("its programs were gone", time.monotonic() - since)
-    tell("its worker was free", free_in(since))
+    tell("shell: its programs were gone", time.monotonic() - since)
+    tell("shell: its worker was free", free_in(since))
+
+    first = loop(str(tmp_path / "first"), 2.0)
+    begun(tmp_path / "first")
+    queued = loop(str(tmp_path / "queued"))
+    while queued.task_record["exec_fu"] is None:
+        time.sleep(0.01)
+    assert cancel(queued, "not needed") is Cancelled.QUEUED
+    tell("queued: its future ended", ended_in(queued, "not needed"))
+    assert first.result(timeout=30) == "ran to its end"
+    tell("queued: the worker was free", free_in(time.monotonic()))
+
+    assert {pid_of(program, each) for each in (shell, first)} == {worker}
+    events = program.events()
+    stops = [(event.task, event.how) for event in events if isinstance(event, TryStopped)]
+    assert stops == [(each.tid, "signal") for each in (future, shell, queued)]
+    assert not [event for event in events if isinstance(event, TryFailed)]
+    (ended,) = [event for event in events if isinstance(event, RunEnded)]
+    assert (ended.done, ended.failed, ended.cancelled, ended.faults) == (4, 0, 3, {})
+
+
+@pytest.mark.timeout(300)
+def test_what_holds_the_interpreter_is_ended_with_its_worker_by_the_command(program, tmp_path):
+    program.load(program.pool("alder", workers=1), stall_after=100.0)
+    future = hold_the_interpreter(str(tmp_path / "begun"))
+    begun(tmp_path / "begun")
+    heard_of(program, future)
+    worker = pid_of(program, future)
+    command = [sys.executable, "-m", "parsl_diaspora.cli.main", "cancel", "last", str(future.tid)]
+    command += ["--fabric", program.url, "--reason", "by hand"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    error = future.exception(timeout=60)
+    tell("C: its worker was gone", gone_in(worker))
+    assert (type(error), error.reason) == (TaskCancelled, "by hand")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith(f"Task {future.tid} was cancelled: ")
+    assert "by hand; its worker is told to stop it" in out
+    assert quick(1).result(timeout=100) == 2
+    story = story_of(find_run([open_fabric(program.url)], "last"), future.tid)
+    assert (story.outcome, story.tries[0].stopped) == ("cancelled", "kill")
+    assert story.cancel.owner.endswith(f"@{os.uname().nodename}")
+    events = program.events()
+    assert not [event for event in events if isinstance(event, TryFailed)]
+    assert [event.outcome for event in events if isinstance(event, TaskEnded)] == ["cancelled", "done"]
 
 
 def marked(mark):
@@ -115,21 +155,6 @@ def marked(mark):
         except psutil.Error:
             continue
     return found
-
-
-@pytest.mark.timeout(120)
-def test_a_queued_task_ends_at_once_and_is_stopped_when_a_worker_begins_it_all_the_same(program, tmp_path):
-    program.load(program.pool("alder", workers=1, prefetch_capacity=1))
-    first = loop(str(tmp_path / "first"), 3.0)
-    begun(tmp_path / "first")
-    queued = loop(str(tmp_path / "queued"))
-    heard_of(program, first)
-    assert cancel(queued, "not needed") in (Cancelled.QUEUED, Cancelled.WITHDRAWN)
-    tell("its future ended", ended_in(queued, "not needed"))
-    assert first.result(timeout=30) == "ran to its end"
-    since = time.monotonic()
-    tell("the worker was free", free_in(since))
-    assert stopped(program) in ([(queued.tid, "signal")], [])
 
 
 @pytest.mark.timeout(120)
@@ -148,29 +173,3 @@ def test_without_a_supervisor_the_future_ends_and_the_worker_is_said_to_be_busy(
     assert "its worker stays busy" in decision.reason
     (ended,) = [event for event in events if isinstance(event, RunEnded)]
     assert (ended.cancelled, ended.faults) == (1, {})
-
-
-@pytest.mark.timeout(120)
-def test_the_command_cancels_a_task_of_a_running_program(program, tmp_path):
-    program.load(program.pool("alder", workers=1))
-    future = loop(str(tmp_path / "begun"))
-    begun(tmp_path / "begun")
-    heard_of(program, future)
-    command = [sys.executable, "-m", "parsl_diaspora.cli.main", "cancel", "last", str(future.tid)]
-    command += ["--fabric", program.url, "--reason", "by hand"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"Task {future.tid} was cancelled: ")
-    assert "by hand; its worker is told to stop it" in done.stdout
-    ended_in(future, "by hand")
-    again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (again.returncode, again.stdout) == (0, done.stdout)
-    story = subprocess.run(
-        [*command[:3], "explain", "last", str(future.tid), "--fabric", program.url, "--json"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    cancelled = json.loads(story.stdout)["cancel"]
-    assert (cancelled["owner"].endswith(f"@{os.uname().nodename}"), cancelled["reason"]) == (True, "by hand")

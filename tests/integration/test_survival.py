@@ -106,6 +106,19 @@ def test_a_failure_that_passes_is_tried_again(program, tmp_path):
     assert apps.flaky(str(tmp_path / "calls"), 2).result(timeout=60) == 3
 
 
+def test_a_retry_handler_that_returns_nonsense_or_raises_costs_one_retry(program, tmp_path):
+    answers = iter(["nonsense", None, ZeroDivisionError("its own")])
+
+    def handler(error, task):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    program.load(program.pool("alder"), config={"retries": 3, "retry_handler": handler})
+    assert apps.flaky(str(tmp_path / "calls"), 3).result(timeout=60) == 4
+
+
 def test_the_raiser_and_the_decorator_can_say_that_trying_again_is_no_use(program):
     program.load(program.pool("alder"), config={"retries": 5})
     with pytest.raises(NonRetryable, match="calibration") as raised:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sqlite3
 import subprocess
 import sys
@@ -83,6 +84,76 @@ def test_managers_are_said_to_be_seen_with_their_node_once(listening):
     assert len(inner.got) == 3
     seen = [(event.manager, event.node, event.workers) for event in program.said(ManagerSeen)]
     assert seen == [("m1", "n1", 4), ("m2", "n2", 4)]
+
+
+def test_the_packages_of_a_manager_travel_once_until_they_change(listening):
+    made, inner, _ = listening
+    first, other = {"numpy": "2.1", "parsl": "2026.10.26"}, {"numpy": "2.2"}
+    for message in (
+        node(packages=first),
+        node(packages=first, tasks=3),
+        node("m2", packages=dict(first)),
+        node(packages=other),
+        node(packages=other, active=False),
+        node(packages=other),
+        node(),
+    ):
+        made.resource_msgs.put(message)
+    made.close()
+    told = [(fields["uid"], fields.get("packages")) for _, fields in inner.got]
+    assert told == [
+        ("m1", first),
+        ("m1", None),
+        ("m2", first),
+        ("m1", other),
+        ("m1", None),
+        ("m1", other),
+        ("m1", None),
+    ]
+    assert inner.got[1][1]["tasks"] == 3
+
+
+def test_supervisors_are_no_managers_to_the_programs_hub(listening):
+    made, inner, program = listening
+    for message in (node("node-m1", worker_count=0), node("m1")):
+        made.resource_msgs.put(message)
+    made.close()
+    assert inner.got == [node("m1")]
+    assert [event.manager for event in program.said(ManagerSeen)] == ["m1"]
+
+
+def test_repeats_are_as_short_as_messages_without_packages(listening):
+    made, inner, _ = listening
+    packages = {f"package-number-{n}": f"{n}.0.1" for n in range(300)}
+    for tasks in range(10):
+        made.resource_msgs.put(node(packages=packages, tasks=tasks))
+    made.close()
+    sizes = [len(pickle.dumps(message)) for message in inner.got]
+    assert sizes[0] > 5_000
+    assert max(sizes[1:]) < 500
+
+
+def test_without_a_hub_neither_a_database_nor_its_library_is_needed(tmp_path):
+    program = """
+import sys
+sys.modules["sqlalchemy"] = None
+import parsl
+from parsl import Config, ThreadPoolExecutor, python_app
+from parsl_diaspora import open_fabric, resilient
+from parsl_diaspora.state import read_history
+
+with parsl.load(resilient(Config(executors=[ThreadPoolExecutor()]), fabric="file:log")):
+    assert python_app(lambda: 42)().result() == 42
+picture = read_history(open_fabric("file:log")).find("last")
+assert (picture.counts["done"], picture.ended.faults) == (1, {})
+"""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environ, timeout=60, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.rglob("*.db"))
 
 
 def test_a_message_that_we_do_not_understand_still_reaches_the_programs_hub(listening):

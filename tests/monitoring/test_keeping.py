@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 
 import pytest
@@ -30,7 +31,19 @@ def test_two_services_have_a_spool_each_and_one_service_always_the_same(tmp_path
         behind_spool(open_fabric(url), tmp_path).directory for url in (NOWHERE, NOWHERE, f"{NOWHERE}-other")
     ]
     assert places[0] == places[1] != places[2]
-    assert all(place.parent == tmp_path / "spool" for place in places)
+    assert all(place.parent.parent == tmp_path / "spool" for place in places)
+
+
+def test_each_node_has_a_directory_of_its_own(tmp_path, monkeypatch):
+    """On a shared file system thousands of workers would otherwise look at one another's files."""
+    fabric = behind_spool(open_fabric(NOWHERE), tmp_path)
+    assert fabric.directory.name == os.uname().nodename
+    url = fabric.node_url
+    assert "/{host}?" in url
+    assert open_fabric(url).directory == fabric.directory
+    there = os.uname_result(("Linux", "n17", "", "", ""))
+    monkeypatch.setattr(os, "uname", lambda: there)
+    assert open_fabric(url).directory == fabric.directory.parent / "n17"
 
 
 def test_what_a_service_has_not_taken_at_the_end_of_a_run_is_said_and_stays(tmp_path, caplog):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import types
 
@@ -17,8 +16,7 @@ from parsl_diaspora.errors import NotInTask
 from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, pack, read_report, unseal
 from parsl_diaspora.fabric import registry
 from parsl_diaspora.monitoring import runner
-from parsl_diaspora.monitoring.worker import place, speaking
-from parsl_diaspora.monitoring.worker.stopping import STOP
+from parsl_diaspora.monitoring.worker import speaking
 
 
 def double(number):
@@ -64,22 +62,6 @@ def exit_now():
 
 def clean(text):
     return text.replace("hunter2", "***")
-
-
-@pytest.fixture
-def worker(monkeypatch):
-    """This process as one of Parsl's workers."""
-    for name, value in (("POOL_ID", "m1"), ("BLOCK_ID", "2"), ("RANK", "3")):
-        monkeypatch.setenv(f"PARSL_WORKER_{name}", value)
-    monkeypatch.setattr(speaking, "_unsaid", "")
-    monkeypatch.setattr(runner, "_runner", None)
-    handler = signal.getsignal(STOP)
-    place.forget()
-    speaking.publisher_of.cache_clear()
-    yield
-    place.forget()
-    speaking.publisher_of.cache_clear()
-    signal.signal(STOP, handler)
 
 
 def run(function, *arguments, **told):
@@ -182,6 +164,15 @@ class TestOnAWorker:
         run(function, *([1] if function is double else []))
         with pytest.raises(NotInTask):
             current_task()
+
+    def test_where_the_system_hides_its_state_tasks_run_all_the_same(self, monkeypatch, caplog):
+        def forbidden(*_):
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "sched_getaffinity", forbidden)
+        report, body = run(double, 21)
+        assert (deserialize(body), report.failure) == (42, None)
+        assert "not put back" in caplog.text
 
     # --- handing back ---
 

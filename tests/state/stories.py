@@ -17,9 +17,12 @@ from parsl_diaspora.events import (
     TryFailed,
     TryLaunched,
     TryStarted,
+    TryStopped,
 )
 
 RUN = "run"
+LAST = ["ended", "failed", "lost", "runs on", "waits", "cancelled before it began", "cancelled"]
+LAST += ["cancelled and stopped"]
 MANAGERS = {"m1": ("alder", "0", "n1"), "m2": ("alder", "1", "n2"), "m3": ("birch", "0", "n1")}
 
 
@@ -39,6 +42,10 @@ class Story:
         place = {"executor": executor, "block": block, "manager": manager, "node": node, "worker": 0}
         event = TryStarted(task=task, try_id=try_id, pid=1000 + task, **place)
         self.workers.setdefault(manager, []).append(self._stamped(event))
+
+    def stop(self, manager: str, task: int, try_id: int) -> None:
+        event = TryStopped(task=task, try_id=try_id, how="kill", worker=0, **where(manager))
+        self.workers.setdefault(f"node of {manager}", []).append(self._stamped(event))
 
     def _stamped(self, event: Event) -> Event:
         self._time += 1.0
@@ -77,10 +84,15 @@ def _tell_task(story: Story, draw, task: int) -> None:
         )
         fate = draw(st.sampled_from(["failed", "lost", "lost before it began"]))
         if try_id == tries - 1:
-            fate = draw(st.sampled_from(["ended", "failed", "lost", "runs on", "waits"]))
-        if fate not in ("waits", "lost before it began"):
+            fate = draw(st.sampled_from(LAST))
+        if fate not in ("waits", "lost before it began", "cancelled before it began"):
             story.start(manager, task, try_id)
         if fate in ("runs on", "waits"):
+            return
+        if fate.startswith("cancelled"):
+            story.say(TaskEnded(task=task, outcome="cancelled", tries=try_id + 1))
+            if fate == "cancelled and stopped":
+                story.stop(manager, task, try_id)
             return
         told = where(manager) if fate in ("failed", "ended") else {}
         if fate == "ended":

@@ -28,6 +28,7 @@ from parsl_diaspora.events import (
     TryFailed,
     TryLaunched,
     TryStarted,
+    TryStopped,
     Unknown,
 )
 from parsl_diaspora.state import Picture
@@ -106,7 +107,7 @@ def test_a_manager_runs_what_started_there_and_has_not_ended(data):
             (number, try_id)
             for number, task in made.tasks.items()
             for try_id, each in enumerate(task.tries)
-            if each.status == "running" and each.manager == name
+            if each.status in ("running", "cancelled") and each.pid and each.manager == name
         }
 
 
@@ -124,6 +125,21 @@ def test_a_join_app_that_fails_through_an_inner_task_is_no_longer_outstanding():
     made = picture(submitted(), TaskEnded(task=0, outcome="failed", tries=1, error="JoinError"))
     assert made.outstanding == {"alder": 0}
     assert made.tasks[0].tries[0].status == "failed"
+
+
+def test_a_cancelled_try_keeps_its_worker_busy_until_it_is_known_to_have_stopped():
+    place = {"executor": "alder", "manager": "m1", "node": "n1", "worker": 0}
+    events = [
+        submitted(),
+        TryStarted(task=0, try_id=0, pid=7, **place),
+        TaskEnded(task=0, outcome="cancelled"),
+    ]
+    made = picture(*events)
+    assert (made.outstanding, made.counts["cancelled"]) == ({"alder": 0}, 1)
+    assert made.managers["m1"].running == {(0, 0)}
+    made = picture(*events, TryStopped(task=0, try_id=0))
+    assert made.managers["m1"].running == set()
+    assert made.tasks[0].tries[0].status == "stopped"
 
 
 # --- tasks ---

@@ -73,7 +73,7 @@ def tables_of(frame: Frame) -> list[TableView]:
             "nodes",
             _NODES,
             numbers=tuple(_NODES)[2:-1],
-            wide=("note",),
+            wide=("node", "note"),
             style=lambda row: _STYLES.get(row.state, ""),
         ),
         _table(frame.workers, "workers", _WORKERS, numbers=_WORKER_NUMBERS),
@@ -181,6 +181,16 @@ def _size(value: int | None) -> str:
     return NONE if value is None else size(value)
 
 
+def _part(used: str, whole: str | None) -> str:
+    return used if whole is None else f"{used}/{whole}"
+
+
+def _pool(row: NodeRow) -> str:
+    if row.pool_cpu is None:
+        return NONE
+    return f"{_number(row.pool_cpu)}, {_size(row.pool_memory)}"
+
+
 def _task(row: WorkerRow | Happening) -> str:
     if row.task is None:
         return NONE
@@ -202,16 +212,12 @@ _APPS: dict[str, Callable[[AppRow], str]] = {
 _NODES: dict[str, Callable[[NodeRow], str]] = {
     "node": lambda row: row.node,
     "state": lambda row: row.state,
-    "managers": lambda row: str(row.managers),
     "workers": lambda row: str(row.workers),
     "running": lambda row: str(row.running),
     "failed": lambda row: str(row.failed),
-    "CPU": lambda row: _number(row.cpu),
-    "cores": lambda row: NONE if row.cores is None else str(row.cores),
-    "memory": lambda row: _size(row.memory_used),
-    "of": lambda row: _size(row.memory),
-    "pool CPU": lambda row: _number(row.pool_cpu),
-    "pool memory": lambda row: _size(row.pool_memory),
+    "CPU": lambda row: _part(_number(row.cpu), None if row.cores is None else str(row.cores)),
+    "memory": lambda row: _part(_size(row.memory_used), None if row.memory is None else size(row.memory)),
+    "pool": _pool,
     "disk free": lambda row: _size(row.disk_free),
     "note": lambda row: row.note,
 }

@@ -145,10 +145,13 @@ class TryEnded(Event, tag="task.try_ended"):
     Attributes:
         seconds: wall time on the worker; None where no worker of ours told it.
         memory: most resident bytes of the worker's process during the try; None where that is not known.
+        cpu: seconds of a core that the worker and children that it waited for used; None for less than the
+            kernel's 10 ms, or where that is not known.
     """
 
     seconds: float | None = None
     memory: int | None = None
+    cpu: float | None = None
 
 
 class TryFailed(Event, tag="task.try_failed"):
@@ -158,6 +161,7 @@ class TryFailed(Event, tag="task.try_failed"):
         failure: the exception as evidence.
         seconds: wall time on the worker, when the worker lived to tell.
         memory: most resident bytes of the worker's process during the try, where that is known.
+        cpu: seconds of a core that the worker and children that it waited for used, where that is known.
     """
 
     topic: ClassVar[Topic] = "failures"
@@ -165,6 +169,7 @@ class TryFailed(Event, tag="task.try_failed"):
     failure: Failure = Failure()
     seconds: float | None = None
     memory: int | None = None
+    cpu: float | None = None
 
 
 class TaskEnded(Event, tag="task.ended"):

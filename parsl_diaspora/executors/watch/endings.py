@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import ManagerEnded, WorkerEnded
 from parsl_diaspora.executors.errors import WorkerDied
 from parsl_diaspora.executors.gate import complete
 from parsl_diaspora.executors.watch.managers import Managers
 from parsl_diaspora.executors.watch.watched import Watched, future_of
+
+#: Seconds in which a manager has a new worker at work where one has died, on a slow node.
+START_OF_WORKER = 30.0
 
 
 class Endings:
@@ -17,14 +21,17 @@ class Endings:
     Args:
         executor: whose they are.
         managers: theirs.
+        clock: time.
 
     Attributes:
         killed_idle: managers of which a worker was killed while it was idle; it may have held the lock of
             the task queue.
     """
 
-    def __init__(self, executor: Watched, managers: Managers) -> None:
+    def __init__(self, executor: Watched, managers: Managers, clock: Clock) -> None:
         self.killed_idle: set[str] = set()
+        self._clock = clock
+        self._busy_ends: dict[str, list[float]] = {}
         self._executor = executor
         self._managers = managers
 
@@ -34,14 +41,21 @@ class Endings:
             if (event.exit_code or 0) < 0 and event.manager:
                 self.killed_idle.add(event.manager)
             return
+        self._busy_ends.setdefault(event.manager or "", []).append(self._clock.monotonic())
         future = future_of(self._executor, event.task, event.try_id)
         if future is not None:
             complete(future, None, worker_died(event))
+
+    def replaced(self, manager: str) -> int:
+        """Workers of a manager that died under a task a short while ago: others are started for them."""
+        since = self._clock.monotonic() - START_OF_WORKER
+        return sum(when > since for when in self._busy_ends.get(manager, ()))
 
     def manager_ended(self, event: ManagerEnded) -> None:
         """All that it held is lost."""
         name = event.manager or ""
         self.killed_idle.discard(name)
+        self._busy_ends.pop(name, None)
         self._managers.give_up(name, f"it ended: {event.reason or _code(event.exit_code)}")
 
 

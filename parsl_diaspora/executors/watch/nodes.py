@@ -45,10 +45,6 @@ class Nodes:
         for manager in self.suspected.keys() - watched.keys():
             del self.suspected[manager]  # lost, or gone for another reason, which has been said
 
-    def is_heard(self, sightings: Sightings, manager: str) -> bool:
-        """Whether a manager has a supervisor that is there."""
-        return any(each.manager == manager and not each.silent for each in sightings.nodes)
-
     def _is_served(self, manager: str) -> bool:
         return manager in self._managers.present and manager not in self._managers.given_up
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.executors.orders import OrdersBox
 from parsl_diaspora.executors.watch.blocks import Blocks
+from parsl_diaspora.executors.watch.endings import Endings
 from parsl_diaspora.executors.watch.managers import Managers
 from parsl_diaspora.executors.watch.watched import ManagerRecord, Watched
 from parsl_diaspora.state import Live, ManagerState
@@ -27,6 +28,7 @@ class Stalls:
         clock: time.
         managers: of the executor.
         blocks: of the executor.
+        endings: of workers.
         after: seconds that a manager may hold tasks without starting any.
     """
 
@@ -38,6 +40,7 @@ class Stalls:
         managers: Managers,
         *,
         blocks: Blocks,
+        endings: Endings,
         after: float,
     ) -> None:
         self._executor = executor
@@ -46,29 +49,32 @@ class Stalls:
         self._after = after
         self._managers = managers
         self._blocks = blocks
+        self._endings = endings
         self._idle_since: dict[str, tuple[float, int]] = {}
+        self._started_by_kill: dict[str, int] = {}
         self._ordered: dict[str, tuple[float, str, str]] = {}  # by manager: until when, its block, and why
 
-    def look(self, supervised: set[str], killed_idle: set[str]) -> None:
+    def look(self, supervised: set[str]) -> None:
         """Look at each manager.
 
         Args:
             supervised: managers whose pool somebody can start anew.
-            killed_idle: managers of which an idle worker was killed.
         """
         for manager in list(self._managers.present.values()):
-            self._look_at(manager, supervised, killed_idle)
+            self._look_at(manager, supervised)
         self._insist()
 
     def manager_ended(self, name: str) -> None:
         """A pool has ended, so an order for it was obeyed."""
         self._ordered.pop(name, None)
+        self._started_by_kill.pop(name, None)
 
-    def _look_at(self, manager: ManagerRecord, supervised: set[str], killed_idle: set[str]) -> None:
+    def _look_at(self, manager: ManagerRecord, supervised: set[str]) -> None:
         name, now = manager["manager"], self._clock.monotonic()
         if name in self._managers.given_up:
             return
         known = self._live.picture.managers.get(name)
+        hasty = known is not None and self._may_have_lost_its_lock(name, known)
         if known is None or not self._live.hears or not self._serves_nothing(manager, known):
             self._idle_since.pop(name, None)
             return
@@ -76,17 +82,27 @@ class Stalls:
         if known.started > started:  # counted, as the clocks of nodes may differ from ours
             self._idle_since[name] = now, known.started
             return
-        after = min(self._after, PATIENCE_AFTER_A_KILL) if name in killed_idle else self._after
+        after = min(self._after, PATIENCE_AFTER_A_KILL) if hasty else self._after
         if now - since >= after and self._may_end(manager, known, now - since, name in supervised):
             why = f"stalled: it holds {manager['tasks']} tasks and has started none for {now - since:.0f} s"
             self._start_anew(manager, why, name in supervised)
+
+    def _may_have_lost_its_lock(self, name: str, known: ManagerState) -> bool:
+        """An idle worker was killed there, and nothing has started since."""
+        if name not in self._endings.killed_idle:
+            return False
+        if known.started > self._started_by_kill.setdefault(name, known.started):
+            self._endings.killed_idle.discard(name)
+            del self._started_by_kill[name]
+            return False
+        return True
 
     def _serves_nothing(self, manager: ManagerRecord, known: ManagerState) -> bool:
         """It holds more tasks than it runs although workers are free."""
         if not known.started or self._executor.unsaid:
             return False  # its workers have never been heard, so silence means nothing
-        running = len(known.running)
-        return running < int(manager["tasks"]) and running < int(manager["worker_count"])
+        workers = int(manager["worker_count"]) - self._endings.replaced(manager["manager"])
+        return len(known.running) < min(int(manager["tasks"]), workers)
 
     def _may_end(self, manager: ManagerRecord, known: ManagerState, waited: float, alone: bool) -> bool:
         """Not at once while others would lose their work: a worker may just be slow to start again."""

@@ -59,8 +59,16 @@ class Watch:
         self._blocks = Blocks(executor, live)
         self._managers = Managers(executor, live, clock)
         self._nodes = Nodes(executor, live, self._managers, self._blocks)
-        self._endings = Endings(executor, self._managers)
-        self._stalls = Stalls(executor, live, clock, self._managers, blocks=self._blocks, after=stall_after)
+        self._endings = Endings(executor, self._managers, clock)
+        self._stalls = Stalls(
+            executor,
+            live,
+            clock,
+            self._managers,
+            blocks=self._blocks,
+            endings=self._endings,
+            after=stall_after,
+        )
         self._unstarted = Unstarted(executor, live, clock, self._managers)
         self._holds = HoldWatch(executor.label, live, clock, self._managers)
         self._news: deque[Event] = deque(maxlen=MOST_NEWS)
@@ -112,8 +120,7 @@ class Watch:
             self._managers.look(now, seen)
         self._take_news()
         self._nodes.look(seen)
-        supervised = {each.manager for each in seen.nodes if not each.silent}
-        self._stalls.look(supervised, self._endings.killed_idle)
+        self._stalls.look({each.manager for each in seen.nodes if not each.silent})
         self._unstarted.look(seen)
         self._tell_interchange()
 

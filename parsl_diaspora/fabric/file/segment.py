@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -230,7 +229,7 @@ class SegmentWriter:
         """An event as it goes into a frame."""
         if len(data) <= large.LIMIT:
             return data
-        name = f"{self._stem}.{secrets.token_hex(6)}"
+        name = f"{self._stem}.{os.urandom(6).hex()}"
         return large.set_aside(self._directory, name, data, sync=self._syncer is not None)
 
     def _make_ready(self, more: int) -> None:

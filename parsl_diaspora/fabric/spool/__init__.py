@@ -42,8 +42,8 @@ Example:
 
 from __future__ import annotations
 
-from parsl_diaspora.fabric.spool.fabric import SpooledFabric
+from parsl_diaspora.fabric.spool.fabric import HOST, SpooledFabric
 from parsl_diaspora.fabric.spool.spool import SpoolReport
 from parsl_diaspora.fabric.spool.url import open_spool
 
-__all__ = ["SpoolReport", "SpooledFabric", "open_spool"]
+__all__ = ["HOST", "SpoolReport", "SpooledFabric", "open_spool"]

@@ -17,6 +17,7 @@ from parsl_diaspora.fabric.spool.room import DROP_ORDER
 from parsl_diaspora.fabric.spool.spool import Spool, SpoolReport
 
 LIMIT_BYTES = 1024**3
+HOST = "{host}"
 _CLOSE_TIMEOUT = 2.0
 _SMALLEST = 16 * 1024
 
@@ -29,7 +30,9 @@ class SpooledFabric:
 
     Args:
         inner: the fabric behind; closed together with this one.
-        directory: of the spool, best on a disk of this node. Other processes may use the same one.
+        directory: of the spool, best on a disk of this node. Other processes may use the same one. ``{host}``
+            in it stands for the name of the node: on a shared file system each node then has a directory of
+            its own, and does not look at what others write.
         limit_bytes: how much of the disk the spool may take.
         drop_order: topics whose events go when the limit is met, the first first, each from its oldest event
             on. Events of other topics are never dropped; they wait in memory and are lost there, the newest
@@ -76,11 +79,12 @@ class SpooledFabric:
             message = f"A spool needs at least {_SMALLEST} bytes, not {limit_bytes}."
             raise FabricError(message, url=inner.url, hint="Try limit=1GB, or limit_bytes=10**9.")
         self.inner = inner
+        self._named = Path(directory).absolute()
         self.limit_bytes = limit_bytes
         self.drop_order = tuple(drop_order)
         self._spool = Spool(
             inner,
-            Path(directory).absolute(),
+            Path(str(self._named).replace(HOST, os.uname().nodename)),
             limit_bytes=limit_bytes,
             drop_order=self.drop_order,
             lag_events=lag_events,
@@ -105,7 +109,7 @@ class SpooledFabric:
         """Under which worker processes publish: through a spool of theirs in a directory of the same name."""
         behind = self.inner.node_url
         drop = "" if self.drop_order == DROP_ORDER else f"drop={','.join(self.drop_order)}&"
-        return behind and f"spool:{self.directory}?limit={self.limit_bytes}&{drop}to={behind}"
+        return behind and f"spool:{self._named}?limit={self.limit_bytes}&{drop}to={behind}"
 
     def publisher(self, source: str, *, buffer: int = 50_000, immediate: bool = False) -> Publisher:
         """A publisher that writes to the spool. Never fails: without a usable disk it writes past it."""

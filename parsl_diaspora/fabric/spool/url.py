@@ -28,6 +28,8 @@ def open_spool(url: str) -> SpooledFabric:
       and when that is full, too, the newest are lost, counted and said. By default all go,
       ``drop=resources,tasks,failures,control``: samples before transitions. ``drop=`` names none.
 
+    ``{host}`` in the directory stands for the name of the node.
+
     Raises:
         FabricError: the URL is incomplete or has an option that a spool does not have.
         UnknownFabric: the other fabric's URL names none.

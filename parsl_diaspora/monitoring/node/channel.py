@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_diaspora.errors import FabricUnavailable
 from parsl_diaspora.events import Event, ServiceDegraded, encode
-from parsl_diaspora.fabric import Publisher
 from parsl_diaspora.fabric.stamp import Stamp
+
+if TYPE_CHECKING:
+    from parsl_diaspora.fabric import Publisher
 
 #: Events that wait for the interchange's port at most; they are told again for so many seconds.
 MOST_WAITING = 500

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import runpy
-import secrets
 import shutil
 import sys
 from importlib.util import find_spec
@@ -45,7 +44,7 @@ class PoolCommand(msgspec.Struct, frozen=True, kw_only=True):
     def _options(self) -> list[tuple[str, str]]:
         following = (*self.arguments[1:], "")
         options = []
-        for argument, after in zip(self.arguments, following, strict=True):
+        for argument, after in zip(self.arguments, following, strict=False):
             if argument.startswith("--"):
                 name, equals, value = argument.partition("=")
                 options.append((name, value if equals else after))
@@ -85,7 +84,7 @@ class PoolCommand(msgspec.Struct, frozen=True, kw_only=True):
 
 def new_uid() -> str:
     """An id for a manager, as stock makes them."""
-    return secrets.token_hex(6)
+    return os.urandom(6).hex()
 
 
 def interpreter_of(script: str | os.PathLike[str]) -> list[str]:

@@ -7,6 +7,7 @@ both sides know quickly that the other is there, and no port has to be opened fo
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import time
@@ -150,7 +151,7 @@ class HtexLink:
         if self.heard is None:
             return  # not before the connection stands, so that its own end can be told
         said = {**self._facts, **self.said, "local": self._local()}
-        self._send(pickle.dumps({"type": "registration", "drain_time": float("inf"), **said}))
+        self._send(pickle.dumps({"type": "registration", **said}))
         self._registered, self._must_register = now, False
 
     def _send(self, message: bytes) -> None:
@@ -168,14 +169,16 @@ class HtexLink:
             return None
         for one in found:
             if one.raddr and one.raddr[1] == self._port and one.status == psutil.CONN_ESTABLISHED:
-                return [one.laddr[0], one.laddr[1]]
+                return [one.laddr[0].removeprefix("::ffff:"), one.laddr[1]]
         return None
 
     def close(self) -> None:
-        """Take leave, so that the interchange forgets the record at once."""
+        """Take leave, so that the interchange forgets the record at once. Calling it again does nothing."""
+        if self._context.closed:
+            return
         if self._socket is not None and self.heard is not None:
-            self._send(pickle.dumps({"type": "registration", **self._facts, **self.said, "drain_time": 0.0}))
-            self._send(pickle.dumps({"type": "drain"}))  # what older releases of Parsl understand
+            leave = {"type": "registration", **self._facts, **self.said, "draining": True}
+            self._send(pickle.dumps(leave))  # a manager that drains and holds no task is let go
         for socket in (self._socket, *self._probes.values()):
             if socket is not None:
                 socket.close()
@@ -189,6 +192,7 @@ _NOTHING_TO_GIVE: dict[str, Any] = {
     "max_capacity": 0,
     "prefetch_capacity": 0,
     "packages": {},
+    "drain_time": math.inf,
 }
 
 

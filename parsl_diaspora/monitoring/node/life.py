@@ -43,18 +43,21 @@ class Pool:
         self.uid = command.uid
         self.since = time.monotonic()
         self.exit_code: int | None = None
-        reading, writing = os.pipe2(os.O_CLOEXEC)
+        reading, reports = os.pipe2(os.O_CLOEXEC)
+        life, self._life = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(reading, False)
         self.reports = DeathReports(reading)
         try:
-            os.set_inheritable(writing, True)
-            told = {**environ, BOARD: str(board.path), POOL: f"{writing}:{os.getpid()}"}
+            os.set_inheritable(reports, True)
+            os.set_inheritable(life, True)
+            told = {**environ, BOARD: str(board.path), POOL: f"{reports}:{life}:{os.getpid()}"}
             self.pid = _spawn(command, told)
         except BaseException:
-            self.reports.close()
+            self.close()
             raise
         finally:
-            os.close(writing)
+            os.close(reports)
+            os.close(life)
 
     def end(self, number: int = signal.SIGTERM, grace: float = _GRACE) -> int:
         """End the pool and all that belongs to it: by the signal first, by SIGKILL after ``grace`` seconds.
@@ -80,6 +83,11 @@ class Pool:
     def has_ended(self) -> bool:
         """Whether its process has ended."""
         return self.exit_code is not None
+
+    def close(self) -> None:
+        """Close what connects to it. The pool must have ended: it would end now."""
+        self.reports.close()
+        os.close(self._life)
 
     def note(self, codes: Mapping[int, int]) -> None:
         """Take note of children that have ended."""

@@ -19,12 +19,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-#: Tells the descriptor on which deaths are reported, and the supervisor's process id, as ``5:4711``.
+#: Tells the descriptor on which deaths are reported, the one of a pipe that breaks with the supervisor's
+#: life, and the supervisor's process id, as ``5:6:4711``.
 VARIABLE = "_PARSL_DIASPORA_POOL"
 BOARD = "PARSL_DIASPORA_BOARD"
 
@@ -36,6 +37,7 @@ TICK = 0.2  # seconds between two looks
 HEAD_START = 0.1  # seconds that the supervisor has to tell of a death before stock does
 SHORT_LIFE = 2.0  # seconds; a worker that dies sooner, time and again, is started anew less and less often
 _PR_SET_PDEATHSIG = 1
+_ROUNDS = 50
 
 
 def main() -> None:
@@ -53,12 +55,12 @@ def main() -> None:
 
 def prepare(told: str) -> None:
     """Let the pool end with its supervisor, and its watchdog wake early."""
-    descriptor, _, parent = told.partition(":")
-    pipe = int(descriptor)
-    os.set_inheritable(pipe, False)
-    os.set_blocking(pipe, False)
-    _end_with(int(parent))
-    watchful(DeathWatch(pipe))
+    reports, life, parent = map(int, told.split(":"))
+    for pipe in (reports, life):
+        os.set_inheritable(pipe, False)
+    os.set_blocking(reports, False)
+    _end_with(parent, life)
+    watchful(DeathWatch(reports))
 
 
 # --- dead workers ---
@@ -138,14 +140,26 @@ class DeathWatch:
 # --- the end ---
 
 
-def _end_with(parent: int) -> None:
-    """Let the kernel send a signal when the supervisor's process ends, however it does."""
+def _end_with(parent: int, life: int) -> None:
+    """End when the supervisor's process does, however that comes about.
+
+    The kernel sends a signal then. A signal is handled by the main thread, though, and may reach another one:
+    so a thread waits for the end of a pipe as well.
+    """
     number = signal.SIGRTMIN + 6
     signal.signal(number, _on_orphaned)
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
+    threading.Thread(target=_wait_for_end, args=(life,), name="diaspora-parent", daemon=True).start()
     if os.getppid() != parent:
         _on_orphaned(number, None)
+
+
+def _wait_for_end(life: int) -> None:
+    with suppress(OSError):
+        while os.read(life, 1):
+            pass
+        _on_orphaned(0, None)
 
 
 def _on_orphaned(number: int, frame: FrameType | None) -> None:
@@ -153,12 +167,20 @@ def _on_orphaned(number: int, frame: FrameType | None) -> None:
     del number, frame
     with suppress(OSError):
         os.unlink(os.environ.get(BOARD, ""))
-    own = os.getpid()
-    for pid in _family(own):
-        if not _is_tracker(pid):
-            with suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-    os.kill(own, signal.SIGKILL)
+    own, paused = os.getpid(), set[int]()
+    for _ in range(_ROUNDS):
+        new = {pid for pid in _family(own) if pid not in paused and not _is_tracker(pid)}
+        if not new:
+            break
+        _send(new, signal.SIGSTOP)  # what is paused starts no further processes
+        paused |= new
+    _send([*paused, own], signal.SIGKILL)
+
+
+def _send(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        with suppress(OSError):
+            os.kill(pid, number)
 
 
 def _family(root: int) -> list[int]:

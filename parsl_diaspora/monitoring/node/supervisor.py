@@ -227,7 +227,7 @@ class Supervisor:
         """Let a new pool take the place of this one in the same block, unless that happens too often."""
         killed, old = self._pool.end(signal.SIGKILL), self._pool
         code = old.exit_code if old.exit_code is not None else -signal.SIGKILL
-        old.reports.close()
+        old.close()
         if not self._may_restart():
             self._tell_ended(code, f"{reason}; too often to try again", "", killed)
             self._exit = 128 + max(-code, 0)

@@ -21,12 +21,12 @@ LEAST_LIFE = 60.0
 _since = time.monotonic()
 
 
-def leave_after_this_try(least_life: float = LEAST_LIFE) -> bool:
+def leave_after_this_try() -> bool:
     """End this worker when its result is on its way; whether it will.
 
-    It stays if it has not lived long, or if the program has a profiler of its own.
+    It stays if it has not lived for `LEAST_LIFE`, or if the program has a profiler of its own.
     """
-    if time.monotonic() - _since < least_life or sys.getprofile() is not None:
+    if time.monotonic() - _since < LEAST_LIFE or sys.getprofile() is not None:
         return False
     sys.setprofile(_leave)
     return True

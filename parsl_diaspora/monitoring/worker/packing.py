@@ -7,8 +7,10 @@ from typing import Any
 from parsl.app.errors import RemoteExceptionWrapper
 from parsl.serialize import serialize
 
+from parsl_diaspora.errors import ExceptionUnreadable
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.executors.plain import PICKLED, dumps
+from parsl_diaspora.failures.evidence import describe
 
 
 def pack_result(outcome: Any, report: Report) -> bytes:
@@ -20,21 +22,29 @@ def pack_result(outcome: Any, report: Report) -> bytes:
 
 def pack_exception(error: BaseException, wrapper: RemoteExceptionWrapper | None) -> bytes:
     """An exception as Parsl sends it, without its causes if these cannot travel; empty if itself cannot."""
-    for make in (lambda: wrapper or _wrapped(error), lambda: _without_causes(error)):
+    for pack in (_pack, _pack_without_causes):
         try:
-            return serialize(make())
-        except BaseException:  # noqa: BLE001, S112 - the program's own __reduce__ may do anything; its description travels
+            return pack(error, wrapper)
+        except BaseException:  # noqa: BLE001, S112 - the program's __reduce__ may do anything; its description travels
             continue
     return b""
 
 
-def _wrapped(error: BaseException) -> RemoteExceptionWrapper:
-    return RemoteExceptionWrapper(type(error), error, error.__traceback__)
+def _pack(error: BaseException, wrapper: RemoteExceptionWrapper | None) -> bytes:
+    return serialize(wrapper or RemoteExceptionWrapper(type(error), error, error.__traceback__))
 
 
-def _without_causes(error: BaseException) -> RemoteExceptionWrapper:
-    cause, error.__cause__ = error.__cause__, None
+def _pack_without_causes(error: BaseException, _: RemoteExceptionWrapper | None) -> bytes:
+    """Parsl lets exceptions be pickled with what they came from, which is told in words here."""
+    cause, context, hidden = error.__cause__, error.__context__, error.__suppress_context__
+    error.__context__ = None
+    error.__cause__ = None if cause is None else _in_words(cause)
     try:
-        return _wrapped(error)
+        return _pack(error, None)
     finally:
-        error.__cause__ = cause
+        error.__cause__, error.__context__, error.__suppress_context__ = cause, context, hidden
+
+
+def _in_words(error: BaseException) -> ExceptionUnreadable:
+    told = describe(error, traceback_limit=0)
+    return ExceptionUnreadable(f"{told.type}: {told.message}", chain=told.chain)

@@ -156,6 +156,15 @@ class WorkerState:
             logger.warning("A task changed %s of its worker, which cannot be put back (%s).", what, fault)
 
 
+def state_of_worker() -> WorkerState | None:
+    """As it is now; None, with a warning, where the system does not tell: then nothing is put back."""
+    try:
+        return WorkerState()
+    except Exception as fault:  # noqa: BLE001 - promise 1: a sandbox may forbid any of these calls, and tasks still run
+        logger.warning("What tasks change in this worker is not put back (%s).", fault)
+        return None
+
+
 def _heard(function: Callable[..., Any], tell: Callable[[], None]) -> Callable[..., Any]:
     """The function, which tells of each call first."""
     inner = getattr(

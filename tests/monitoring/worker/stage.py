@@ -123,7 +123,7 @@ KEPT = ("directory", "handler", "environment", "open files", "alarm", "blocked s
 
 
 def main():
-    """Print, for each case, what a task sees before and after a change by another, and how that one ended."""
+    """Print, for each case, what a task sees before and after another one's change, and how that ended."""
     os.environ["REMOVED"] = "not yet"
     told = {}
     keep = {"restore": False} if "keep" in sys.argv else {}
@@ -141,7 +141,7 @@ def main():
 def spoil():
     """Print what a task finds after another one has lowered a limit for good, and what is told of that."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     drop = (lambda: os.setuid(65534)) if os.getuid() == 0 else (lambda: None)
     run_try(drop)
     report, _ = run_try(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, soft - 10)))

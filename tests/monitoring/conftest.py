@@ -1,0 +1,38 @@
+"""This process as one of Parsl's workers."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from parsl_diaspora.executors.board import VARIABLE, Board
+from parsl_diaspora.monitoring import runner
+from parsl_diaspora.monitoring.worker import place, speaking
+from parsl_diaspora.monitoring.worker.stopping import STOP
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """A worker of rank 3 that has not run anything yet."""
+    for name, value in (("POOL_ID", "m1"), ("BLOCK_ID", "2"), ("RANK", "3")):
+        monkeypatch.setenv(f"PARSL_WORKER_{name}", value)
+    monkeypatch.setattr(speaking, "_unsaid", "")
+    monkeypatch.setattr(runner, "_runner", None)
+    handler = signal.getsignal(STOP)
+    place.forget()
+    speaking.publisher_of.cache_clear()
+    yield
+    place.forget()
+    speaking.publisher_of.cache_clear()
+    signal.signal(STOP, handler)
+
+
+@pytest.fixture
+def board(worker, monkeypatch, tmp_path):
+    """The board of that worker's pool."""
+    del worker
+    made = Board.create(tmp_path / "board")
+    monkeypatch.setenv(VARIABLE, str(made.path))
+    yield made
+    made.remove()
