@@ -11,7 +11,8 @@ import argparse
 import statistics
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -113,23 +114,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The Kafka fabric against bare confluent-kafka.")
     parser.add_argument("url")
     parser.add_argument("--events", type=int, default=COUNT)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     arguments = parser.parse_args()
-    rates: dict[str, list[float]] = {}
-    for _ in range(ROUNDS):
+    measured: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(arguments.rounds):
         url = f"{arguments.url.rstrip('/')}/{uuid.uuid4().hex}"
         count = arguments.events
-        for name, rate in (
-            ("produce ours", produce_ours(url, sample(count))),
-            ("produce bare, ready bytes", produce_bare(url, sample(count))),
-            ("produce bare, with encoding", produce_bare(url, sample(count), encode=True)),
-            ("consume ours", consume_ours(url, count)),
-            ("consume bare, not decoded", consume_bare(url, count)),
-        ):
-            rates.setdefault(name, []).append(rate)
-    for name, found in rates.items():
-        ours = statistics.median(rates[f"{name.partition(' ')[0]} ours"])
-        bare = statistics.median(found)
-        print(f"{name:28} {bare:10,.0f}/s   ours/this {ours / bare:5.2f}")
+        sides: dict[str, Callable[[], float]] = {
+            "produce ours": partial(produce_ours, url, sample(count)),
+            "produce bare, ready bytes": partial(produce_bare, url, sample(count)),
+            "produce bare, with encoding": partial(produce_bare, url, sample(count), encode=True),
+            "consume ours": partial(consume_ours, url, count),
+            "consume bare, not decoded": partial(consume_bare, url, count),
+        }
+        for name, work in sides.items():
+            began = time.process_time()
+            rate = work()
+            measured.setdefault(name, []).append((rate, (time.process_time() - began) / count * 1e6))
+    print(f"{'':28} {'events/s':>10} {'ours/this':>10} CPU us/event")
+    for name, found in measured.items():
+        ours = statistics.median(rate for rate, _ in measured[f"{name.partition(' ')[0]} ours"])
+        rate, cpu = (statistics.median(column) for column in zip(*found, strict=True))
+        print(f"{name:28} {rate:10,.0f} {ours / rate:10.2f} {cpu:10.1f}")
 
 
 if __name__ == "__main__":

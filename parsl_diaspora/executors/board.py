@@ -8,10 +8,11 @@ mapped by both sides; one slot a worker, written by that worker only, but for th
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ _SIZE = (SLOTS + 1) * _WORDS * 8
 _PID, _TASK, _TRY, _CHANGES, _STARTED, _STOP_TASK, _STOP_TRY = range(7)
 _HEADER_MAGIC, _HEADER_LAYOUT, _HEADER_STOPS = range(3)
 _READS = 100
+_YOUNG = 60.0  # seconds
 
 
 class Work(NamedTuple):
@@ -138,6 +140,7 @@ class Board:
         self.path = path
         self._memory = memory
         self._words = memoryview(memory).cast("q")
+        self._locked = -1
 
     @classmethod
     def create(cls, path: str | os.PathLike[str] | None = None) -> Board:
@@ -156,11 +159,13 @@ class Board:
         try:
             os.posix_fallocate(descriptor, 0, _SIZE)  # a full file system must show now, not as SIGBUS
             board = cls(place, mmap.mmap(descriptor, _SIZE))
+            with contextlib.suppress(OSError):  # a file system without locks: then nobody removes it, either
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as long as its maker lives
         except BaseException:
             place.unlink(missing_ok=True)
-            raise
-        finally:
             os.close(descriptor)
+            raise
+        board._locked = descriptor
         board.reset()
         return board
 
@@ -236,6 +241,9 @@ class Board:
     def remove(self) -> None:
         """Remove the file; who has it open keeps it."""
         self.path.unlink(missing_ok=True)
+        if self._locked >= 0:
+            os.close(self._locked)
+            self._locked = -1
 
 
 def own_slot(environ: Mapping[str, str] = os.environ) -> Slot | None:
@@ -248,8 +256,41 @@ def own_slot(environ: Mapping[str, str] = os.environ) -> Slot | None:
     return None
 
 
+def remove_abandoned(directories: Iterable[Path] | None = None) -> int:
+    """Remove boards of this user whose makers were killed with all that could have removed them.
+
+    Args:
+        directories: where boards may be.
+
+    Returns:
+        How many there were.
+    """
+    found = [path for each in directories or _directories() for path in each.glob(f"{_name()}*")]
+    return sum(_is_removed(path) for path in found)
+
+
+def _is_removed(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if time.time() - os.fstat(descriptor).st_ctime < _YOUNG:
+                return False  # it may not be locked yet
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(descriptor)
+        return True
+    return False
+
+
 def _new_paths() -> list[Path]:
     """Where a board may be: for this user only, and under a name that nobody can guess."""
-    name = f"parsl-diaspora-{os.getuid()}-{os.urandom(8).hex()}"
-    directories = ("/dev/shm", os.environ.get("TMPDIR", "/tmp"))  # noqa: S108
-    return [Path(directory) / name for directory in directories]
+    return [directory / f"{_name()}{os.urandom(8).hex()}" for directory in _directories()]
+
+
+def _name() -> str:
+    return f"parsl-diaspora-{os.getuid()}-"
+
+
+def _directories() -> list[Path]:
+    return [Path("/dev/shm"), Path(os.environ.get("TMPDIR", "/tmp"))]  # noqa: S108

@@ -15,12 +15,9 @@ class Hearing:
 
     Example:
         >>> hearing = Hearing()
-        >>> hearing.look("a", 100.0, now=0.0)
-        ... hearing.look("a", 100.0, now=0.5)
-        0.0
-        0.5
-        >>> hearing.look("a", 101.0, now=1.0)
-        0.0
+        >>> beats = [(0.0, 100.0), (0.5, 100.0), (1.0, 101.0)]
+        >>> [hearing.look("a", beat, now) for now, beat in beats]
+        [0.0, 0.5, 0.0]
     """
 
     def __init__(self) -> None:

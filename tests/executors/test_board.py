@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from parsl_diaspora.executors.board import SLOTS, VARIABLE, Board, own_slot
+from parsl_diaspora.executors.board import SLOTS, VARIABLE, Board, own_slot, remove_abandoned
 
 
 @pytest.fixture
@@ -135,3 +135,24 @@ def test_all_workers_that_have_had_a_try_are_found_by_rank(tmp_path):
         (2, 8, 4, False),
         (1023, 7, 3, True),
     ]
+
+
+def test_boards_whose_maker_was_killed_are_removed_and_no_others(tmp_path):
+    name = f"parsl-diaspora-{os.getuid()}-"
+    alive = Board.create(tmp_path / f"{name}alive")
+    program = (
+        "import os, signal, sys\n"
+        "from parsl_diaspora.executors.board import Board\n"
+        "Board.create(sys.argv[1])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / f"{name}dead")], check=False)
+    (tmp_path / "another").write_bytes(b"")
+    assert remove_abandoned([tmp_path]) == 0  # too young to be sure
+    later = time.time() + 120
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: later)
+        assert remove_abandoned([tmp_path]) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["another", f"{name}alive"]
+    alive.remove()
+    alive.remove()

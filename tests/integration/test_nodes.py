@@ -6,11 +6,15 @@ Each block of the pool stands for a node: it has a supervisor of its own.
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
+import subprocess
 import time
 
 import psutil
 import pytest
+from parsl.launchers.base import Launcher
 
 from parsl_diaspora import drain, hold, release
 from parsl_diaspora.cli.main import main as command
@@ -45,8 +49,10 @@ class Nodes:
     def __init__(self, program):
         self.program = program
 
-    def load(self, blocks=2, workers=1, **settings):
+    def load(self, blocks=2, workers=1, launcher=None, **settings):
         pool = self.program.pool("alder", blocks=blocks, workers=workers, **STOCK)
+        if launcher is not None:
+            pool.provider.launcher = launcher
         kernel = self.program.load(pool, **settings)
         self.executor = kernel.executors["alder"]
         self.live = kernel.memoizer.session.live
@@ -100,6 +106,25 @@ def nodes(program):
     return Nodes(program)
 
 
+class EmulatedNode(Launcher):
+    """Each block in a PID namespace of its own, with a host name of its own."""
+
+    def __call__(self, command, *how_many):
+        inner = f'hostname "{NODE}$$"; {command}; exit $?'
+        outer = "unshare --pid --fork --kill-child=KILL --mount-proc --uts"
+        script = f"export THERE=$$\n{outer} bash -c {shlex.quote(inner.replace('$$', '$THERE'))} &\n"
+        return script + "child=$!\ntrap 'kill -KILL $child' TERM INT HUP EXIT\nwait $child\n"
+
+
+NODE = "emulated-"
+can_emulate = (
+    shutil.which("unshare") is not None
+    and not subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", "--uts", "true"], capture_output=True, check=False
+    ).returncode
+)
+
+
 def said(events, kind):
     return [event for event in events if isinstance(event, kind)]
 
@@ -112,6 +137,7 @@ def places(futures):
     return {future.result(timeout=60) for future in futures}
 
 
+@pytest.mark.skipif(can_emulate, reason="whole nodes can be killed instead, as below")
 def test_a_dead_node_is_found_long_before_its_heartbeats_are_missed(nodes, check_story):
     nodes.load()
     futures = [apps.spin(number, 3.0) for number in range(6)]
@@ -127,6 +153,45 @@ def test_a_dead_node_is_found_long_before_its_heartbeats_are_missed(nodes, check
     print(f"node lost after {event.time - killed:.1f} s, its task back after {failed.time - killed:.1f} s")
     assert failed.time - killed < LONG_BEFORE
     assert classes(events) == ["manager_lost"]
+
+
+@pytest.mark.skipif(not can_emulate, reason="this machine lets nobody make namespaces")
+def test_nodes_with_names_of_their_own_are_held_and_die_as_a_whole(nodes, check_story):
+    nodes.load(launcher=EmulatedNode())
+    managers = {block: nodes.manager_of(block) for block in "01"}
+    until(lambda: managers["0"] in nodes.live.picture.managers)
+    name = until(lambda: nodes.live.picture.managers[managers["0"]].node)
+    assert name.startswith(NODE)
+    assert name != os.uname().nodename
+    hold(node=name, reason="its disk is full")
+    until(lambda: nodes.told.nodes == {name})
+    assert places([apps.place() for _ in range(4)]) == {managers["1"]}
+
+    future = apps.spin(3, 3.0)
+    until(lambda: nodes.running() == 1)
+    (init,) = [
+        each for each in nodes.supervisor_of("1").parents() if each.name() == "bash" and _is_first(each)
+    ]
+    init.kill()  # and with it all that is in its namespace
+    killed = time.time()
+    until(lambda: nodes.live.picture.managers[managers["1"]].lost)
+    release(node=name)
+    assert future.result(timeout=100) == 9
+    events = nodes.program.events()
+    check_story(events)
+    (failed,) = said(events, TryFailed)
+    print(f"its task came back {failed.time - killed:.1f} s after the node's death")
+    assert failed.time - killed < LONG_BEFORE
+    assert classes(events) == ["manager_lost"]
+    (lost,) = said(events, NodeLost)
+    assert lost.manager == managers["1"]
+
+
+def _is_first(process):
+    """Whether it is the first process of a PID namespace below ours."""
+    with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
+        (line,) = [each for each in file if each.startswith("NSpid:")]
+    return line.split()[-1] == "1" and len(line.split()) > len(["NSpid:", "ours"])
 
 
 def test_nodes_get_no_work_while_they_are_paused_held_or_drained(nodes):

@@ -37,7 +37,7 @@ def test_every_task_ends_once_while_busy_and_idle_workers_and_a_manager_are_kill
         Fault(kind="kill_idle_worker", at=0.0),
         *Chaos.plan(SEED, busy_workers=4, managers=1, window=(2.0, 8.0), min_gap=0.5),
     ]
-    with Chaos(SEED, program.mark, plan, patience=2.0) as chaos:
+    with Chaos(SEED, program.mark, plan, patience=8.0) as chaos:
         chaos.wait(timeout=0.3)
         futures = [apps.spin(number, 0.3) for number in range(80)]
         assert [future.result(timeout=100) for future in futures] == [n * n for n in range(80)]

@@ -21,7 +21,7 @@ from parsl_diaspora.fabric.protocols import FlushReport
 
 logger = logging.getLogger(__name__)
 
-STORED = 0.1  # seconds that an immediate publish waits for the server to store the event
+STORED = 0.5  # seconds that an immediate publish waits for the server to store the event
 FIRST_CONTACT = 0.75  # the same for the very first one, for which the process may still be starting
 _AT_ONCE, _AT_ONCE_BYTES = 4_000, 1024 * 1024  # in one message
 _AHEAD, _AHEAD_BYTES = 20_000, 8 * 1024 * 1024  # sent and not confirmed
@@ -31,7 +31,7 @@ class StreamPublisher(ImmediateSide):
     """Encodes in the caller, sends in a thread, keeps a bounded number of events until they are confirmed.
 
     What `flush` calls safe is stored by the server. An immediate `publish` returns when that is so, or after
-    100 ms (0.75 s for the very first one); by then the process that holds the binding, which outlives a kill
+    0.5 s (0.75 s for the very first one); by then the process that holds the binding, which outlives a kill
     of this one, has it at least in its socket. While it is not so in time, events wait here as they do
     otherwise. A forked child gets a life, a link and a process of its own.
 

@@ -14,6 +14,7 @@ from parsl_diaspora.fabric.kafka.url import KafkaUrl
 
 T = TypeVar("T")
 KILOBYTES = 64 * 1024  # that librdkafka may hold
+_IN_FLIGHT = ("max.in.flight", "max.in.flight.requests.per.connection")  # two names of one setting
 
 
 def make(kind: Callable[..., T], settings: dict[str, Any], url: KafkaUrl) -> T:
@@ -68,11 +69,11 @@ def common_settings(url: KafkaUrl) -> dict[str, Any]:
 
 def producer_settings(url: KafkaUrl, linger: float) -> dict[str, Any]:
     """What the producer is made with; the URL's own options for librdkafka come last."""
+    at_once = next((url.raw[name] for name in _IN_FLIGHT if name in url.raw), "1")
     return {
         **common_settings(url),
         "enable.idempotence": True,
         "acks": "all",
-        "max.in.flight": 1,  # a broker that knows nothing of a producer yet takes its second batch first
         "compression.type": url.options.get("compression", "lz4"),
         "linger.ms": linger * 1000,
         "message.timeout.ms": 0,  # for ever: what the callers' side holds is bounded
@@ -81,6 +82,8 @@ def producer_settings(url: KafkaUrl, linger: float) -> dict[str, Any]:
         "partitioner": "murmur2_random",  # as other clients do it
         "topic.metadata.propagation.max.ms": 3000,
         "retry.backoff.max.ms": 500,
-        **url.raw,
+        **{name: value for name, value in url.raw.items() if name not in _IN_FLIGHT},
+        # a partition that knows nothing of a producer yet takes the second batch though the first was refused
+        _IN_FLIGHT[0]: at_once,
         "delivery.report.only.error": False,  # whether all has an offset decides what is safe
     }

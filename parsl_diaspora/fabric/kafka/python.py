@@ -10,6 +10,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -122,8 +123,9 @@ class PythonSender:
             self._failed(record, "again", "purged")
 
     def close(self) -> None:
-        """End its thread."""
-        self._producer.close(timeout=0.5)
+        """End its thread; where it does not end in time, as before a server that hangs, it is left alone."""
+        with suppress(KafkaError):
+            self._producer.close(timeout=0.5)
 
 
 class PythonReceiver:

@@ -15,7 +15,8 @@ from parsl_diaspora.monitoring.node.command import PoolCommand
 from parsl_diaspora.monitoring.node.deaths import DeathReports
 from parsl_diaspora.monitoring.node.pool import VARIABLE as POOL
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE)
+#: Python ignores these in its own process, and what it starts would inherit that.
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 _GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 _POLL = 0.02  # seconds
 
@@ -98,4 +99,4 @@ class Pool:
 def _spawn(command: PoolCommand, environ: Mapping[str, str]) -> int:
     """Start the pool in a process group of its own, so that a signal to the batch job's reaches us first."""
     arguments = command.around() or command.stock()
-    return os.posix_spawnp(arguments[0], arguments, environ, setpgroup=0, setsigdef=_SIGNALS, setsigmask=())
+    return os.posix_spawnp(arguments[0], arguments, environ, setpgroup=0, setsigdef=_IGNORED, setsigmask=())

@@ -19,7 +19,8 @@ class Signals:
         self._pending: list[int] = []
         self._reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         for number in ENDING:
-            signal.signal(number, self._on_signal)
+            if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` does with SIGHUP
+                signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, _on_child)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import msgspec
 
 from parsl_diaspora.events import ManagerEnded, NodeEnding
-from parsl_diaspora.executors.board import Board
+from parsl_diaspora.executors.board import Board, remove_abandoned
 from parsl_diaspora.executors.nodefile import NodeFile
 from parsl_diaspora.monitoring.node import deaths, kernel
 from parsl_diaspora.monitoring.node.channel import Channel
@@ -62,6 +63,7 @@ class Supervisor:
         self._told_changes = 0
         self._link: HtexLink | None = None
         kernel.adopt_orphans()
+        remove_abandoned()
         self._board = Board.create()
         try:
             self._pool = Pool(self._command, self._board, os.environ)
@@ -159,20 +161,24 @@ class Supervisor:
             self._end(why, 0)
 
     def _tell_of_deaths(self) -> None:
-        for death in self._pool.reports.take():
-            if death.ends_pool:
-                self._restart(f"the pool's process for shared objects ended with {death.exit_code}")
-                return
-            if death.rank is None:
-                continue
-            work = deaths.take_from_board(self._board, death)
-            event = deaths.worker_ended(death, work)
-            event.stopped = self._stops.killed.pop(death.pid, "")
-            event.memory = self._usage.memory_of(death.pid)
-            event.out_of_memory = not event.stopped and self._usage.ran_out_of_memory(death.exit_code)
-            self._channel.say(event)
-            if work is not None:
-                kernel.send(deaths.left_behind(self._pool.pid, work.started), signal.SIGKILL)
+        pool = self._pool
+        for death in pool.reports.take():
+            if self._pool is pool:  # else the pool has been replaced meanwhile, and this death with it
+                self._guarded("deaths", partial(self._tell_of, death))
+
+    def _tell_of(self, death: deaths.Death) -> None:
+        if death.ends_pool:
+            self._restart(f"the pool's process for shared objects ended with {death.exit_code}")
+        if death.rank is None:
+            return
+        work = deaths.take_from_board(self._board, death)
+        event = deaths.worker_ended(death, work)
+        event.stopped = self._stops.killed.pop(death.pid, "")
+        event.memory = self._usage.memory_of(death.pid)
+        event.out_of_memory = not event.stopped and self._usage.ran_out_of_memory(death.exit_code)
+        self._channel.say(event)
+        if work is not None:
+            kernel.send(deaths.left_behind(self._pool.pid, work.started), signal.SIGKILL)
 
     def _beat(self) -> None:
         link = self._link
@@ -202,7 +208,7 @@ class Supervisor:
             except Empty:
                 break
         for message in messages:
-            self._guarded("order", lambda message=message: self._obey(message))  # type: ignore[misc]
+            self._guarded("order", partial(self._obey, message))
 
     def _obey(self, message: dict[str, Any]) -> None:
         kind, reason = message.get("kind"), str(message.get("reason", ""))

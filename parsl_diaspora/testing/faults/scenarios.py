@@ -16,7 +16,8 @@ from parsl_diaspora.testing.faults.stage import Stage
 Futures = list[Future[Any]]
 
 PAUSE = 8.0  # seconds for which a node is stopped
-TASK = 2.0  # seconds of a task that is struck
+SEEN = 2.0  # seconds in which it is seen to be back
+TASK = 5.0  # seconds of a task that is struck: on a busy host it must still be running then
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +72,7 @@ def _paused_node(stage: Stage) -> Futures:
     stage.strike(victims, signal.SIGSTOP)
     time.sleep(PAUSE)
     stage.strike(victims, signal.SIGCONT)
-    time.sleep(TASK)
+    time.sleep(SEEN)
     return futures
 
 

@@ -102,7 +102,7 @@ if __name__ == "__main__":
 class Node:
     """A supervisor that runs, and all that is below it."""
 
-    def __init__(self, directory, *options, command=None, environ=None, **told):
+    def __init__(self, directory, *options, command=None, within=(), **told):
         self.directory = directory
         self.log = directory / "log"
         self.log.mkdir(exist_ok=True)
@@ -115,11 +115,16 @@ class Node:
         defaults = {"run": "r", "executor": "cpu", "url": url, "orders": orders}
         write_node_file(self.file, NodeFile(**{**defaults, **told}))
         self.mark = f"{os.getpid()}-{directory.name}"
-        environ = {**os.environ, "PYTHONPATH": str(ROOT), MARK: self.mark, **(environ or {})}
+        environ = {**os.environ, "PYTHONPATH": str(ROOT), MARK: self.mark}
         pool = command or [str(script), "--block_id=7", *options]
-        start = [sys.executable, "-m", "parsl_diaspora.monitoring.node.main", str(self.file), "--", *pool]
+        ours = [sys.executable, "-m", "parsl_diaspora.monitoring.node.main", str(self.file), "--", *pool]
         self.process = subprocess.Popen(
-            start, env=environ, cwd=directory, stderr=subprocess.PIPE, text=True, start_new_session=True
+            [*within, *ours],
+            env=environ,
+            cwd=directory,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     def pool(self, number=0):
