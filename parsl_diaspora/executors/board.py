@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import mmap
 import os
+import signal
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,6 +19,10 @@ from typing import NamedTuple
 
 #: Names the file of a pool's board in the environment of its workers.
 VARIABLE = "PARSL_DIASPORA_BOARD"
+
+#: Asks a worker to look at its slot, as its try must stop. The kernel gives programs these signals to use as
+#: they like, and hardly any does.
+STOP_SIGNAL = signal.SIGRTMIN + 5
 
 SLOTS = 1024
 IDLE = -1

@@ -185,24 +185,6 @@ class Hardening(KeptInterchange):
 
     # --- losses ---
 
-    def lose(self, manager: str, make_error: Callable[[], Exception]) -> int:
-        """End the tries that are known to run at a manager; how many.
-
-        Args:
-            manager: its id.
-            make_error: an error for each of them.
-        """
-        known = self._live.picture.managers.get(manager) if self._live is not None else None
-        running = set(known.running) if known is not None else set()
-        lost = 0
-        for number, future in list(self.tasks.items()):
-            launch = getattr(future, "launch", None)
-            if launch is not None and (launch.task, launch.try_id) in running:
-                self.tasks.pop(number, None)
-                complete(future, None, make_error())
-                lost += 1
-        return lost
-
     def set_bad_state_and_fail_all(self, exception: Exception) -> None:
         """As stock, but a future that has ended already does not keep the others from ending."""
         waiting: list[Future[Any]] = list(self.tasks.values())  # other threads add and remove

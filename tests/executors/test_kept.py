@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
-from parsl.executors.high_throughput.errors import CommandClientTimeoutError, WorkerLost
+from parsl.executors.high_throughput.errors import CommandClientTimeoutError
 from parsl.jobs.states import JobState, JobStatus
 from parsl.providers import LocalProvider
 
-from parsl_diaspora.events import TryLaunched, TryStarted
 from parsl_diaspora.executors import ResilientHighThroughputExecutor
 from parsl_diaspora.executors.errors import InterchangeLost, NoBlocks
 from parsl_diaspora.fabric.memory import MemoryFabric
@@ -142,19 +141,6 @@ def test_tasks_that_no_interchange_has_seen_are_forgotten_here(pool):
     assert not pool.keeper.renewed
     pool.submit(1)
     assert pool.sent() == [2]
-
-
-def test_the_tries_that_run_at_a_manager_can_be_ended(pool):
-    futures = [pool.submit(n) for n in range(3)]
-    for n, manager in enumerate(("m1", "m2", "m1")):
-        place = {"task": n, "try_id": 0, "executor": "alder", "manager": manager}
-        pool.executor._live.say(TryLaunched(task=n, try_id=0, executor="alder"))
-        pool.executor._live.say(TryStarted(**place))
-    assert pool.executor.lose("m1", lambda: WorkerLost(0, "n1")) == 2
-    assert [future.done() for future in futures] == [True, False, True]
-    assert pool.executor.lose("m1", lambda: WorkerLost(0, "n1")) == 0
-    assert pool.executor.lose("nobody", lambda: WorkerLost(0, "n1")) == 0
-    assert pool.executor.outstanding() == 1
 
 
 # --- what the interchange is asked ---

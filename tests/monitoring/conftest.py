@@ -6,10 +6,9 @@ import signal
 
 import pytest
 
-from parsl_diaspora.executors.board import VARIABLE, Board
+from parsl_diaspora.executors.board import STOP_SIGNAL, VARIABLE, Board
 from parsl_diaspora.monitoring import runner
 from parsl_diaspora.monitoring.worker import place, speaking
-from parsl_diaspora.monitoring.worker.stopping import STOP
 
 
 @pytest.fixture
@@ -19,13 +18,13 @@ def worker(monkeypatch):
         monkeypatch.setenv(f"PARSL_WORKER_{name}", value)
     monkeypatch.setattr(speaking, "_unsaid", "")
     monkeypatch.setattr(runner, "_runner", None)
-    handler = signal.getsignal(STOP)
+    handler = signal.getsignal(STOP_SIGNAL)
     place.forget()
     speaking.publisher_of.cache_clear()
     yield
     place.forget()
     speaking.publisher_of.cache_clear()
-    signal.signal(STOP, handler)
+    signal.signal(STOP_SIGNAL, handler)
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ def decided(kind, task=0, try_id=0, **more):
 def everything(of: Picture):
     """All that a picture knows, with the records of failures as sets: their order is that of arrival."""
     known = {name: value for name, value in vars(of).items() if name != "_words"}
+    known["outstanding"] = {label: count for label, count in known["outstanding"].items() if count}
     for name in ("managers", "nodes"):
         known[name] = {
             key: {**msgspec.structs.asdict(each), "failures": sorted(each.failures)}

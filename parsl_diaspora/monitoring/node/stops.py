@@ -14,11 +14,8 @@ from collections.abc import Callable
 import msgspec
 
 from parsl_diaspora.events import Event, TryStopped
-from parsl_diaspora.executors.board import Board, Slot
+from parsl_diaspora.executors.board import STOP_SIGNAL, Board, Slot
 from parsl_diaspora.monitoring.node import kernel
-
-#: The signal that asks a task to stop; the runner on the worker handles it.
-STOP_SIGNAL = signal.SIGRTMIN + 5
 
 GRACE = 0.5  # seconds from the signal to SIGKILL, if the order does not say
 REMEMBERED = 300.0  # seconds for which a try that has not begun here is waited for

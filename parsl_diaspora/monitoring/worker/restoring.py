@@ -17,12 +17,12 @@ from contextlib import suppress
 from functools import partial, wraps
 from typing import Any
 
-from parsl_diaspora.monitoring.worker.stopping import STOP
+from parsl_diaspora.executors.board import STOP_SIGNAL
 
 logger = logging.getLogger(__name__)
 
 _LONG = 0.001  # seconds
-_SIGNALS = (*(each for each in range(1, 32) if each not in (signal.SIGKILL, signal.SIGSTOP)), STOP)
+_SIGNALS = (*(each for each in range(1, 32) if each not in (signal.SIGKILL, signal.SIGSTOP)), STOP_SIGNAL)
 _OTHER_NAME = "RLIMIT_OFILE"  # of RLIMIT_NOFILE
 _NAMES = {
     getattr(resource, name): name

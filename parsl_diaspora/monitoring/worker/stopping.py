@@ -10,10 +10,7 @@ import signal
 import threading
 from types import FrameType
 
-from parsl_diaspora.executors.board import Slot
-
-#: The signal; the kernel gives programs these to use as they like, and hardly any does.
-STOP = signal.SIGRTMIN + 5
+from parsl_diaspora.executors.board import STOP_SIGNAL, Slot
 
 
 class Stop(BaseException):
@@ -34,7 +31,7 @@ class Stopping:
         self.armed = False
         self._slot = slot
         if slot is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(STOP, self._heard)
+            signal.signal(STOP_SIGNAL, self._heard)
 
     def _heard(self, _signal: int, _frame: FrameType | None) -> None:
         if self.armed and self._slot is not None and self._slot.must_stop():

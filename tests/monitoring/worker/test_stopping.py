@@ -12,7 +12,7 @@ import time
 import pytest
 
 from parsl_diaspora.errors import TaskStopped
-from parsl_diaspora.monitoring.worker.stopping import STOP
+from parsl_diaspora.executors.board import STOP_SIGNAL
 from tests.monitoring.worker.stage import run_try
 
 
@@ -52,7 +52,7 @@ def stop_soon(board, task, try_id, after=0.15):
 
     def stop():
         board.slot(3).ask_stop(task, try_id)
-        os.kill(os.getpid(), STOP)
+        os.kill(os.getpid(), STOP_SIGNAL)
 
     timer = threading.Timer(after, stop)
     timer.start()
@@ -97,15 +97,15 @@ def test_a_signal_for_another_try_stops_nothing(board, task, try_id):
 def test_a_signal_that_comes_after_the_end_stops_nothing(board):
     run_try(asleep, 0)
     board.slot(3).ask_stop(7, 1)
-    os.kill(os.getpid(), STOP)
+    os.kill(os.getpid(), STOP_SIGNAL)
     assert run_try(asleep, 0, task=8)[1] == "done"
 
 
 def test_without_a_board_the_signal_is_left_alone(worker):
     del worker
-    before = signal.getsignal(STOP)
+    before = signal.getsignal(STOP_SIGNAL)
     assert run_try(asleep, 0)[1] == "done"
-    assert signal.getsignal(STOP) == before
+    assert signal.getsignal(STOP_SIGNAL) == before
 
 
 def test_the_board_tells_what_runs(board):
