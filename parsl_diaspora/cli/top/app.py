@@ -96,6 +96,7 @@ class Top(App[None]):
         self._frame = frames.frame()
         self._paused = False
         self._filter = ""
+        self._shown_head: Text | None = None
 
     def compose(self) -> ComposeResult:
         """The widgets, from top to bottom."""
@@ -172,11 +173,15 @@ class Top(App[None]):
             return
         views = {view.name: view for view in tables_of(self._frame)}
         active = self.query_one("#tabs", TabbedContent).active or next(iter(views))
-        self.query_one("#head", Static).update(self._head())
+        if (head := self._head()) != self._shown_head:  # each update lays the whole screen out anew
+            self._shown_head = head
+            self.query_one("#head", Static).update(head)
         view = views[active].filtered(self._filter)
         self.query_one(f"#grid-{active}", Grid).show(view)
         for name, each in views.items():
-            self.query_one("#tabs", TabbedContent).get_tab(name).label = _label(each)
+            tab, label = self.query_one("#tabs", TabbedContent).get_tab(name), _label(each)
+            if tab.label_text != label:
+                tab.label = label
 
     def _head(self) -> Text:
         frame = self._frame
