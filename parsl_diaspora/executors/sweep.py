@@ -6,9 +6,13 @@ carry the run's mark in their environment, so they are found and ended when the 
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+
 import psutil
 
 MARK = "_PARSL_DIASPORA_RUN"
+_POLL = 0.02  # seconds
 
 
 def marked_processes(value: str) -> list[psutil.Process]:
@@ -29,11 +33,26 @@ def sweep(value: str, timeout: float = 3.0) -> int:
     Returns:
         How many had to be killed.
     """
-    _, alive = psutil.wait_procs(marked_processes(value), timeout=timeout)
+    alive = _alive_after(timeout, marked_processes(value))
     for process in alive:
         try:
             process.kill()
         except psutil.Error:
             continue
-    psutil.wait_procs(alive, timeout=timeout)
+    _alive_after(timeout, alive)
     return len(alive)
+
+
+def _alive_after(timeout: float, processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those that have not ended in that time. One that nobody has taken note of yet has ended."""
+    deadline = time.monotonic() + timeout
+    while (alive := [each for each in processes if _is_alive(each)]) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+    return alive
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

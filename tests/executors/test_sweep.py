@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
-
-import psutil
 
 from parsl_diaspora.executors.sweep import MARK, marked_processes, sweep
 
@@ -30,7 +29,7 @@ def test_marked_processes_are_ended_and_others_are_not():
     try:
         assert [process.pid for process in marked_processes(mine)] == [left.pid]
         assert sweep(mine, timeout=0.2) == 1
-        assert not psutil.pid_exists(left.pid)
+        assert left.wait(timeout=5) == -signal.SIGKILL
         assert foreign.poll() is None
         assert marked_processes(mine) == []
     finally:
