@@ -157,6 +157,7 @@ def marked(mark):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_without_a_supervisor_the_future_ends_and_the_worker_is_said_to_be_busy(program, tmp_path):
     executor = program.pool("alder", workers=1, launch_cmd=f"exec {DEFAULT_LAUNCH_CMD}")

@@ -89,6 +89,7 @@ def test_tasks_for_a_pool_that_gets_its_block_later_wait_for_it(program):
     assert future.result(timeout=LONG) == 36
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2 * LONG)
 def test_tasks_of_a_pool_without_blocks_go_to_the_one_that_has_some(program, check_story):
     program.load(program.pool("alder", **quick(program, init=0, most=0)), program.pool("birch"), block_wait=1)

@@ -70,6 +70,7 @@ def test_an_interchange_that_is_frozen_is_decided_upon_within_15_seconds_by_defa
     check_frozen_is_replaced(program, check_story, within=15)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2 * LONG)
 def test_who_asks_an_interchange_that_dies_before_it_answers_gets_what_was_last_known(program):
     executor = program.load(program.pool("alder"), interchange_silence=60).executors["alder"]
@@ -104,6 +105,7 @@ def test_a_program_whose_interchange_is_gone_ends_in_seconds_with_tasks_on_their
     assert program.shutdown.seconds < 10
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2 * LONG)
 def test_an_interchange_that_dies_again_and_again_ends_the_executor_with_the_reason(program):
     executor, futures = load_busy(program, interchange_restarts=0)

@@ -60,6 +60,7 @@ def specification(nodes=2, ranks=3):
     return {"num_nodes": nodes, "ranks_per_node": ranks}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2 * LONG)
 def test_multi_node_tasks_get_their_nodes_and_launcher_and_outlive_the_interchange(program, check_story):
     executor = program.load(mpi_pool(program)).executors["mpi"]

@@ -156,6 +156,7 @@ def test_a_dead_node_is_found_long_before_its_heartbeats_are_missed(nodes, check
 
 
 @pytest.mark.skipif(not can_emulate, reason="this machine lets nobody make namespaces")
+@pytest.mark.slow
 def test_nodes_with_names_of_their_own_are_held_and_die_as_a_whole(nodes, check_story):
     nodes.load(launcher=EmulatedNode())
     managers = {block: nodes.manager_of(block) for block in "01"}
@@ -197,6 +198,7 @@ def _is_first(process):
 def test_nodes_get_no_work_while_they_are_paused_held_or_drained(nodes):
     nodes.load()
     managers = {block: nodes.manager_of(block) for block in "01"}
+    until(lambda: set(managers.values()) <= nodes.live.picture.managers.keys())
     drain(node="n-nowhere")
 
     paused = nodes.all_of("0")

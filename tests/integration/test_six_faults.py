@@ -18,6 +18,7 @@ def hit(name, directory, bound=BOUND):
     return found
 
 
+@pytest.mark.slow
 def test_a_node_that_fails_all_tasks_at_once_costs_no_task_and_few_tries(tmp_path):
     found = hit("black-hole", tmp_path)
     assert found.done == found.total == 100
@@ -25,6 +26,7 @@ def test_a_node_that_fails_all_tasks_at_once_costs_no_task_and_few_tries(tmp_pat
     assert found.wasted < 15
 
 
+@pytest.mark.slow
 def test_a_killed_interchange_is_noticed_and_every_task_ends(tmp_path):
     found = hit("interchange-killed", tmp_path)
     assert found.ended is not None
@@ -33,12 +35,14 @@ def test_a_killed_interchange_is_noticed_and_every_task_ends(tmp_path):
     assert found.done == found.total or found.saw
 
 
+@pytest.mark.slow
 def test_the_only_block_is_replaced_and_its_tasks_are_done(tmp_path):
     found = hit("only-block", tmp_path)
     assert found.done == found.total
     assert found.wasted <= 2 * found.total
 
 
+@pytest.mark.slow
 def test_what_a_killed_manager_had_is_done_by_the_other(tmp_path):
     found = hit("manager", tmp_path)
     assert found.done == found.total

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events import ManagerEnded, NodeEnding
 from parsl_diaspora.executors.board import Board, remove_abandoned
 from parsl_diaspora.executors.nodefile import NodeFile
@@ -30,6 +31,7 @@ from parsl_diaspora.monitoring.node.signals import Signals
 from parsl_diaspora.monitoring.node.stops import StopOrder, Stops
 from parsl_diaspora.monitoring.node.usage import Usage
 
+ORDERS = ("stop", "restart_pool", "end")
 TICK = 0.2  # seconds
 RESTARTS_WITHIN = 300.0  # seconds
 MOST_TROUBLES = 20
@@ -101,7 +103,7 @@ class Supervisor:
         place = {"run": told.run, "executor": told.executor, "node": host, "manager": self._pool.uid}
         place["block"] = self._command.value("-b", "--block_id")
         source = f"node:{host}:{os.getpid()}"
-        self._channel = Channel(told.url, source, place, self._now, self._orders.put)
+        self._channel = Channel(told.url, source, place, self._now, self._take_order)
         self._link = self._guarded("link", lambda: open_link(self._command, told, place, self._now))
         self._inbox = Inbox(Path(told.orders)) if told.orders else None
         self._stops = Stops(self._board, self._channel.say, self._now)
@@ -199,6 +201,12 @@ class Supervisor:
         return [one for one in self._command.value("-a", "--addresses").split(",") if one]
 
     # --- orders ---
+
+    def _take_order(self, message: dict[str, Any]) -> None:
+        """Of the thread of the relay: whoever gave the order hears that it is none for a supervisor."""
+        if (kind := message.get("kind")) not in ORDERS:
+            raise FabricError(f"No supervisor takes orders of kind {kind!r}.")
+        self._orders.put(message)
 
     def _take_orders(self) -> None:
         messages = self._inbox.take(self._now(), self._channel.place) if self._inbox is not None else []
