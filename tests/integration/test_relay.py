@@ -109,7 +109,7 @@ def test_an_order_of_the_submit_side_reaches_a_worker_process(program):
     deadline = time.monotonic() + 30
     taken = []
     while not taken and time.monotonic() < deadline:
-        ticket = relay_of(program).order({"executor": "near"}, {"kind": "note", "text": "hello"})
+        ticket = relay_of(program).order({"executor": "near", "worker": 0}, {"kind": "note", "text": "hello"})
         assert ticket.wait(30)
         taken = [source for source, problem in ticket.answers().items() if not problem]
         time.sleep(0.05)
