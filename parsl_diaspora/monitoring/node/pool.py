@@ -97,6 +97,8 @@ class DeathWatch:
     def watch(self, wait: Callable[[float], bool], timeout: float) -> bool:
         """Wait, but not longer than until a worker has to be started anew; whether the event is set."""
         end = self._now() + timeout
+        with suppress(Exception):  # workers that were just started: they may not live until the first look
+            self._remember(_children())
         while (left := end - self._now()) > 0:
             if wait(min(TICK, left)):
                 return True
@@ -107,7 +109,7 @@ class DeathWatch:
     def _look(self) -> bool:
         """Report whoever ended since the last look; whether stock should look, too."""
         try:
-            alive = {child.pid: child for child in multiprocessing.active_children() if child.pid}
+            alive = _children()
             ended = [self._known.pop(pid) for pid in self._known.keys() - alive.keys()]
             for child, since in ended:
                 self._report(child, since)
@@ -135,6 +137,10 @@ class DeathWatch:
         line = json.dumps({"name": name, "pid": child.pid, "exit_code": child.exitcode}) + "\n"
         with suppress(OSError):  # the supervisor is gone or paused: then nobody is told
             os.write(self._pipe, line.encode())
+
+
+def _children() -> dict[int, BaseProcess]:
+    return {child.pid: child for child in multiprocessing.active_children() if child.pid}
 
 
 # --- the end ---
