@@ -70,9 +70,11 @@ def test_children_of_a_dead_workers_try_end_with_it_unless_they_left_its_session
     here = node("--does=child", "--workers=1")
     worker = here.worker(0)
     children = here.until(lambda: c if len(c := psutil.Process(worker).children()) == 2 else [], "children")
+    stays = here.until(
+        lambda: [child for child in children if os.getsid(child.pid) == child.pid], "a session"
+    )
     os.kill(worker, signal.SIGKILL)
     here.event("worker.ended")
-    stays = [child for child in children if os.getsid(child.pid) == child.pid]
     ends = [child for child in children if child not in stays]
     here.until(lambda: all(gone(child.pid) for child in ends), "the end of the try's child")
     assert len(stays) == 1
