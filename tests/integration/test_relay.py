@@ -82,6 +82,7 @@ def test_run_with_a_log_that_workers_reach_has_no_relay_unless_asked(program):
     assert spin(3, 0.0).result(60) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fabric", ["file", "memory"])
 def test_run_whose_hub_ends_in_the_middle_loses_neither_results_nor_events(program, fabric):
     if fabric == "memory":

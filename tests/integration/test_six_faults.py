@@ -50,6 +50,7 @@ def test_what_a_killed_manager_had_is_done_by_the_other(tmp_path):
     assert found.noticed < 20
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_noticed_long_before_the_next_heartbeat_and_its_task_is_done(tmp_path):
     found = hit("busy-worker", tmp_path)
     assert found.done == found.total == 1
