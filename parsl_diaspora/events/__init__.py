@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from parsl_diaspora.events.codec import decode, decode_many, encode, join, split
 from parsl_diaspora.events.envelope import Event, Unknown
-from parsl_diaspora.events.kinds import (
-    KINDS,
-    BlockLost,
-    BlockSeen,
+from parsl_diaspora.events.kinds import KINDS
+from parsl_diaspora.events.kinds.decisions import (
     DecisionMade,
-    Diagnosis,
+    FaultInjected,
+    PlaceHeld,
+    PlaceQuarantined,
+    PlaceReleased,
+    ServiceDegraded,
+)
+from parsl_diaspora.events.kinds.fabrics import (
     EventsCompacted,
     EventsDamaged,
     EventsLost,
     FabricLagged,
-    Failure,
-    FaultInjected,
+    SamplesReduced,
+)
+from parsl_diaspora.events.kinds.nodes import (
     InterchangeEnded,
     InterchangeStarted,
     ManagerEnded,
-    ManagerLost,
-    ManagerSeen,
     NodeEnding,
     NodeLost,
     NodeRecovered,
@@ -32,28 +35,37 @@ from parsl_diaspora.events.kinds import (
     NodeSeen,
     NodeShortOfMemory,
     NodeSuspected,
-    PlaceHeld,
-    PlaceQuarantined,
-    PlaceReleased,
+    WorkerEnded,
+    WorkerSampled,
+)
+from parsl_diaspora.events.kinds.resources import (
+    BlockLost,
+    BlockSeen,
+    ManagerLost,
+    ManagerSeen,
+)
+from parsl_diaspora.events.kinds.tasks import (
     RunEnded,
     RunStarted,
-    SamplesReduced,
-    ServiceDegraded,
     TaskCancelAsked,
     TaskEnded,
     TaskProgressed,
     TaskSubmitted,
-    TriggerFailed,
-    TriggerFired,
-    TriggerHeldBack,
     TryDeclined,
     TryEnded,
     TryFailed,
     TryLaunched,
     TryStarted,
     TryStopped,
-    WorkerEnded,
-    WorkerSampled,
+)
+from parsl_diaspora.events.kinds.triggers import (
+    TriggerFailed,
+    TriggerFired,
+    TriggerHeldBack,
+)
+from parsl_diaspora.events.kinds.values import (
+    Diagnosis,
+    Failure,
 )
 
 __all__ = [

@@ -17,6 +17,7 @@
     agent.py     our part in the interchange: it sees who is there, and lets managers go
     control.py   what submit side and interchange tell each other
     sweep.py     nothing is left behind on this host
+    alive.py     whether a process is there
     board.py     what each worker runs now, seen by its node's supervisor
     nodefile.py  what supervisors are told
     orders.py    orders for supervisors, as files

@@ -6,6 +6,8 @@ import os
 
 import psutil
 
+from parsl_diaspora.executors.alive import is_alive
+
 
 class Parent:
     """The program that started this process, itself or through a wrapper.
@@ -22,7 +24,7 @@ class Parent:
     def gone(self) -> bool:
         """It has ended, so nobody waits for what this process does."""
         if self._program is not None:
-            return not self._program.is_running() or _is_zombie(self._program)
+            return not is_alive(self._program)
         return os.getppid() != self._parent
 
 
@@ -31,10 +33,3 @@ def _process(pid: int) -> psutil.Process | None:
         return psutil.Process(pid)
     except psutil.Error:
         return None  # of another PID namespace; then our own parent has to stand for it
-
-
-def _is_zombie(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return True

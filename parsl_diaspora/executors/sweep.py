@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 import psutil
 
+from parsl_diaspora.executors.alive import is_alive
+
 MARK = "_PARSL_DIASPORA_RUN"
 _POLL = 0.02  # seconds
 
@@ -46,13 +48,6 @@ def sweep(value: str, timeout: float = 3.0) -> int:
 def _alive_after(timeout: float, processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     """Those that have not ended in that time. One that nobody has taken note of yet has ended."""
     deadline = time.monotonic() + timeout
-    while (alive := [each for each in processes if _is_alive(each)]) and time.monotonic() < deadline:
+    while (alive := [each for each in processes if is_alive(each)]) and time.monotonic() < deadline:
         time.sleep(_POLL)
     return alive
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False

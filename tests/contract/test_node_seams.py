@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import os
 import platform
@@ -12,7 +11,6 @@ import textwrap
 import time
 from pathlib import Path
 
-import parsl
 import pytest
 from parsl import HighThroughputExecutor
 from parsl.executors.high_throughput import interchange, process_worker_pool
@@ -23,27 +21,11 @@ from parsl_diaspora.monitoring.node.deaths import Death
 from parsl_diaspora.monitoring.node.htex_link import HtexLink, host_facts
 from parsl_diaspora.monitoring.node.pool import WATCHDOG
 from tests.contract import worker_side
+from tests.contract.seams import seam
 from tests.contract.worker_side import RecordSelector
 
 FIRST_PORT = 27_000 + os.getpid() % 40 * 60
 POOL = inspect.getsource(process_worker_pool)
-
-
-def seam(name, breaks):
-    """Name the seam that a test holds Parsl to, and what no longer works without it."""
-
-    def decorate(test):
-        @functools.wraps(test)
-        def named(*arguments, **more):
-            try:
-                test(*arguments, **more)
-            except Exception as error:
-                message = f"Parsl {parsl.__version__} has changed {name}. What breaks: {breaks}. ({error!r})"
-                raise AssertionError(message) from error
-
-        return named
-
-    return decorate
 
 
 # ---------------------------------------------------------------- the worker pool

@@ -6,7 +6,6 @@ A failure here names the seam, the release of Parsl, and what no longer works; n
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import math
 import os
@@ -59,26 +58,10 @@ from parsl_diaspora.monitoring import kernel as seam_of_kernel
 from parsl_diaspora.monitoring.apps import INTERNAL
 from parsl_diaspora.monitoring.worker.leaving import BETWEEN_TASKS
 from tests.contract import worker_side
+from tests.contract.seams import seam
 
 ROOT = Path(__file__).parents[2]
 FIRST_PORT = 24_000 + os.getpid() % 40 * 60
-
-
-def seam(name, breaks):
-    """Name the seam that a test holds Parsl to, and what no longer works without it."""
-
-    def decorate(test):
-        @functools.wraps(test)
-        def named(*arguments, **more):
-            try:
-                test(*arguments, **more)
-            except Exception as error:
-                message = f"Parsl {parsl.__version__} has changed {name}. What breaks: {breaks}. ({error!r})"
-                raise AssertionError(message) from error
-
-        return named
-
-    return decorate
 
 
 def body_of(function):

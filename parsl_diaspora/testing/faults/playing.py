@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from parsl_diaspora.errors import DiasporaError
+from parsl_diaspora.executors.alive import is_alive
 from parsl_diaspora.testing.faults.outcomes import READY, Outcome, decode
 from parsl_diaspora.testing.processes import find, sweep
 
@@ -125,15 +126,8 @@ def _kill_program(
     program.send_signal(signal.SIGKILL)
     program.wait()
     while time.monotonic() - began < found.bound:
-        if not find(mark) and not any(map(_lives, tree)):
+        if not find(mark) and not any(map(is_alive, tree)):
             found.gone = time.monotonic() - began
             break
         time.sleep(POLL)
     return found
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
