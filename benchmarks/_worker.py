@@ -15,9 +15,9 @@ from parsl.app.python import PythonApp
 from parsl.executors.execute_task import execute_task
 from parsl.serialize import pack_apply_message, serialize
 
-from parsl_diaspora.executors.board import VARIABLE, Board
 from parsl_diaspora.executors.launch import Launch, pack
 from parsl_diaspora.executors.plain import pack_call
+from parsl_diaspora.executors.supervision.board import VARIABLE, Board
 from parsl_diaspora.monitoring import runner
 from parsl_diaspora.monitoring.node.cgroups import ControlGroup
 from parsl_diaspora.monitoring.node.gpus import Gpus

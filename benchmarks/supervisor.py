@@ -23,13 +23,13 @@ import zmq
 from _tables import machine, print_table
 from parsl.curvezmq import ServerContext, create_certificates
 
-from parsl_diaspora.executors.nodefile import NodeFile, write_node_file
+from parsl_diaspora.executors.supervision.nodefile import NodeFile, write_node_file
 
 MEMORY_GOAL, PROCESSOR_GOAL = 30.0, 1.0  # megabytes, percent of a core
 
 POOL = """#!{python}
 import argparse, os, subprocess, sys, time
-from parsl_diaspora.executors.board import Board
+from parsl_diaspora.executors.supervision.board import Board
 parser = argparse.ArgumentParser()
 parser.add_argument("--workers", type=int)
 options, _ = parser.parse_known_args()

@@ -13,16 +13,16 @@ from parsl.providers import LocalProvider
 
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import TryDeclined
-from parsl_diaspora.executors.blocks import keeper_for
+from parsl_diaspora.executors.agent.selector import QuarantineSelector
 from parsl_diaspora.executors.gate import complete
-from parsl_diaspora.executors.kept import KeptInterchange
+from parsl_diaspora.executors.keeping.blocks import keeper_for
+from parsl_diaspora.executors.keeping.kept import KeptInterchange
 from parsl_diaspora.executors.launch import MAX_DECLINES, RUNNER, Launch, Report, launching, pack
-from parsl_diaspora.executors.launch_command import marked, supervise
 from parsl_diaspora.executors.link import Link
-from parsl_diaspora.executors.orders import OrdersBox
 from parsl_diaspora.executors.plain import pack_call, say_pushed
 from parsl_diaspora.executors.seams import missing_parts
-from parsl_diaspora.executors.selector import QuarantineSelector
+from parsl_diaspora.executors.supervision.launch_command import marked, supervise
+from parsl_diaspora.executors.supervision.orders import OrdersBox
 from parsl_diaspora.executors.sweep import sweep
 from parsl_diaspora.executors.watch import Watch
 from parsl_diaspora.state import Live

@@ -10,7 +10,7 @@ from parsl.monitoring.message_type import MessageType
 from parsl.multiprocessing import SpawnQueue
 
 from parsl_diaspora.events import ManagerSeen
-from parsl_diaspora.executors.agent import NODE_LINK
+from parsl_diaspora.executors.agent.agent import NODE_LINK
 from parsl_diaspora.monitoring.packages import PackagesOnce
 from parsl_diaspora.monitoring.session import Session
 

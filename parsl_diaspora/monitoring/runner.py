@@ -17,9 +17,9 @@ from parsl.app.errors import AppTimeout, RemoteExceptionWrapper
 
 from parsl_diaspora.errors import TaskStopped
 from parsl_diaspora.events import Failure
-from parsl_diaspora.executors.board import own_slot
 from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, Report, pack, read_launch, seal
 from parsl_diaspora.executors.plain import serialize_bytes_fast, unpack_call
+from parsl_diaspora.executors.supervision.board import own_slot
 from parsl_diaspora.failures.evidence import describe, named_redactor
 from parsl_diaspora.monitoring.task import begin_task, end_task
 from parsl_diaspora.monitoring.worker import leaving, packing, speaking

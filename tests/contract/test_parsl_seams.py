@@ -50,7 +50,8 @@ from parsl.multiprocessing import SpawnQueue
 from parsl.providers import LocalProvider
 from parsl.serialize import deserialize, pack_apply_message, serialize, unpack_apply_message
 
-from parsl_diaspora.executors import ResilientHighThroughputExecutor, commands, seams
+from parsl_diaspora.executors import ResilientHighThroughputExecutor, seams
+from parsl_diaspora.executors.keeping import commands
 from parsl_diaspora.executors.launch import Launch, launching, seal
 from parsl_diaspora.executors.plain import PICKLED, is_stock, pack_call, unpack_call
 from parsl_diaspora.failures import diagnosis

@@ -7,7 +7,7 @@ import json
 from types import SimpleNamespace
 
 from parsl_diaspora.events import TaskSubmitted, TryEnded, TryStarted
-from parsl_diaspora.executors.control import (
+from parsl_diaspora.executors.agent.control import (
     CONTROL,
     ManagerSighting,
     NodeSighting,

@@ -21,9 +21,9 @@ from parsl_diaspora.events import (
     WorkerEnded,
     encode,
 )
-from parsl_diaspora.executors.control import MAIL
+from parsl_diaspora.executors.agent.control import MAIL
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
-from parsl_diaspora.executors.orders import OrdersBox, read_order
+from parsl_diaspora.executors.supervision.orders import OrdersBox, read_order
 from parsl_diaspora.executors.watch.endings import START_OF_WORKER
 from parsl_diaspora.executors.watch.nodes import SUSPECT_AFTER
 from parsl_diaspora.executors.watch.stalls import PATIENCE_WITH_SUPERVISOR

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from parsl_diaspora.executors.board import STOP_SIGNAL, VARIABLE, Board
+from parsl_diaspora.executors.supervision.board import STOP_SIGNAL, VARIABLE, Board
 from parsl_diaspora.monitoring import runner
 from parsl_diaspora.monitoring.worker import place, speaking
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import ManagerLost, ManagerSeen
-from parsl_diaspora.executors.control import Sightings
+from parsl_diaspora.executors.agent.control import Sightings
 from parsl_diaspora.executors.watch.watched import ManagerRecord, Watched
 from parsl_diaspora.state import Live
 

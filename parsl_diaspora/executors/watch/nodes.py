@@ -7,7 +7,7 @@ the heartbeats of its manager, which stock Parsl counts for minutes, decide abou
 from __future__ import annotations
 
 from parsl_diaspora.events import NodeLost, NodeRecovered, NodeSuspected
-from parsl_diaspora.executors.control import NodeSighting, Sightings
+from parsl_diaspora.executors.agent.control import NodeSighting, Sightings
 from parsl_diaspora.executors.watch.blocks import Blocks
 from parsl_diaspora.executors.watch.managers import Managers
 from parsl_diaspora.executors.watch.watched import Watched

@@ -7,7 +7,7 @@ taking tasks and sending heartbeats. Nothing in Parsl notices.
 from __future__ import annotations
 
 from parsl_diaspora.clock import Clock
-from parsl_diaspora.executors.orders import OrdersBox
+from parsl_diaspora.executors.supervision.orders import OrdersBox
 from parsl_diaspora.executors.watch.blocks import Blocks
 from parsl_diaspora.executors.watch.endings import Endings
 from parsl_diaspora.executors.watch.managers import Managers

@@ -6,7 +6,7 @@ A worker that is killed between taking a task and noting so takes it along: stoc
 from __future__ import annotations
 
 from parsl_diaspora.clock import Clock
-from parsl_diaspora.executors.control import ManagerSighting, Sightings
+from parsl_diaspora.executors.agent.control import ManagerSighting, Sightings
 from parsl_diaspora.executors.errors import NeverStarted
 from parsl_diaspora.executors.gate import complete
 from parsl_diaspora.executors.watch.managers import Managers

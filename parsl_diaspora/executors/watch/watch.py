@@ -15,8 +15,8 @@ from parsl_diaspora.events import (
     PlaceReleased,
     WorkerEnded,
 )
-from parsl_diaspora.executors.agent import NODE_LINK
-from parsl_diaspora.executors.control import MAIL, Control, Sightings, control_file, sightings_file
+from parsl_diaspora.executors.agent.agent import NODE_LINK
+from parsl_diaspora.executors.agent.control import MAIL, Control, Sightings, control_file, sightings_file
 from parsl_diaspora.executors.watch.blocks import Blocks
 from parsl_diaspora.executors.watch.endings import Endings
 from parsl_diaspora.executors.watch.holds import HoldWatch

@@ -8,7 +8,7 @@ from contextlib import suppress
 import msgspec
 
 from parsl_diaspora.events import WorkerEnded
-from parsl_diaspora.executors.board import Board, Work
+from parsl_diaspora.executors.supervision.board import Board, Work
 from parsl_diaspora.monitoring.node import kernel
 
 WORKER = "HTEX-Worker-"

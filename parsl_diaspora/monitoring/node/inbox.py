@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from parsl_diaspora.executors.orders import SUFFIX, read_order
+from parsl_diaspora.executors.supervision.orders import SUFFIX, read_order
 
 NEAR, FAR = 0.2, 1.0  # seconds between two looks, on an own and on a network file system
 _LOOKS_AFTER_CHANGE = 3  # two orders may come within one tick of the file system's clock

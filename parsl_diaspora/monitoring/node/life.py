@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from parsl_diaspora.executors.board import VARIABLE as BOARD
-from parsl_diaspora.executors.board import Board
+from parsl_diaspora.executors.supervision.board import VARIABLE as BOARD
+from parsl_diaspora.executors.supervision.board import Board
 from parsl_diaspora.monitoring.node import kernel
 from parsl_diaspora.monitoring.node.command import PoolCommand
 from parsl_diaspora.monitoring.node.deaths import DeathReports

@@ -23,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a pool under supervision; the exit code is the pool's.
 
     Args:
-        arguments: the file of `parsl_diaspora.executors.nodefile`, ``--``, and the pool's command; or
-            ``--check``, to see whether a supervisor could run here.
+        arguments: the file of `parsl_diaspora.executors.supervision.nodefile`, ``--``, and the command of
+            the pool; or ``--check``, to see whether a supervisor could run here.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given == [CHECK]:
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _start(file: str, pool: list[str]) -> Supervisor:
     from pathlib import Path
 
-    from parsl_diaspora.executors.nodefile import read_node_file
+    from parsl_diaspora.executors.supervision.nodefile import read_node_file
     from parsl_diaspora.monitoring.node.command import PoolCommand
     from parsl_diaspora.monitoring.node.signals import Signals
     from parsl_diaspora.monitoring.node.supervisor import Supervisor

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from parsl_diaspora.executors.nodefile import NodeFile
+from parsl_diaspora.executors.supervision.nodefile import NodeFile
 from parsl_diaspora.monitoring.node.command import PoolCommand, parsl_version
 from parsl_diaspora.monitoring.node.htex_link import HtexLink, host_facts
 

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from parsl_diaspora.executors.nodefile import NodeFile
+from parsl_diaspora.executors.supervision.nodefile import NodeFile
 from parsl_diaspora.monitoring.node import kernel
 
 SILENT = 3.0  # seconds without an answer, after which it is asked whether anybody listens

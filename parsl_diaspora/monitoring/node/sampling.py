@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from parsl_diaspora.events import Event, NodeSampled, WorkerSampled
-from parsl_diaspora.executors.board import Work
+from parsl_diaspora.executors.supervision.board import Work
 from parsl_diaspora.monitoring.node.cgroups import ControlGroup
 from parsl_diaspora.monitoring.node.gpus import Gpus
 from parsl_diaspora.monitoring.node.latest import Latest
@@ -62,7 +62,7 @@ class Sampler:
         clock: monotonic seconds.
 
     Example:
-        >>> from parsl_diaspora.executors.board import Board
+        >>> from parsl_diaspora.executors.supervision.board import Board
         >>> board = Board.create()
         >>> node, *workers = Sampler(os.getpid(), board).sample()
         >>> node.kind, node.memory_free > 0, workers

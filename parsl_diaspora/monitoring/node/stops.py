@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from parsl_diaspora.events import Event, TryStopped
-from parsl_diaspora.executors.board import STOP_SIGNAL, Board, Slot
+from parsl_diaspora.executors.supervision.board import STOP_SIGNAL, Board, Slot
 from parsl_diaspora.monitoring.node import kernel
 
 GRACE = 0.5  # seconds from the signal to SIGKILL, if the order does not say

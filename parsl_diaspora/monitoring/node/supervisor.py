@@ -17,8 +17,8 @@ import msgspec
 
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events import ManagerEnded, NodeEnding
-from parsl_diaspora.executors.board import Board, remove_abandoned
-from parsl_diaspora.executors.nodefile import NodeFile
+from parsl_diaspora.executors.supervision.board import Board, remove_abandoned
+from parsl_diaspora.executors.supervision.nodefile import NodeFile
 from parsl_diaspora.monitoring.node import deaths, kernel
 from parsl_diaspora.monitoring.node.channel import Channel
 from parsl_diaspora.monitoring.node.command import PoolCommand, new_uid

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from parsl_diaspora.events import Event, NodeSeen, WorkerSampled
-from parsl_diaspora.executors.board import Board
+from parsl_diaspora.executors.supervision.board import Board
 from parsl_diaspora.monitoring.node.cgroups import ControlGroup, MemoryEvents
 from parsl_diaspora.monitoring.node.facts import node_facts
 from parsl_diaspora.monitoring.node.gpus import Gpus

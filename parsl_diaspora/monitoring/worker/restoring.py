@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial, wraps
 from typing import Any
 
-from parsl_diaspora.executors.board import STOP_SIGNAL
+from parsl_diaspora.executors.supervision.board import STOP_SIGNAL
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import signal
 import threading
 from types import FrameType
 
-from parsl_diaspora.executors.board import STOP_SIGNAL, Slot
+from parsl_diaspora.executors.supervision.board import STOP_SIGNAL, Slot
 
 
 class Stop(BaseException):

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 
 from parsl_diaspora import open_fabric
-from parsl_diaspora.executors.nodefile import NodeFile, write_node_file
-from parsl_diaspora.executors.orders import OrdersBox
+from parsl_diaspora.executors.supervision.nodefile import NodeFile, write_node_file
+from parsl_diaspora.executors.supervision.orders import OrdersBox
 from parsl_diaspora.state import read_events
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +26,7 @@ CONTEXT = multiprocessing.get_context("spawn")
 
 def worker(rank, uid, does):
     os.environ["PARSL_WORKER_RANK"] = str(rank)
-    from parsl_diaspora.executors.board import own_slot
+    from parsl_diaspora.executors.supervision.board import own_slot
     slot = own_slot()
     def begun():
         open(f"{uid}.worker.{rank}.{os.getpid()}", "w").close()

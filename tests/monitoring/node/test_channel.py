@@ -6,7 +6,7 @@ import os
 
 from parsl_diaspora import open_fabric
 from parsl_diaspora.events import NodeEnding, WorkerEnded, decode
-from parsl_diaspora.executors.orders import OrdersBox
+from parsl_diaspora.executors.supervision.orders import OrdersBox
 from parsl_diaspora.monitoring.node.channel import TOLD_FOR, Channel
 from parsl_diaspora.monitoring.node.inbox import Inbox, file_system
 from parsl_diaspora.state import read_events

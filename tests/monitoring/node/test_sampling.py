@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from parsl_diaspora.executors.board import Work
+from parsl_diaspora.executors.supervision.board import Work
 from parsl_diaspora.monitoring.node.processes import Processes
 from parsl_diaspora.monitoring.node.sampling import Sampler
 from tests.monitoring.node.trees import process, write

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from parsl_diaspora.errors import TaskStopped
-from parsl_diaspora.executors.board import STOP_SIGNAL
+from parsl_diaspora.executors.supervision.board import STOP_SIGNAL
 from tests.monitoring.worker.stage import run_try
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parsl.executors.high_throughput.zmq_pipes import ResultsIncoming, TasksOutgoing
 
-from parsl_diaspora.executors.pipes import Inbox, Outbox
+from parsl_diaspora.executors.keeping.pipes import Inbox, Outbox
 from tests.executors.fakes import FakeQueue
 
 PORTS = (28_000 + os.getpid() % 40 * 50, 28_050 + os.getpid() % 40 * 50)

@@ -13,8 +13,8 @@ from typing import Any
 
 from parsl.executors.high_throughput.manager_selector import ManagerSelector
 
-from parsl_diaspora.executors.agent import NODE_LINK, Agent
-from parsl_diaspora.executors.control import control_file
+from parsl_diaspora.executors.agent.agent import NODE_LINK, Agent
+from parsl_diaspora.executors.agent.control import control_file
 
 logger = logging.getLogger("parsl.executors.high_throughput.interchange")
 

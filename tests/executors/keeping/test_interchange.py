@@ -6,7 +6,7 @@ import pytest
 
 from parsl_diaspora.events import InterchangeEnded, InterchangeStarted
 from parsl_diaspora.executors.errors import InterchangeLost
-from parsl_diaspora.executors.interchange import RESTART_WINDOW, InterchangeKeeper
+from parsl_diaspora.executors.keeping.interchange import RESTART_WINDOW, InterchangeKeeper
 from parsl_diaspora.testing.clock import VirtualClock
 
 

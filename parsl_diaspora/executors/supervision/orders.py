@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from parsl_diaspora.executors.nodefile import write_private
+from parsl_diaspora.executors.supervision.nodefile import write_private
 
 LIFETIME = 300.0
 LARGEST = 64 * 1024  # bytes

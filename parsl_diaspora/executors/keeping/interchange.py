@@ -16,8 +16,8 @@ from typing import Protocol
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import Event, InterchangeEnded, InterchangeStarted
-from parsl_diaspora.executors.commands import Commands
 from parsl_diaspora.executors.errors import InterchangeLost
+from parsl_diaspora.executors.keeping.commands import Commands
 
 PERIOD = 0.5
 ASK_EVERY, ASK_FOR = 1.0, 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from parsl_diaspora.executors.nodefile import NodeFile, read_node_file, write_node_file
+from parsl_diaspora.executors.supervision.nodefile import NodeFile, read_node_file, write_node_file
 
 
 def test_the_file_is_read_as_it_was_written_and_for_this_user_only(tmp_path):

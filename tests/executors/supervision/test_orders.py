@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parsl_diaspora.executors.orders import LARGEST, OrdersBox, read_order
+from parsl_diaspora.executors.supervision.orders import LARGEST, OrdersBox, read_order
 
 STOP = {"kind": "stop", "task": 3, "try": 0, "reason": "no longer needed", "grace": 0.5}
 

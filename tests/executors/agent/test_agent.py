@@ -15,12 +15,18 @@ import psutil
 import pytest
 from parsl.executors.high_throughput.manager_selector import RandomManagerSelector
 
-from parsl_diaspora.executors.agent import QUIET, Agent, interchange_records
-from parsl_diaspora.executors.control import MAIL, Control, ManagerSighting, control_file, sightings_file
-from parsl_diaspora.executors.hearing import Hearing
-from parsl_diaspora.executors.parent import Parent
-from parsl_diaspora.executors.selector import QuarantineSelector
-from parsl_diaspora.executors.shared_file import SharedFile
+from parsl_diaspora.executors.agent.agent import QUIET, Agent, interchange_records
+from parsl_diaspora.executors.agent.control import (
+    MAIL,
+    Control,
+    ManagerSighting,
+    control_file,
+    sightings_file,
+)
+from parsl_diaspora.executors.agent.hearing import Hearing
+from parsl_diaspora.executors.agent.parent import Parent
+from parsl_diaspora.executors.agent.selector import QuarantineSelector
+from parsl_diaspora.executors.agent.shared_file import SharedFile
 
 
 def record(*, tasks=(), block="0", host="n1", heartbeat=1_000.0, **more):
@@ -211,7 +217,7 @@ time.sleep(60)
 PROGRAM = """
 import pickle, subprocess, sys
 from parsl.executors.high_throughput.manager_selector import RandomManagerSelector
-from parsl_diaspora.executors.selector import QuarantineSelector
+from parsl_diaspora.executors.agent.selector import QuarantineSelector
 selector = pickle.dumps(QuarantineSelector(sys.argv[1], RandomManagerSelector()))
 child = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE)
 child.stdin.write(selector)
@@ -253,5 +259,5 @@ def test_a_parent_that_is_there_is_not_gone():
 def test_a_selector_that_cannot_have_an_agent_works_all_the_same(tmp_path, monkeypatch):
     made = pickle.dumps(QuarantineSelector(str(tmp_path), RandomManagerSelector()))
     monkeypatch.setattr(os, "getpid", lambda: 1)
-    monkeypatch.setattr("parsl_diaspora.executors.selector.Agent", None)
+    monkeypatch.setattr("parsl_diaspora.executors.agent.selector.Agent", None)
     assert pickle.loads(made).sort_managers({b"m1": record()}, {b"m1"}) == [b"m1"]

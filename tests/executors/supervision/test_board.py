@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from parsl_diaspora.executors.board import SLOTS, VARIABLE, Board, own_slot, remove_abandoned
+from parsl_diaspora.executors.supervision.board import SLOTS, VARIABLE, Board, own_slot, remove_abandoned
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_try_stands_there_from_its_begin_to_its_end(board):
 def test_another_process_reads_what_a_killed_worker_ran(board):
     program = (
         "import os, signal, sys\n"
-        "from parsl_diaspora.executors.board import own_slot\n"
+        "from parsl_diaspora.executors.supervision.board import own_slot\n"
         "own_slot().enter(os.getpid(), 41, 1)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -142,7 +142,7 @@ def test_boards_whose_maker_was_killed_are_removed_and_no_others(tmp_path):
     alive = Board.create(tmp_path / f"{name}alive")
     program = (
         "import os, signal, sys\n"
-        "from parsl_diaspora.executors.board import Board\n"
+        "from parsl_diaspora.executors.supervision.board import Board\n"
         "Board.create(sys.argv[1])\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
-from parsl_diaspora.executors.connections import Connections, read_address
-from parsl_diaspora.executors.control import (
+from parsl_diaspora.executors.agent.connections import Connections, read_address
+from parsl_diaspora.executors.agent.control import (
     MAIL,
     Control,
     ManagerSighting,
@@ -27,8 +27,8 @@ from parsl_diaspora.executors.control import (
     control_file,
     sightings_file,
 )
-from parsl_diaspora.executors.hearing import Hearing
-from parsl_diaspora.executors.parent import Parent
+from parsl_diaspora.executors.agent.hearing import Hearing
+from parsl_diaspora.executors.agent.parent import Parent
 
 logger = logging.getLogger("parsl.executors.high_throughput.interchange")  # whose log file is there
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
 
-from parsl_diaspora.executors.launch_command import marked, supervise, supervised
-from parsl_diaspora.executors.nodefile import read_node_file
+from parsl_diaspora.executors.supervision.launch_command import marked, supervise, supervised
+from parsl_diaspora.executors.supervision.nodefile import read_node_file
 
 
 @pytest.fixture

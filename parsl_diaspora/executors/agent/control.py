@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from parsl_diaspora.executors.shared_file import SharedFile
+from parsl_diaspora.executors.agent.shared_file import SharedFile
 
 CONTROL, SIGHTINGS, MAIL = "control.json", "nodes.json", "node_events.jsonl"
 

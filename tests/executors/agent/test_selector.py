@@ -12,8 +12,8 @@ from parsl.executors.high_throughput.manager_selector import (
     RandomManagerSelector,
 )
 
-from parsl_diaspora.executors.control import CONTROL, Control, control_file
-from parsl_diaspora.executors.selector import QuarantineSelector
+from parsl_diaspora.executors.agent.control import CONTROL, Control, control_file
+from parsl_diaspora.executors.agent.selector import QuarantineSelector
 
 READY = {
     name: {"block_id": str(number), "hostname": f"n{number}"}

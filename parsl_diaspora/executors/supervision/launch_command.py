@@ -10,8 +10,8 @@ from typing import Protocol
 
 from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
 
-from parsl_diaspora.executors.nodefile import NAME, NodeFile, write_node_file
-from parsl_diaspora.executors.orders import OrdersBox
+from parsl_diaspora.executors.supervision.nodefile import NAME, NodeFile, write_node_file
+from parsl_diaspora.executors.supervision.orders import OrdersBox
 from parsl_diaspora.executors.sweep import MARK
 
 SUPERVISOR = "parsl-diaspora-node"

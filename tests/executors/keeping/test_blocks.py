@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from parsl.jobs.error_handlers import noop_error_handler, simple_error_handler, windowed_error_handler
 from parsl.jobs.states import JobState
 
-from parsl_diaspora.executors.blocks import BACKOFF_LONGEST, BlockKeeper, keeper_for
 from parsl_diaspora.executors.errors import NoBlocks
+from parsl_diaspora.executors.keeping.blocks import BACKOFF_LONGEST, BlockKeeper, keeper_for
 from parsl_diaspora.testing.clock import VirtualClock
 from tests.executors.fakes import FakeExecutor
 

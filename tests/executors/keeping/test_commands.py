@@ -15,7 +15,7 @@ from parsl.executors.high_throughput.errors import CommandClientTimeoutError
 from parsl.executors.high_throughput.zmq_pipes import CommandClient
 
 from parsl_diaspora.clock import SystemClock
-from parsl_diaspora.executors.commands import NO_ANSWER, Commands
+from parsl_diaspora.executors.keeping.commands import NO_ANSWER, Commands
 
 PORTS = (26_000 + os.getpid() % 40 * 50, 26_050 + os.getpid() % 40 * 50)
 ANSWERER = """

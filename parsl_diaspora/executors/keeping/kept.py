@@ -1,7 +1,7 @@
 """An executor of the High Throughput kind whose interchange may be replaced while it runs.
 
 Here is all that rests on how Parsl's executor and its interchange find each other; when to replace it is
-decided in `parsl_diaspora.executors.interchange`.
+decided in `parsl_diaspora.executors.keeping.interchange`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from parsl.jobs.states import TERMINAL_STATES, JobState, JobStatus
 from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import Event
-from parsl_diaspora.executors.agent import NODE_LINK
-from parsl_diaspora.executors.commands import NO_ANSWER, Commands
+from parsl_diaspora.executors.agent.agent import NODE_LINK
 from parsl_diaspora.executors.gate import ResultGate, complete
-from parsl_diaspora.executors.interchange import InterchangeKeeper
+from parsl_diaspora.executors.keeping.commands import NO_ANSWER, Commands
+from parsl_diaspora.executors.keeping.interchange import InterchangeKeeper
+from parsl_diaspora.executors.keeping.pipes import Inbox, Outbox
+from parsl_diaspora.executors.keeping.stranded import Stranded
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.executors.link import Link
-from parsl_diaspora.executors.pipes import Inbox, Outbox
-from parsl_diaspora.executors.stranded import Stranded
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
 

@@ -6,7 +6,7 @@ import pytest
 from parsl.jobs.states import JobState
 
 from parsl_diaspora.executors.errors import NoBlocks
-from parsl_diaspora.executors.stranded import Stranded
+from parsl_diaspora.executors.keeping.stranded import Stranded
 from parsl_diaspora.testing.clock import VirtualClock
 from tests.executors.fakes import FakeExecutor
 
