@@ -82,13 +82,14 @@ class Hardening(KeptInterchange):
             )
         shared = Path(self.logdir).absolute()
         if "quarantine" not in self._lacking:
-            self.manager_selector = QuarantineSelector(str(shared), self.manager_selector)
+            agent = "agent" not in self._lacking
+            self.manager_selector = QuarantineSelector(str(shared), self.manager_selector, agent=agent)
         stall_after = settings.stall_after or (STALL_HERE if self.is_local else STALL_ELSEWHERE)
         self._watch = Watch(self, live, stall_after, clock, shared)
 
     def _supervise(self) -> None:
-        """Let pools start under supervision; without a run that hears of it they start as stock does."""
-        if self.link is None or self._live is None:
+        """Let pools start under supervision; where that cannot be, or nobody hears of it, as stock does."""
+        if self.link is None or self._live is None or "supervisors" in self._lacking:
             if self.launch_cmd == DEFAULT_LAUNCH_CMD:
                 self.launch_cmd = marked(self._run)
             return

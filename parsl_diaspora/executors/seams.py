@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from inspect import unwrap
+from inspect import getsource, unwrap
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import parsl
-from parsl.executors.high_throughput import process_worker_pool, zmq_pipes
+from parsl.executors.high_throughput import interchange, process_worker_pool, zmq_pipes
 from parsl.executors.high_throughput.executor import HighThroughputExecutor
 from parsl.executors.high_throughput.manager_selector import ManagerSelector
 from parsl.executors.status_handling import BlockProviderExecutor
@@ -58,6 +58,11 @@ def _says(function: Any, *texts: str) -> Callable[[], bool]:
     """Whether a function's code holds these texts."""
     code = getattr(unwrap(function), "__code__", None) if function is not None else None
     return lambda: code is not None and set(texts) <= {each for each in code.co_consts if each is not None}
+
+
+def _holds(module: Any, *texts: str) -> Callable[[], bool]:
+    """Whether a program's source holds these texts: what runs as a script can be looked at only there."""
+    return lambda: all(text in getsource(module) for text in texts)
 
 
 _HTEX, _BLOCKS = HighThroughputExecutor, BlockProviderExecutor
@@ -121,6 +126,24 @@ SEAMS: tuple[Seam, ...] = (
         "quarantine",
         "managers in quarantine go on getting tasks",
         lambda: _has(ManagerSelector, "sort_managers")() and _uses(_HTEX, "manager_selector")(),
+    ),
+    Seam(
+        "ic and its _ready_managers in interchange.py, with last_heartbeat and draining",
+        "agent",
+        "nodes are not heard, and managers are neither drained nor given up early",
+        _holds(interchange, "ic = Interchange(", "_ready_managers", "'last_heartbeat'", "'draining'"),
+    ),
+    Seam(
+        "the options --uid, --addresses, --port and --block_id of process_worker_pool",
+        "supervisors",
+        "pools start without supervisors, as stock has it",
+        _holds(process_worker_pool, '"--uid"', '"--addresses"', '"--port"', '"--block_id"'),
+    ),
+    Seam(
+        "worker-watchdog and HTEX-Worker- in process_worker_pool",
+        "deaths of workers",
+        "the death of a worker is noticed once a heartbeat period only",
+        _holds(process_worker_pool, '"worker-watchdog"', '"HTEX-Worker-{}"'),
     ),
 )
 

@@ -3,7 +3,8 @@
     python tests/contract/run_versions.py                       # the oldest supported and the newest
     python tests/contract/run_versions.py 2026.9.28 2026.10.5   # these
 
-The environments are made in a temporary directory and removed afterwards. Needs a package index.
+The oldest is also the one that Globus Compute's endpoint (4.16 to 4.19) asks for at least. The environments are
+made in a temporary directory and removed afterwards. Needs a package index.
 """
 
 from __future__ import annotations

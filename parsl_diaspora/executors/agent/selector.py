@@ -25,11 +25,13 @@ class QuarantineSelector(ManagerSelector):
     Args:
         directory: of the file that names who gets none; one that is missing or unreadable denies nobody.
         inner: the program's selector.
+        agent: bring our agent along.
     """
 
-    def __init__(self, directory: str, inner: ManagerSelector) -> None:
+    def __init__(self, directory: str, inner: ManagerSelector, *, agent: bool = True) -> None:
         self.directory = directory
         self.inner = inner
+        self._brings_agent = agent
         self._maker = os.getpid()
         self._agent: Agent | None = None
         self._control = control_file(Path(directory))
@@ -39,8 +41,8 @@ class QuarantineSelector(ManagerSelector):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        if os.getpid() == self._maker:
-            return  # a copy on the submit side
+        if os.getpid() == self._maker or not self._brings_agent:
+            return  # a copy on the submit side, or a release of Parsl in which it would find nothing
         try:
             self._agent = Agent(Path(self.directory), self._maker)
             self._agent.start()

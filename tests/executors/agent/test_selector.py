@@ -12,6 +12,7 @@ from parsl.executors.high_throughput.manager_selector import (
     RandomManagerSelector,
 )
 
+from parsl_diaspora.executors.agent.agent import Agent
 from parsl_diaspora.executors.agent.control import CONTROL, Control, control_file
 from parsl_diaspora.executors.agent.selector import QuarantineSelector
 
@@ -147,3 +148,13 @@ def test_an_agent_works_only_in_another_process_than_the_makers(path):
     made = QuarantineSelector(str(path.parent), Reversed())
     copy = pickle.loads(pickle.dumps(made))
     assert copy._agent is None
+
+
+@pytest.mark.parametrize("agent", [True, False])
+def test_an_agent_comes_along_unless_it_would_find_nothing(path, monkeypatch, agent):
+    made = pickle.dumps(QuarantineSelector(str(path.parent), Reversed(), agent=agent))
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    started = []
+    monkeypatch.setattr(Agent, "start", lambda _: started.append(True))
+    assert offered(pickle.loads(made)) == [b"m2", b"m1", b"m0"]
+    assert bool(started) is agent
