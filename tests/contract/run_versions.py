@@ -3,7 +3,7 @@
     python tests/contract/run_versions.py                       # the oldest supported and the newest
     python tests/contract/run_versions.py 2026.9.28 2026.10.5   # these
 
-The oldest is also the one that Globus Compute's endpoint (4.16 to 4.19) asks for at least. The environments are
+The oldest is also the one that Globus Compute's endpoint (4.16 to 4.19) asks for. The environments are
 made in a temporary directory and removed afterwards. Needs a package index.
 """
 
