@@ -76,8 +76,8 @@ def make_environment(directory: Path, version: str) -> Path:
 
 def run(command: list[str], directory: Path, python: Path) -> int:
     """Run a command where the environment's programs come first; its exit code."""
-    environ = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
-    environ.pop("PYTHONPATH", None)
+    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    environ = {**os.environ, "PATH": path, "PYTHONPATH": str(directory)}  # interchanges import the tests, too
     return subprocess.run(command, cwd=directory, env=environ, check=False, timeout=600).returncode
 
 
