@@ -308,7 +308,7 @@ class Session:
                 try_id=0,
                 executor=here,
                 diagnosis=Diagnosis(
-                    failure_class="environment" if missing else "executor_lost", missing=missing
+                    failure_class="missing_module" if missing else "executor_lost", missing=missing
                 ),
                 rule=rule,
                 reason=reason,
