@@ -33,6 +33,7 @@ from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
+from parsl_diaspora.monitoring.parked import Parked
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.routing import Routing
 from parsl_diaspora.recovery import Budgets
@@ -65,6 +66,7 @@ class Session:
         budgets: the program's retry budgets.
         cancels: tasks that somebody asked to be stopped.
         routing: where tasks may go.
+        parked: tasks that are kept back.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Session:
         self.live: Live | None = None
         self.cancels = Cancels(self)
         self.routing = Routing(settings)
+        self.parked = Parked(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
         self._labels = labels
@@ -130,6 +133,7 @@ class Session:
         """Say how the run went and bring its events to safety."""
         for executor in self._watched:
             executor.stop_watching()
+        self.parked.close()
         self.cancels.close()
         if self.live is None:
             return
@@ -137,7 +141,7 @@ class Session:
             self._reach.close()
         self.live.catch_up()
         counts = self.live.picture.counts
-        done = counts.get("done", 0) + counts.get("memoized", 0)
+        done = sum(counts.get(outcome, 0) for outcome in ("done", "memoized", "substituted"))
         failed = counts.get("failed", 0) + counts.get("dependency_failed", 0)
         cancelled = counts.get("cancelled", 0)
         faults = dict(self.live.faults)
@@ -225,6 +229,9 @@ class Session:
         """A task ended with a result."""
         live = self.begin(task["dfk"].run_id)
         number, try_id = task["id"], task["try_id"]
+        if self.parked.is_substituted(task):
+            live.say(_substituted(task))
+            return
         if task["from_memo"]:
             live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
             return
@@ -281,6 +288,12 @@ def _words(error: BaseException) -> str:
 
 def _stuck(report: Report) -> str:
     return f"a worker on {report.node} could not put back {', '.join(report.stuck)}"
+
+
+def _substituted(task: Record) -> TaskEnded:
+    tries = task["try_id"]
+    func = "" if tries else task["func_name"]
+    return TaskEnded(task=task["id"], outcome="substituted", tries=tries, func=func)
 
 
 def _try_ended(task: Record, report: Report | None) -> TryEnded:
