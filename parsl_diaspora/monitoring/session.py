@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import random
 import sys
 import threading
 from pathlib import Path
@@ -36,7 +35,8 @@ from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.parked import Parked
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.routing import Routing
-from parsl_diaspora.recovery import Budgets
+from parsl_diaspora.recovery import Budgets, Policy, built_in
+from parsl_diaspora.recovery.policies import Policies
 from parsl_diaspora.settings import Settings, without_secrets
 from parsl_diaspora.state import Live
 
@@ -64,6 +64,7 @@ class Session:
     Attributes:
         live: the run's state, from its first executor or task on.
         budgets: the program's retry budgets.
+        policies: what each app's failures are met with.
         cancels: tasks that somebody asked to be stopped.
         routing: where tasks may go.
         parked: tasks that are kept back.
@@ -75,8 +76,9 @@ class Session:
         self.settings = settings
         self.retries = retries
         self.clock = clock or SystemClock()
-        self.budgets = Budgets(settings, retries)
-        self.chance = random.Random()  # for jitter
+        policy = Policy.of(settings.policy) if settings.policy else built_in()
+        self.policies = Policies(policy)
+        self.budgets = Budgets(settings, retries, policy)
         self.redact = named_redactor(settings.redact) if settings.redact else None
         self.live: Live | None = None
         self.cancels = Cancels(self)

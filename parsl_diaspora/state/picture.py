@@ -37,6 +37,7 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.state.held import HeldTasks
 from parsl_diaspora.state.holds import Holds
+from parsl_diaspora.state.recent import Recent
 from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
 
 #: Workers that lack this package run tasks as stock Parsl does, so they are not unfit for the app.
@@ -69,6 +70,7 @@ class Picture:
         unfit: (app, executor) to the module that is missing there.
         overcome: (app, fingerprint) of failures after which the same task succeeded: not deterministic.
         faults: injected faults.
+        recent: the newest failures by executor and app.
         counts: finished tasks by outcome, and ``tries``, ``failed_tries``, ``decisions``.
     """
 
@@ -95,6 +97,7 @@ class Picture:
         self.overcome: set[tuple[str, str]] = set()
         self.faults: list[FaultInjected] = []
         self.counts: dict[str, int] = {}
+        self.recent = Recent()
         self._words: dict[str, str] = {}
 
     def fold(self, event: Event) -> None:
@@ -281,7 +284,10 @@ class Picture:
         state.failure_class = self._word(event.diagnosis.failure_class) or ""
         if event.budget:
             task.spent = {**task.spent, event.budget: event.used}
-        state.decided = event.time
+        state.decided, state.rule = event.time, self._word(event.rule) or ""
+        if event.memory is not None:
+            task.memory = event.memory
+        self.recent.fail((event.time, event.task or 0, state.failure_class), state.executor or "", task.func)
         self._blame(event.task or 0, state)
         missing = event.diagnosis.missing
         if state.failure_class in _LACKS and missing not in ("", OWN_PACKAGE) and state.executor:

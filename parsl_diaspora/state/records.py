@@ -25,6 +25,7 @@ class TryState(msgspec.Struct, gc=False):
         fingerprint: of the failure.
         failure_class: as diagnosed.
         decided: when that failure was decided upon, seconds UTC.
+        rule: name of the rule that decided then.
         outstanding_at: label of the executor that owes an end of this try; None when none does.
     """
 
@@ -39,6 +40,7 @@ class TryState(msgspec.Struct, gc=False):
     fingerprint: str = ""
     failure_class: str = ""
     decided: float = 0.0
+    rule: str = ""
     outstanding_at: str | None = None
 
     @property
@@ -52,6 +54,7 @@ class TaskState(msgspec.Struct, gc=False):
 
     Attributes:
         func: name of the app.
+        memory: bytes that its newest decision asked for; None if none did.
         tries: its tries, in order.
         outcome: empty until it ends.
         spent: failures charged so far, by budget.
@@ -65,6 +68,7 @@ class TaskState(msgspec.Struct, gc=False):
     spent: dict[str, int] = {}
     error: str = ""
     forgiven: int = 0
+    memory: int | None = None
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
