@@ -38,6 +38,7 @@ from parsl_diaspora.events.kinds.nodes import (
     WorkerEnded,
     WorkerSampled,
 )
+from parsl_diaspora.events.kinds.places import Lesson, PlacesLearned
 from parsl_diaspora.events.kinds.resources import (
     BlockLost,
     BlockSeen,
@@ -83,6 +84,7 @@ __all__ = [
     "FaultInjected",
     "InterchangeEnded",
     "InterchangeStarted",
+    "Lesson",
     "ManagerEnded",
     "ManagerLost",
     "ManagerSeen",
@@ -96,6 +98,7 @@ __all__ = [
     "PlaceHeld",
     "PlaceQuarantined",
     "PlaceReleased",
+    "PlacesLearned",
     "RunEnded",
     "RunStarted",
     "SamplesReduced",
