@@ -29,7 +29,7 @@ Record = dict[str, Any]
 EXPLORE_AFTER = 600.0  # seconds after which a place of poor repute is tried again by one task
 MARGIN = 1.2  # times the memory that a function was seen to use
 MEMORY = "memory"
-MISSING_MODULE = "missing_module" if "missing_module" in CLASSES else "environment"
+MISSING_MODULE = "missing_module"
 
 
 class Routing:

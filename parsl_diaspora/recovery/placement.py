@@ -15,7 +15,6 @@ import msgspec
 #: What befell the infrastructure says nothing of whether a function fits.
 WEIGHTS: dict[str, float] = {
     "missing_module": 4.0,
-    "environment": 4.0,
     "version_mismatch": 4.0,
     "memory": 4.0,
     "gpu": 2.0,
@@ -29,11 +28,16 @@ WEIGHTS: dict[str, float] = {
     "crash": 0.5,
     "signalled": 0.5,
     "unknown": 0.3,
+    "cancelled": 0.0,
+    "dependency": 0.0,
+    "interrupted": 0.0,
+    "serialization": 0.0,
+    "submission": 0.0,
 }
 _LITTLE = 0.1
 
 #: Classes that prove that a place lacks something, until a try succeeds there.
-PROOFS = frozenset({"missing_module", "environment", "version_mismatch", "memory"})
+PROOFS = frozenset({"missing_module", "version_mismatch", "memory"})
 
 SHARPNESS = 4.0  # a place with half the chance gets a sixteenth of the work
 WORTH_A_MOVE = 2.0  # times better than where Parsl has put the task
@@ -73,7 +77,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def weight(self) -> float:
         """How much of the work it should get."""
-        return max(1e-9, self.chance) ** SHARPNESS / (1.0 + self.load)
+        return float(max(1e-9, self.chance) ** SHARPNESS) / (1.0 + self.load)
 
 
 class Choice(msgspec.Struct, frozen=True):

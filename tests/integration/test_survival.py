@@ -130,7 +130,7 @@ def test_the_raiser_and_the_decorator_can_say_that_trying_again_is_no_use(progra
 
 
 def test_an_exception_or_result_that_cannot_travel_is_an_ordinary_failure_and_the_executor_goes_on(program):
-    program.load(program.pool("alder"), retries={"application": 0, "unreadable": 0})
+    program.load(program.pool("alder"), retries={"application": 0, "serialization": 0})
     with pytest.raises(ExceptionUnreadable, match="1 and 2"):
         apps.raise_unpicklable().result(timeout=60)
     with pytest.raises(TypeError, match="pickle"):

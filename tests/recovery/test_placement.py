@@ -82,7 +82,7 @@ def test_for_a_retry_the_likeliest_place_with_managers_comes_first():
         at("d", lack="memory"),
         at("e", load=9),
     ]
-    assert [each.label for each in best_first(places)] == ["c", "a", "b"]
+    assert [each.label for each in best_first(places)] == ["c", "e", "a", "b"]
 
 
 def test_what_befell_the_infrastructure_says_nothing_against_a_place():
