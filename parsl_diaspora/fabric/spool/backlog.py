@@ -76,7 +76,7 @@ class Backlog:
                 if writer_of(name) in replaced:
                     continue
                 if not self._read(name, standings[name], batch):
-                    replaced.add(writer_of(name))  # by one of another name, whose events come before later ones
+                    replaced.add(writer_of(name))  # by one that comes before later ones
                 if batch.size >= self._batch_bytes:
                     self._turn = writer_of(name)
                     break
