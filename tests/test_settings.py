@@ -30,6 +30,8 @@ FILLED = {
     "interchange_silence": 5.0,
     "interchange_restarts": 2,
     "stall_after": 9.0,
+    "grace": 0.25,
+    "hold_timeout": 600.0,
     "events_buffer": 1000,
     "restore_workers": False,
     "traceback_limit": 100,
@@ -61,6 +63,8 @@ block_wait: 30.0
 interchange_silence: 5.0
 interchange_restarts: 2
 stall_after: 9
+grace: 0.25
+hold_timeout: 600
 events_buffer: 1000
 restore_workers: false
 traceback_limit: 100

@@ -7,7 +7,6 @@ with a number; a delay is a gate in the task's own list of dependencies, never a
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 from parsl.dataflow.errors import DependencyError
@@ -15,15 +14,14 @@ from parsl.dataflow.states import States
 from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
-from parsl_diaspora.clock import Clock
 from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
-from parsl_diaspora.executors.gate import complete
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.failures import CLASSES, describe, diagnose
-from parsl_diaspora.monitoring.session import Session, is_usable
+from parsl_diaspora.monitoring.routing import is_usable
+from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Quarantine, Situation, decide, options_of
 from parsl_diaspora.state import Live, TaskState
 from parsl_diaspora.state.picture import OWN_PACKAGE
@@ -92,6 +90,7 @@ class RetryHandler:
         if task["from_memo"]:
             return self._cost_of_failing(task)  # the memoizer would answer a further try with the same
         live = self._session.begin(task["dfk"].run_id)
+        self._session.parked.note(task, error)
         failed = self._say_failed(live, error, task)
         situation = self._situation(live, task, failed, own_cost)
         decision = decide(situation, self._session.settings, chance=self._session.chance)
@@ -137,7 +136,7 @@ class RetryHandler:
         limit = session.budgets.limit(diagnosis.failure_class, options)
         if self._own is not None and budget == "application":
             limit = session.settings.max_tries  # the program's own handler keeps that account
-        here, others = task["executor"], session.others(task, live)
+        here, others = task["executor"], session.routing.others(task, live)
         return Situation(
             failure=failure,
             diagnosis=diagnosis,
@@ -149,7 +148,7 @@ class RetryHandler:
             other_manager=live.picture.has_other_manager(here, failed.manager),
             executor_usable=is_usable(task, here),
             unfit_everywhere=self._is_unfit_everywhere(live, task, here),
-            tries=len(state.tries),
+            tries=len(state.tries) - state.forgiven,
             max_tries=session.budgets.max_tries(options),
             budget=budget,
             used=spent[budget],
@@ -163,7 +162,7 @@ class RetryHandler:
         return self._own is not None or (state.func, failure.fingerprint) in live.picture.overcome
 
     def _is_unfit_everywhere(self, live: Live, task: Any, here: str) -> bool:
-        labels = self._session.allowed(task)
+        labels = self._session.routing.allowed(task)
         elsewhere = [label for label in labels if label != here]
         return bool(elsewhere) and all(
             (task["func_name"], label) in live.picture.unfit for label in elsewhere
@@ -201,7 +200,7 @@ class RetryHandler:
             task["executor"] = decision.target
         self._session.avoid(task["id"], decision.avoid)
         if decision.delay > 0:
-            park(task, decision.delay, self._session.clock)
+            self._session.parked.delay(task, decision.delay)
 
     def _use_plain_workers(self, live: Live, task: Any) -> None:
         executor = task["dfk"].executors.get(task["executor"])
@@ -209,14 +208,6 @@ class RetryHandler:
             executor.use_plain_workers()
             why = "its workers' environment lacks parsl_diaspora; they run tasks as stock Parsl's do"
             live.absorb(f"workers of {executor.label}", ImportError(why))
-
-
-def park(task: Any, delay: float, clock: Clock) -> None:
-    """Hold a task's next try back: a gate among its dependencies opens after ``delay`` seconds."""
-    gate: Future[None] = Future()
-    task["depends"] = [*task["depends"], gate]
-    gate.add_done_callback(lambda _: task["dfk"].launch_if_ready(task))
-    clock.call_later(delay, lambda: complete(gate, None, None))
 
 
 def is_infrastructure(failure_class: str) -> bool:

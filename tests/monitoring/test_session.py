@@ -39,7 +39,7 @@ def program(tmp_path):
 
 
 def others(made, task):
-    return made.session.others(task, made.session.live)
+    return made.session.routing.others(task, made.session.live)
 
 
 # --- where a task may go ---

@@ -7,11 +7,11 @@ that turns the old one into the new.
 from __future__ import annotations
 
 from parsl_diaspora.events.envelope import Event, kind_of
-from parsl_diaspora.events.kinds import decisions, fabrics, nodes, resources, tasks, triggers
+from parsl_diaspora.events.kinds import decisions, fabrics, held, nodes, resources, tasks, triggers
 
 __all__ = ["KINDS"]
 
-_MODULES = {module.__name__ for module in (decisions, fabrics, nodes, resources, tasks, triggers)}
+_MODULES = {module.__name__ for module in (decisions, fabrics, held, nodes, resources, tasks, triggers)}
 
 
 def _all_kinds(base: type[Event]) -> dict[str, type[Event]]:
