@@ -137,6 +137,7 @@ class RetryHandler:
         decision.block, decision.manager, decision.node = failed.block, failed.manager, failed.node
         decision.cause = (failed.id,)
         live.say(decision)
+        self._session.routing.failed(task, decision, failed.failure.fingerprint)
         self._carrying.rest(live, decision)
         event = self._quarantine.consider(live.picture, failed.manager, self._session.clock.time())
         if event is not None:

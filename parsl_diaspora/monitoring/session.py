@@ -82,7 +82,7 @@ class Session:
         self.redact = named_redactor(settings.redact) if settings.redact else None
         self.live: Live | None = None
         self.cancels = Cancels(self)
-        self.routing = Routing(settings)
+        self.routing = Routing(settings, self.clock)
         self.parked = Parked(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
@@ -120,6 +120,7 @@ class Session:
                 self._reach = Reach(live, str(self.settings.relay), self._run_dir, self._watched)
                 self.live = live
                 live.listen(self.cancels.hear)
+                self.routing.begin(live)
                 live.start()
                 if self.settings.triggers:
                     self._start_triggers(live)
@@ -238,6 +239,7 @@ class Session:
             live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
             return
         report = self._reports.pop((number, try_id), None)
+        self.routing.succeeded(task, report, _failures_before(live, task))
         live.say_soon(_try_ended(task, report))
         live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))
 
@@ -271,6 +273,12 @@ class Session:
         """Let a task's next try decline these managers."""
         if managers:
             self._avoid[task] = managers
+
+
+def _failures_before(live: Live, task: Record) -> tuple[str, ...]:
+    """Fingerprints of a task's earlier tries."""
+    state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
+    return tuple(each.fingerprint for each in state.tries if each.fingerprint) if state is not None else ()
 
 
 def _outcome(error: BaseException) -> str:

@@ -48,7 +48,8 @@ class Situations:
         session, failure = self._session, failed.failure
         state = live.picture.tasks[task["id"]]
         context = Context(memory_peak=failed.memory)
-        diagnosis = diagnose(failure, state, context=context, refuted=self._is_refuted(live, state, failure))
+        refuted = self._is_refuted(live, state, failure)
+        diagnosis = diagnose(failure, state, context=context, refuted=refuted)
         budget = session.budgets.name(diagnosis.failure_class, options)
         spent = {**state.spent, budget: state.spent.get(budget, 0) + 1}
         limit = session.budgets.limit(diagnosis.failure_class, options)
@@ -66,6 +67,7 @@ class Situations:
             used=spent[budget],
             limit=limit,
             infrastructure_failures=session.budgets.infrastructure_failures(spent),
+            proof="" if refuted else self._proof(task, failure, diagnosis.failure_class),
             own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
             uses=uses_of(state),
             asked_memory=_asked_memory(task, state, options),
@@ -102,9 +104,20 @@ class Situations:
             "other_node": any(each.node != failed.node for each in company),
             "other_block": any(each.block != failed.block for each in company),
             "other_worker": picture.workers.get(here, 0) > 1,
+            "room": self._room((here, *others)),
             "unfit_everywhere": self._is_unfit_everywhere(live, task, here),
             "avoid": _failed_managers(live, state, here, failed.manager),
         }
+
+    def _room(self, labels: tuple[str, ...]) -> dict[str, int]:
+        offers = self._session.routing.offers
+        return {label: memory for label in labels if (memory := offers.of(label).memory)}
+
+    def _proof(self, task: Any, failure: Failure, failure_class: str) -> str:
+        """How it was proven before, by other tasks or programs, that a failure is the app's own."""
+        if not failure.frame or is_infrastructure(failure_class):
+            return ""
+        return self._session.routing.proof(task["func"], failure.fingerprint)
 
     def _is_refuted(self, live: Live, state: TaskState, failure: Failure) -> bool:
         return self._asks_own or (state.func, failure.fingerprint) in live.picture.overcome

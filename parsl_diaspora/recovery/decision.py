@@ -172,4 +172,5 @@ def _reason(rule: Rule, situation: Situation, target: str | None, needed: int | 
         node=situation.node or "a node",
         memory=size_words(needed) if needed else "more memory",
         func=situation.func,
+        proof=situation.proof,
     )

@@ -10,7 +10,7 @@ from parsl_diaspora.lined_yaml import Place, nearest
 #: Names that a rule's reason may speak of.
 REASON_NAMES = (
     *("missing", "place", "target", "limit", "budget"),
-    *("file", "manager", "node", "memory", "func"),
+    *("file", "manager", "node", "memory", "func", "proof"),
 )
 #: Names that a condition to wait for may speak of.
 WAIT_NAMES = ("file", "place", "manager")

@@ -27,7 +27,7 @@ KNOWN = (
         "other_node",
     ),
     *("other_block", "other_worker", "bound", "executor_usable", "unfit_everywhere", "room", "asked_memory"),
-    *("infrastructure_failures", "own_handler_stops", "avoid", "context"),
+    *("infrastructure_failures", "proof", "own_handler_stops", "avoid", "context"),
 )
 _LISTED = "non_retryable"
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Situation)}

@@ -181,7 +181,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         otherwise: what is done where that is impossible; None to go on to the next rule.
         times: how often it may decide for one task. Without it, it obeys the budget of the class.
         reason: for people; may name ``{missing}``, ``{place}``, ``{target}``, ``{limit}``, ``{budget}``,
-            ``{file}``, ``{manager}``, ``{node}``, ``{memory}``, ``{func}``.
+            ``{file}``, ``{manager}``, ``{node}``, ``{memory}``, ``{func}``, ``{proof}``.
 
     Example:
         >>> Rule(name="again", when=When(exceptions=("KeyError",)), do=Do(action="other node")).do.tries

@@ -58,6 +58,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         used: what that budget has spent, this failure included.
         limit: what it allows.
         infrastructure_failures: failures of the task that it had no part in, this one included.
+        proof: how it was proven before that this failure is the app's own; empty if it was not.
         own_handler_stops: the program's own retry handler allows no further try.
         avoid: managers that the task should avoid already.
         uses: how often each rule has decided for this task.
@@ -95,6 +96,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     used: int = 1
     limit: int = 1
     infrastructure_failures: int = 0
+    proof: str = ""
     own_handler_stops: bool = False
     avoid: tuple[str, ...] = ()
     uses: dict[str, int] = {}

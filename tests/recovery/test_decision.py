@@ -30,6 +30,7 @@ TABLE = [
     ("own-handler-stops", "fail", situation("manager_lost", own_handler_stops=True)),
     ("refused-at-submission", "fail", situation("submission", phase="launch", **ELSEWHERE)),
     ("proven-hopeless", "fail", situation(destined=True, limit=9, **ELSEWHERE)),
+    ("proven-before", "fail", situation("bug", proof="it was proven", limit=9, **ELSEWHERE)),
     ("hard-total", "fail", situation("worker_lost", tries=12, max_tries=12, limit=99)),
     (
         "workers-as-stock",
