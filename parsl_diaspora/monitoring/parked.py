@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from parsl_diaspora.errors import TaskHeldTooLong
 from parsl_diaspora.events import DecisionMade, Event, TaskHeld, TaskReleased
 from parsl_diaspora.executors.gate import complete
@@ -107,8 +109,9 @@ class Parked:
         """Hold a failed task, as a rule of the policy says, until somebody releases it."""
         if (entry := self._park(task, "held")) is None:
             return
-        number = getattr(decision, "held_number", 0)
-        reason = reason_for(decision.diagnosis, number)
+        reason = reason_for(decision.diagnosis, decision.held_number)
+        if decision.suggestion:
+            reason = msgspec.structs.replace(reason, suggestion=decision.suggestion)
         text = f"{reason.text}: {decision.reason}" if decision.reason else reason.text
         entry.failure_class = decision.diagnosis.failure_class
         self._say_held(entry, reason, text, owner=f"rule {decision.rule}", cause=(decision.id,), at=decision)

@@ -226,7 +226,15 @@ class Session:
             traceback_limit=self.settings.traceback_limit,
             redact=self.settings.redact or "",
             restore=self.settings.restore_workers,
+            memory=self._memory(live, task),
         )
+
+    def _memory(self, live: Live, task: Record) -> int:
+        """Bytes that a try needs, where another manager may have them; 0 if that is not known."""
+        state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
+        asked = state.memory if state is not None else None
+        needed = asked or self.policies.of(task["func"]).options.memory
+        return needed if needed and len(live.picture.present.get(task["executor"], ())) > 1 else 0
 
     def succeeded(self, task: Record) -> None:
         """A task ended with a result."""
