@@ -17,8 +17,8 @@ from parsl_diaspora.events import (
     TaskHeld,
     TryLaunched,
 )
-from parsl_diaspora.executors.launch import launching
 from parsl_diaspora.recovery import Do, Policy, Rule, When
+from parsl_diaspora.state.records import NodeState
 from tests.monitoring.fakes import Program
 
 GB = 10**9
@@ -138,7 +138,10 @@ def test_memory_is_said_in_megabytes_to_executors_that_were_told_of_it(program):
 
 @pytest.mark.parametrize(
     ("executor", "expected"),
-    [(HighThroughputExecutor(label="alder"), {"priority": 2}), (ThreadPoolExecutor(label="alder"), {})],
+    [
+        (HighThroughputExecutor(label="alder", address="127.0.0.1"), {"priority": 2}),
+        (ThreadPoolExecutor(label="alder"), {}),
+    ],
 )
 def test_a_priority_is_told_to_executors_that_know_one(program, executor, expected):
     made = program(policy=rule({"priority": 2}))
@@ -215,9 +218,7 @@ def test_a_node_rests_with_all_its_managers_for_the_time_that_a_rule_says(progra
         made.see_manager(name)
     for name in ("m1", "m2"):
         live.picture.managers[name].node = "n1"
-    live.picture.nodes["n1"] = type(next(iter(live.picture.nodes.values()), None) or _node())(
-        managers={"m1", "m2"}
-    )
+    live.picture.nodes["n1"] = NodeState(managers={"m1", "m2"})
     failed_once(made)
     told = made.said(PlaceQuarantined)
     assert [(event.manager, event.seconds) for event in told] == [("m1", 60.0), ("m2", 60.0)]
@@ -225,12 +226,6 @@ def test_a_node_rests_with_all_its_managers_for_the_time_that_a_rule_says(progra
     made.clock.advance(60)
     assert [event.manager for event in made.said(PlaceReleased)] == ["m1", "m2"]
     assert live.picture.present["alder"] == {"m1", "m2", "m3"}
-
-
-def _node():
-    from parsl_diaspora.state.records import NodeState
-
-    return NodeState()
 
 
 def test_the_last_manager_of_an_executor_does_not_rest_because_of_one_rule(program):
@@ -268,7 +263,8 @@ def test_rules_of_an_app_come_before_those_of_the_program(program):
 def test_an_app_may_have_a_policy_from_a_file_with_budgets_of_its_own(tmp_path, program):
     path = tmp_path / "own.yaml"
     path.write_text(
-        "budgets: {bad_input: 3}\nmax_tries: 9\nrules: [{name: mine, when: {class: bug}, do: fail, reason: b}]"
+        "{budgets: {bad_input: 3}, max_tries: 9, "
+        "rules: [{name: mine, when: {class: bug}, do: fail, reason: because}]}"
     )
 
     @resilience(policy=path, max_tries=4)
@@ -297,12 +293,6 @@ def test_an_app_may_have_a_policy_from_a_file_with_budgets_of_its_own(tmp_path, 
 def test_what_makes_no_sense_is_refused_where_it_is_said(wrong):
     with pytest.raises(SettingsError):
         resilience(**wrong)
-
-
-def test_a_task_that_overcame_its_failures_leaves_nothing_behind(program):
-    made = program(policy=rule({"resize": {"memory": "1 GB"}}))
-    made.run([ValueError("x")])
-    assert launching.launch is None or made.session.policies.of(print).policy.rules[0].name == "own"
 
 
 def test_settings_show_the_policy(tmp_path):
