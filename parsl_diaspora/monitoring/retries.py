@@ -98,6 +98,8 @@ class RetryHandler:
         if chosen != task["executor"] and choice.do.tries:
             _obey(decision, chosen)
         self._say_decided(live, task, failed, decision)
+        if self._session.second_opinion is not None:
+            self._session.second_opinion.consider(failed, task["func_name"], decision.diagnosis)
         if decision.action == "fail":
             return self._cost_of_failing(task)
         self._carrying.out(live, task, choice)

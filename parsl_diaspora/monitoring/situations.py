@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from parsl_diaspora.events import Failure, TryFailed
-from parsl_diaspora.failures import Context, diagnose, is_infrastructure
+from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.apps import has_staged_files
+from parsl_diaspora.monitoring.context import context_of, is_healthy
 from parsl_diaspora.monitoring.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Options, Situation
@@ -47,9 +49,16 @@ class Situations:
         """
         session, failure = self._session, failed.failure
         state = live.picture.tasks[task["id"]]
-        context = Context(memory_peak=failed.memory)
+        executor = task["dfk"].executors.get(failed.executor)
+        context = context_of(live.picture, failed, executor, session.clock.time())
         refuted = self._is_refuted(live, state, failure)
-        diagnosis = diagnose(failure, state, context=context, refuted=refuted)
+        diagnosis = session.diagnoser.diagnose(
+            failure,
+            state,
+            context=context,
+            refuted=refuted,
+            is_healthy=partial(is_healthy, live.picture),
+        )
         budget = session.budgets.name(diagnosis.failure_class, options)
         spent = {**state.spent, budget: state.spent.get(budget, 0) + 1}
         limit = session.budgets.limit(diagnosis.failure_class, options)

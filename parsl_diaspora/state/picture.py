@@ -39,6 +39,7 @@ from parsl_diaspora.state.held import HeldTasks
 from parsl_diaspora.state.holds import Holds
 from parsl_diaspora.state.recent import Recent
 from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
+from parsl_diaspora.state.surroundings import Surroundings
 
 #: Workers that lack this package run tasks as stock Parsl does, so they are not unfit for the app.
 OWN_PACKAGE = "parsl_diaspora"
@@ -96,6 +97,7 @@ class Picture:
         self.unfit: dict[tuple[str, str], str] = {}
         self.overcome: set[tuple[str, str]] = set()
         self.faults: list[FaultInjected] = []
+        self.surroundings = Surroundings()
         self.counts: dict[str, int] = {}
         self.recent = Recent()
         self._words: dict[str, str] = {}
@@ -109,6 +111,7 @@ class Picture:
             self.first_time = event.time
         if (handler := _FOLDS.get(type(event))) is not None:
             handler(self, event)
+        self.surroundings.fold(event)
 
     # --- questions ---
 

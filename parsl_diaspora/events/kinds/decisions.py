@@ -87,6 +87,18 @@ class DecisionMade(Event, tag="decision.made"):
     known: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+class DiagnosisRevised(Event, tag="diagnosis.revised"):
+    """A failure that was told by no rule, or told otherwise, got a diagnosis after it had been decided upon.
+
+    Attributes:
+        diagnosis: the later one.
+    """
+
+    topic: ClassVar[Topic] = "failures"
+
+    diagnosis: Diagnosis = Diagnosis()
+
+
 class PlaceQuarantined(Event, tag="place.quarantined"):
     """A place gets no new work for a while.
 
