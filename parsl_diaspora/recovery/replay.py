@@ -45,7 +45,13 @@ def known(situation: Situation) -> dict[str, Any]:
     return told
 
 
-def situation_again(failed: TryFailed, decided: DecisionMade, task: TaskState, picture: Picture) -> Situation:
+def situation_again(
+    failed: TryFailed,
+    decided: DecisionMade,
+    task: TaskState,
+    picture: Picture,
+    site: Collection[str] | None = None,
+) -> Situation:
     """The situation in which a decision was made.
 
     Args:
@@ -53,6 +59,7 @@ def situation_again(failed: TryFailed, decided: DecisionMade, task: TaskState, p
         decided: the decision.
         task: the task as it was.
         picture: the run as it was.
+        site: labels of the executors of the place's site.
     """
     told = {name: value for name, value in decided.known.items() if name in KNOWN}
     listed = decided.known.get(_LISTED, ())
@@ -78,7 +85,7 @@ def situation_again(failed: TryFailed, decided: DecisionMade, task: TaskState, p
         used=decided.used,
         limit=decided.limit,
         uses=uses_of(task),
-        counter=counter_of(picture, failed, fields["func"]),
+        counter=counter_of(picture, failed, fields["func"], site),
         **fields,
     )
 
