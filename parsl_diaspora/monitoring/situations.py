@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -16,7 +15,6 @@ from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Options, Situation
 from parsl_diaspora.recovery.replay import counter_of, sites_of, uses_of
 from parsl_diaspora.state import Live, TaskState
-from parsl_diaspora.state.records import ManagerState
 
 #: Managers that are looked at for another node or block: nearly always the second one is.
 MOST_LOOKED_AT = 64
@@ -104,14 +102,14 @@ class Situations:
         session, picture, here = self._session, live.picture, task["executor"]
         others, sites = session.routing.others(task, live), session.settings.sites
         site = sites.get(here, here)
-        company = list(_company(live, here, failed.manager))
+        other_node, other_block = _company(live, here, failed)
         return {
             "other_executors": tuple(others),
             "other_sites": tuple(label for label in others if sites.get(label, label) != site),
             "others_have_managers": bool(others) and picture.has_managers(others[0]),
             "other_manager": picture.has_other_manager(here, failed.manager),
-            "other_node": any(each.node != failed.node for each in company),
-            "other_block": any(each.block != failed.block for each in company),
+            "other_node": other_node,
+            "other_block": other_block,
             "other_worker": picture.workers.get(here, 0) > 1,
             "room": self._room((here, *others)),
             "unfit_everywhere": self._is_unfit_everywhere(live, task, here),
@@ -146,12 +144,19 @@ class Situations:
         return not is_infrastructure(failure_class) and task["fail_cost"] + own_cost > self._session.retries
 
 
-def _company(live: Live, executor: str, manager: str | None) -> Iterator[ManagerState]:
-    """Some other managers of an executor."""
+def _company(live: Live, executor: str, failed: TryFailed) -> tuple[bool, bool]:
+    """Whether an executor has managers on another node, and in another block, than where a try failed."""
     present: set[str] = live.picture.present.get(executor, set())
+    other_node = other_block = False
     for name in islice(tuple(present), MOST_LOOKED_AT):
-        if name != manager and (state := live.picture.managers.get(name)) is not None:
-            yield state
+        state = live.picture.managers.get(name) if name != failed.manager else None
+        if state is None:
+            continue
+        other_node = other_node or state.node != failed.node
+        other_block = other_block or state.block != failed.block
+        if other_node and other_block:
+            break
+    return other_node, other_block
 
 
 def _bound(task: Any, move: str) -> str:
