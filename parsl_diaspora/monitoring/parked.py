@@ -324,6 +324,7 @@ class Parked:
             suggestion=reason.suggestion,
             owner=owner,
             failure_class=entry.failure_class,
+            func=task["func_name"],
             cause=cause,
         )
         live.say(entry.held)

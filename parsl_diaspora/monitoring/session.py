@@ -36,8 +36,11 @@ from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.monitoring.apps import INTERNAL, Apps, has_staged_files
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
+from parsl_diaspora.monitoring.order_gate import OrderGate
 from parsl_diaspora.monitoring.parked import Parked
 from parsl_diaspora.monitoring.reach import Reach
+from parsl_diaspora.monitoring.run_key import RunKey
+from parsl_diaspora.monitoring.task_orders import TaskOrders
 from parsl_diaspora.recovery import Budgets
 from parsl_diaspora.settings import Settings, without_secrets
 from parsl_diaspora.state import Live
@@ -68,6 +71,7 @@ class Session:
         budgets: the program's retry budgets.
         cancels: tasks that somebody asked to be stopped.
         parked: tasks that are kept back.
+        orders: carries out what people ask of tasks.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Session:
         self.live: Live | None = None
         self.cancels = Cancels(self)
         self.parked = Parked(self)
+        self.orders = TaskOrders(self, self.parked)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
         self._labels = labels
@@ -118,7 +123,9 @@ class Session:
                 live.say(self._run_started())
                 self._reach = Reach(live, str(self.settings.relay), self._run_dir, self._watched)
                 self.live = live
+                self._guard(live)
                 live.listen(self.cancels.hear)
+                live.listen(self.orders.hear)
                 live.start()
                 if self.settings.triggers:
                     self._start_triggers(live)
@@ -134,6 +141,7 @@ class Session:
         """Say how the run went and bring its events to safety."""
         for executor in self._watched:
             executor.stop_watching()
+        self.orders.close()
         self.parked.close()
         self.cancels.close()
         if self.live is None:
@@ -150,9 +158,19 @@ class Session:
         if self._triggers is not None:
             self._triggers.end()
         self.live.stop()
+        RunKey.remove(self._run_dir)
         hand_on(self.live.fabric)
         if isinstance(self.clock, SystemClock):
             self.clock.close()
+
+    def _guard(self, live: Live) -> None:
+        """Let only those give orders to this run who can read its key."""
+        try:
+            key = RunKey.make(self._run_dir)
+        except OSError as error:
+            live.absorb("key for orders from outside", error)
+            key = None
+        live.heed(OrderGate(live.picture.run, key, live.say, self.clock).passes)
 
     def _start_triggers(self, live: Live) -> None:
         from parsl_diaspora.monitoring.triggers import RunTriggers

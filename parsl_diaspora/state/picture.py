@@ -345,6 +345,8 @@ class Picture:
         self._settle_all(event.executor)
 
     def _task_held(self, event: TaskHeld) -> None:
+        state = self._task(event)
+        state.func = self._word(event.func) or state.func
         self.held.put(event)
 
     def _task_released(self, event: TaskReleased) -> None:
