@@ -304,9 +304,9 @@ def test_file_can_run_no_code(yaml_file):
 def test_variables_count_more_than_the_file_that_the_environment_names(yaml_file):
     path = yaml_file("max_tries: 4\nmove: any\nretries: {memory: 1}\n")
     settings = Settings.from_environment(
-        environment(settings=str(path), max_tries="7", retries="{environment: 2}")
+        environment(settings=str(path), max_tries="7", retries="{missing_module: 2}")
     )
-    assert settings == Settings(max_tries=7, move="any", retries={"environment": 2})
+    assert settings == Settings(max_tries=7, move="any", retries={"missing_module": 2})
 
 
 def test_overrides_count_more_than_what_was_there(yaml_file):

@@ -1,9 +1,40 @@
-"""Why a try failed: the taxonomy, the evidence, and the diagnosis drawn from it."""
+"""Why a try failed: the taxonomy, the evidence, and the diagnosis drawn from it.
+
+taxonomy.py    the classes, in four layers
+evidence.py    an exception as plain data
+context.py     what is known beyond it: node, block, memory, neighbours
+rules.yaml     from evidence to class, read by rules.py and matched by matching.py
+determinism.py whether trying again is proven useless
+diagnosis.py   all of it together
+"""
 
 from __future__ import annotations
 
-from parsl_diaspora.failures.diagnosis import diagnose
-from parsl_diaspora.failures.evidence import describe
-from parsl_diaspora.failures.taxonomy import CLASSES, FailureClass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["CLASSES", "FailureClass", "describe", "diagnose"]
+from parsl_diaspora.failures.context import Context
+from parsl_diaspora.failures.evidence import describe
+from parsl_diaspora.failures.taxonomy import CLASSES, FailureClass, current_name, is_infrastructure
+
+if TYPE_CHECKING:
+    from parsl_diaspora.failures.diagnosis import Diagnoser, diagnose
+
+__all__ = [
+    "CLASSES",
+    "Context",
+    "Diagnoser",
+    "FailureClass",
+    "current_name",
+    "describe",
+    "diagnose",
+    "is_infrastructure",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
+    if name not in ("Diagnoser", "diagnose"):
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module("parsl_diaspora.failures.diagnosis"), name)

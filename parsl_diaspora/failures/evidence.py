@@ -5,6 +5,7 @@ Used on workers, so it must stay light: nothing of Parsl is imported here.
 
 from __future__ import annotations
 
+import os
 import sysconfig
 import traceback as tracebacks
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any
 from parsl_diaspora.events import Failure
 
 MESSAGE_LIMIT = 2_000
+NAME_LIMIT = 500
 LARGEST_NUMBER = 2**63
 
 _WORKER_DIED = "parsl_diaspora.executors.errors.WorkerDied"
@@ -63,6 +65,7 @@ def describe(
         out_of_memory=_WORKER_DIED in chain and _attribute(error, "out_of_memory") is True,
         retryable=not final,
         declared=_text_of(error, "type") if final else "",
+        filename=_filename(error, redact),
     )
 
 
@@ -127,6 +130,13 @@ def _number(error: BaseException, name: str) -> int | None:
     value = _attribute(error, name)
     fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
     return int(value) if fits else None
+
+
+def _filename(error: BaseException, redact: Callable[[str], str] | None) -> str:
+    named = _attribute(error, "filename") if isinstance(error, OSError) else None
+    return (
+        clean_text(lambda: os.fsdecode(named), redact)[:NAME_LIMIT] if isinstance(named, str | bytes) else ""
+    )
 
 
 def _exit_code(error: BaseException) -> int | None:

@@ -20,7 +20,8 @@ from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.failures import CLASSES, describe, diagnose
-from parsl_diaspora.monitoring.session import Session, is_usable
+from parsl_diaspora.monitoring.routing import is_usable
+from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Quarantine, Situation, decide, options_of
 from parsl_diaspora.state import Live, TaskState
 from parsl_diaspora.state.picture import OWN_PACKAGE
@@ -135,7 +136,7 @@ class RetryHandler:
         limit = session.budgets.limit(diagnosis.failure_class, options)
         if self._own is not None and budget == "application":
             limit = session.settings.max_tries  # the program's own handler keeps that account
-        here, others = task["executor"], session.others(task, live)
+        here, others = task["executor"], session.routing.others(task, live)
         return Situation(
             failure=failure,
             diagnosis=diagnosis,
@@ -161,7 +162,7 @@ class RetryHandler:
         return self._own is not None or (state.func, failure.fingerprint) in live.picture.overcome
 
     def _is_unfit_everywhere(self, live: Live, task: Any, here: str) -> bool:
-        labels = self._session.allowed(task)
+        labels = self._session.routing.allowed(task)
         elsewhere = [label for label in labels if label != here]
         return bool(elsewhere) and all(
             (task["func_name"], label) in live.picture.unfit for label in elsewhere

@@ -20,8 +20,6 @@ from parsl.dataflow.errors import DependencyError
 from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.events import (
-    DecisionMade,
-    Diagnosis,
     RunEnded,
     RunStarted,
     TaskEnded,
@@ -33,12 +31,12 @@ from parsl_diaspora.executors.launch import Launch, Report, launching
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
-from parsl_diaspora.monitoring.apps import INTERNAL, Apps, has_staged_files
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.order_gate import OrderGate
 from parsl_diaspora.monitoring.parked import Parked
 from parsl_diaspora.monitoring.reach import Reach
+from parsl_diaspora.monitoring.routing import Routing
 from parsl_diaspora.monitoring.run_key import RunKey
 from parsl_diaspora.monitoring.task_orders import TaskOrders
 from parsl_diaspora.recovery import Budgets
@@ -70,6 +68,7 @@ class Session:
         live: the run's state, from its first executor or task on.
         budgets: the program's retry budgets.
         cancels: tasks that somebody asked to be stopped.
+        routing: where tasks may go.
         parked: tasks that are kept back.
         orders: carries out what people ask of tasks.
     """
@@ -85,6 +84,7 @@ class Session:
         self.redact = named_redactor(settings.redact) if settings.redact else None
         self.live: Live | None = None
         self.cancels = Cancels(self)
+        self.routing = Routing(settings)
         self.parked = Parked(self)
         self.orders = TaskOrders(self, self.parked)
         self._reach: Reach | None = None
@@ -96,7 +96,6 @@ class Session:
         self._watched: list[Any] = []
         self._reports: dict[tuple[int, int], Report] = {}
         self._avoid: dict[int, tuple[str, ...]] = {}
-        self._apps = Apps()
 
     # --- the run ---
 
@@ -225,8 +224,7 @@ class Session:
         live = self.begin(task["dfk"].run_id)
         number, try_id = task["id"], task["try_id"]
         if try_id == 0:
-            self._apps.of(task["func"]).placed.add(task["executor"])
-            self._route(live, task)
+            self.routing.first(live, task)
             live.say_soon(
                 TaskSubmitted(task=number, try_id=0, executor=task["executor"], func=task["func_name"])
             )
@@ -289,65 +287,6 @@ class Session:
         """Let a task's next try decline these managers."""
         if managers:
             self._avoid[task] = managers
-
-    # --- where a task may go ---
-
-    def allowed(self, task: Record) -> list[str]:
-        """Labels that the task may run at, its present one among them."""
-        here = task["executor"]
-        if self.settings.move == "none" or here == INTERNAL or has_staged_files(task):
-            return [here]
-        known = task["dfk"].executors
-        if self.settings.move == "any":
-            return [label for label in known if label != INTERNAL]
-        declared = self._apps.declared(task["func"], known)
-        return sorted(declared if declared is not None else {here, *self._apps.of(task["func"]).placed})
-
-    def others(self, task: Record, live: Live) -> list[str]:
-        """Other executors that the task may move to, the best first: those with managers, least loaded."""
-        here, func, picture = task["executor"], task["func_name"], live.picture
-        candidates = [
-            label
-            for label in self.allowed(task)
-            if label != here and is_usable(task, label) and (func, label) not in picture.unfit
-        ]
-        return sorted(
-            candidates, key=lambda label: (not picture.has_managers(label), picture.load(label), label)
-        )
-
-    def _route(self, live: Live, task: Record) -> None:
-        """Keep a first try from a place that is known to be no use to it."""
-        here, func = task["executor"], task["func_name"]
-        missing = live.picture.unfit.get((func, here), "")
-        if not missing and is_usable(task, here):
-            return
-        others = self.others(task, live)
-        if not others:
-            return
-        rule, why = ("known-lack", f"lacks {missing!r}") if missing else ("executor-gone", "takes no tasks")
-        reason = f"{here} {why}, as earlier tasks have shown; {others[0]} is used at once"
-        task["executor"] = others[0]
-        live.say(
-            DecisionMade(
-                task=task["id"],
-                try_id=0,
-                executor=here,
-                diagnosis=Diagnosis(
-                    failure_class="environment" if missing else "executor_lost", missing=missing
-                ),
-                rule=rule,
-                reason=reason,
-                action="move",
-                target=others[0],
-            )
-        )
-
-
-def is_usable(task: Record, label: str) -> bool:
-    """Whether an executor still takes tasks."""
-    executor = task["dfk"].executors.get(label)
-    gone = (getattr(executor, name, False) for name in ("bad_state_is_set", "is_without_blocks"))
-    return executor is not None and not any(gone)
 
 
 def _outcome(error: BaseException) -> str:

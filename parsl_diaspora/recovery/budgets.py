@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from parsl_diaspora.failures import CLASSES
-from parsl_diaspora.recovery.options import NO_OPTIONS, Options, check_budgets
+from parsl_diaspora.recovery.options import NO_OPTIONS, Options, checked_budgets
 from parsl_diaspora.settings import Settings
 
 
@@ -26,10 +26,9 @@ class Budgets:
     """
 
     def __init__(self, settings: Settings, retries: int) -> None:
-        check_budgets(settings.retries, "the settings")
         self._limits: dict[str, int | None] = {name: each.budget for name, each in CLASSES.items()}
         self._limits["application"] = max(1, retries)
-        self._limits.update(settings.retries)
+        self._limits.update(checked_budgets(settings.retries, "the settings"))
         self._max_tries = settings.max_tries
 
     def name(self, failure_class: str, options: Options = NO_OPTIONS) -> str:

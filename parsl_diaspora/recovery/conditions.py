@@ -63,6 +63,7 @@ Condition = Callable[[Situation], bool]
 CONDITIONS: dict[str, Condition] = {
     "raised_non_retryable": lambda s: not s.failure.retryable,
     "listed_non_retryable": lambda s: any(name in s.failure.chain for name in s.options.non_retryable),
+    "never_left": lambda s: s.failure.phase == "launch",
     "own_handler_stops": lambda s: s.own_handler_stops,
     "destined": lambda s: s.diagnosis.destined,
     "tries_spent": lambda s: s.tries >= s.max_tries,
@@ -89,4 +90,5 @@ WHY_NOT: dict[str, str] = {
     "repeated_and_other_executor": "it is the first such loss, or there is no other executor",
     "own_package_missing": "it is not about this package's own part on the workers",
     "unfit_everywhere": "not every executor is known to lack it",
+    "never_left": "it had left the submit side",
 }

@@ -17,7 +17,18 @@ JITTER = 0.25
 MOST_DOUBLINGS = 64
 
 #: Classes in which the place went away rather than turned out wrong: something else takes its part at once.
-_LOST = ("worker_lost", "manager_lost", "executor_lost")
+_LOST = (
+    "worker_lost",
+    "manager_lost",
+    "node_lost",
+    "partition",
+    "block_walltime",
+    "preempted",
+    "executor_lost",
+    "interchange_lost",
+    "block_failed",
+    "batch_refused",
+)
 
 
 def decide(

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from parsl_diaspora.errors import SettingsError
-from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.failures import CLASSES, current_name
 
 #: Plain data under a plain name, so that a decorated function can be pickled to workers without this package.
 ATTRIBUTE = "__parsl_diaspora__"
@@ -57,8 +57,8 @@ def resilience(
         ... def simulate(seed):
         ...     return seed
     """
-    budgets = {"application": retries} if isinstance(retries, int) else dict(retries or {})
-    check_budgets(budgets, "@resilience")
+    given = {"application": retries} if isinstance(retries, int) else retries or {}
+    budgets = checked_budgets(given, "@resilience")
     if max_tries is not None and max_tries < 1:
         raise SettingsError(f"max_tries in @resilience must be at least 1, not {max_tries}.")
     options = Options(
@@ -69,12 +69,13 @@ def resilience(
     return lambda function: _mark(function, msgspec.to_builtins(options))
 
 
-def check_budgets(budgets: Mapping[str, int], where: str) -> None:
-    """Refuse budgets of classes that do not exist.
+def checked_budgets(given: Mapping[str, int], where: str) -> dict[str, int]:
+    """Budgets under the names that their classes have now; those of classes that do not exist are refused.
 
     Raises:
         SettingsError: a class does not exist, or a number is negative.
     """
+    budgets = {current_name(name): budget for name, budget in given.items()}
     for name, budget in budgets.items():
         if name not in CLASSES:
             near = difflib.get_close_matches(name, CLASSES, n=1, cutoff=0.5)
@@ -82,6 +83,7 @@ def check_budgets(budgets: Mapping[str, int], where: str) -> None:
             raise SettingsError(f"{name!r} in the retries of {where} is no failure class.", hint=hint)
         if budget < 0:
             raise SettingsError(f"The budget of {name!r} in {where} must be at least 0, not {budget}.")
+    return budgets
 
 
 def options_of(function: Any) -> Options:

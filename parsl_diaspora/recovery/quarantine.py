@@ -7,7 +7,23 @@ from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import ManagerState, Picture
 
 #: A missing module belongs to an app and an executor, a dead manager is no place any more.
-_NOT_THE_PLACE = frozenset({"environment", "manager_lost", "executor_lost", "dependency", "submission"})
+_NOT_THE_PLACE = frozenset(
+    {
+        "missing_module",
+        "manager_lost",
+        "node_lost",
+        "partition",
+        "block_walltime",
+        "preempted",
+        "interchange_lost",
+        "executor_lost",
+        "block_failed",
+        "batch_refused",
+        "dependency",
+        "submission",
+        "cancelled",
+    }
+)
 
 
 #: So many failures in a row may come about by chance, at the rate at which tries fail at other managers.

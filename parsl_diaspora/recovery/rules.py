@@ -34,7 +34,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-_OWN_FAULT = ("application", "unknown", "unreadable", "exited", "interrupted", "signalled", "crash")
+_LACKING = ("missing_module", "version_mismatch")
+_NODE = ("manager_lost", "node_lost", "partition", "block_walltime", "preempted")
+_EXECUTOR = ("executor_lost", "interchange_lost", "block_failed", "batch_refused")
+_TOO_SMALL = ("memory", "limits", "disk_full", "gpu")
 
 RULES: tuple[Rule, ...] = (
     # --- when to stop ---
@@ -70,7 +73,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="refused-at-submission",
-        classes=("submission",),
+        classes=("submission", "serialization"),
+        when="never_left",
         do="fail",
         reason="the task cannot leave the submit side, so no place can help",
     ),
@@ -88,14 +92,14 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="workers-as-stock",
-        classes=("environment",),
+        classes=_LACKING,
         when="own_package_missing",
         do="retry",
         reason="{place} lacks this package on its workers; it runs tasks as stock Parsl does from now on",
     ),
     Rule(
         name="lacking-everywhere",
-        classes=("environment",),
+        classes=_LACKING,
         when="unfit_everywhere",
         do="fail",
         reason="each executor that the app may use lacks {missing!r}",
@@ -108,43 +112,43 @@ RULES: tuple[Rule, ...] = (
     ),
     # --- where to go ---
     Rule(
-        name="environment-elsewhere",
-        classes=("environment",),
+        name="lacking-elsewhere",
+        classes=_LACKING,
         when="other_executor",
         do="move",
         reason="{place} lacks {missing!r}; {target} may have it",
     ),
     Rule(
-        name="environment-other-node",
-        classes=("environment",),
+        name="lacking-other-node",
+        classes=_LACKING,
         when="other_manager",
         do="avoid",
         reason="this node lacks {missing!r}; another one may have it",
     ),
     Rule(
-        name="environment-once-more",
-        classes=("environment",),
+        name="lacking-once-more",
+        classes=_LACKING,
         when="first_of_its_class",
         do="retry",
         delay=True,
         reason="there is no other place; once more, in case a file system was slow to show {missing!r}",
     ),
     Rule(
-        name="environment-nowhere",
-        classes=("environment",),
+        name="lacking-nowhere",
+        classes=_LACKING,
         do="fail",
         reason="no place that the app may use has {missing!r}",
     ),
     Rule(
         name="executor-lost-move",
-        classes=("executor_lost",),
+        classes=_EXECUTOR,
         when="other_executor",
         do="move",
         reason="{place} is gone as a whole; {target} is there",
     ),
     Rule(
         name="executor-lost-wait",
-        classes=("executor_lost",),
+        classes=_EXECUTOR,
         when="executor_usable",
         do="retry",
         delay=True,
@@ -152,20 +156,20 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="executor-lost-nowhere",
-        classes=("executor_lost",),
+        classes=_EXECUTOR,
         do="fail",
         reason="no executor that the app may use is left",
     ),
     Rule(
         name="manager-lost-move",
-        classes=("manager_lost",),
+        classes=_NODE,
         when="only_elsewhere",
         do="move",
         reason="no manager is left at this executor; {target} has some",
     ),
     Rule(
         name="manager-lost-retry",
-        classes=("manager_lost",),
+        classes=_NODE,
         do="retry",
         delay=True,
         reason="the manager was lost, not the task; a free try at what is left or comes",
@@ -193,21 +197,21 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="memory-move",
-        classes=("memory",),
+        classes=_TOO_SMALL,
         when="other_executor",
         do="move",
         reason="{target} may have nodes with more memory",
     ),
     Rule(
         name="memory-avoid",
-        classes=("memory",),
+        classes=_TOO_SMALL,
         when="other_manager",
         do="avoid",
         reason="another node may have more memory free",
     ),
     Rule(
         name="memory-retry",
-        classes=("memory",),
+        classes=_TOO_SMALL,
         do="retry",
         delay=True,
         reason="there is no other place; its neighbours may be gone by then",
@@ -228,14 +232,12 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="second-opinion-avoid",
-        classes=_OWN_FAULT,
         when="other_manager",
         do="avoid",
         reason="a try at another node tells a bad task from a bad place",
     ),
     Rule(
         name="second-opinion-move",
-        classes=_OWN_FAULT,
         when="other_executor",
         do="move",
         reason="a try at {target} tells a bad task from a bad place",

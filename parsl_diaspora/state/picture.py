@@ -284,7 +284,7 @@ class Picture:
         state.decided = event.time
         self._blame(event.task or 0, state)
         missing = event.diagnosis.missing
-        if state.failure_class == "environment" and missing not in ("", OWN_PACKAGE) and state.executor:
+        if state.failure_class in _LACKS and missing not in ("", OWN_PACKAGE) and state.executor:
             self.unfit[task.func, state.executor] = missing
 
     def _blame(self, task: int, state: TryState) -> None:
@@ -406,6 +406,9 @@ def _is_known_at(manager: ManagerState, event: Event) -> bool:
         and (event.node is None or event.node == manager.node)
     )
 
+
+#: Classes that say what an executor lacks; the second as earlier releases called it, in their logs.
+_LACKS = ("missing_module", "environment")
 
 _STATUS = {"done": "ended", "cancelled": "cancelled"}
 

@@ -153,7 +153,7 @@ def test_a_first_try_that_was_routed_elsewhere_tells_why(call, log):
             task=6,
             try_id=0,
             executor="alder",
-            diagnosis=Diagnosis(failure_class="environment", missing="strokes"),
+            diagnosis=Diagnosis(failure_class="missing_module", missing="strokes"),
             rule="known-lack",
             reason="alder lacks 'strokes', as earlier tasks have shown; birch is used at once",
             action="move",
@@ -165,7 +165,7 @@ def test_a_first_try_that_was_routed_elsewhere_tells_why(call, log):
     log.succeeded(6, 0, 10.5, label="birch")
     words = call("explain", 6).words
     assert "routed before its first try: move to birch because alder lacks 'strokes'" in words
-    assert "rule known-lack, for failures of class environment" in words
+    assert "rule known-lack, for failures of class missing_module" in words
     assert "where birch, node n2" in words
     found = json.loads(call("explain", 6, "--json").out)
     assert found["routing"]["rule"] == "known-lack"

@@ -105,7 +105,7 @@ def test_the_report_counts_what_happened(ask):
     report = json.loads(ask("report", "--json").out)
     assert report["outcomes"] == {"done": 5, "failed": 1, "dependency_failed": 1}
     assert report["recovered"] == 1
-    assert {row["failure_class"] for row in report["failures"]} == {"worker_lost", "application"}
+    assert {row["failure_class"] for row in report["failures"]} == {"worker_lost", "bug"}
     assert {row["executor"] for row in report["managers"]} == {"alder", "birch"}
     assert report["own_faults"] == {}
     health = report["health"]

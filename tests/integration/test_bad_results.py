@@ -25,7 +25,9 @@ def shared(tmp_path_factory):
     modules = directory / "modules"
     modules.mkdir()
     (modules / "only_at_one_site.py").write_text("class Found:\n    pass\n")
-    made.load(made.pool("alder", path=(modules,)), retries={"application": 0, "unreadable": 0, "unknown": 0})
+    made.load(
+        made.pool("alder", path=(modules,)), retries={"application": 0, "serialization": 0, "unknown": 0}
+    )
     made.executor = made.kernel.executors["alder"]
     assert apps.spin(1, 0.0).result(timeout=LONG) == 1
     yield made

@@ -198,7 +198,7 @@ def test_a_module_that_is_missing_sends_the_task_and_the_next_ones_elsewhere(pro
     later = made.task()
     made.launch(later)
     assert later["executor"] == "birch"
-    assert rules(made) == ["environment-elsewhere", "known-lack"]
+    assert rules(made) == ["lacking-elsewhere", "known-lack"]
 
 
 def test_an_app_is_never_moved_to_an_executor_that_its_author_excludes(program):
@@ -311,7 +311,7 @@ def test_without_another_executor_the_task_fails_and_says_why(program):
 
 @pytest.mark.parametrize("others", [(), ("birch",)])
 def test_workers_that_cannot_run_our_part_get_tasks_as_stock_does_and_the_task_stays(program, others):
-    made = program("alder", *others, budgets={"environment": 0, "application": 0})
+    made = program("alder", *others, budgets={"missing_module": 0, "application": 0})
     made.executors["alder"] = executor = ResilientHighThroughputExecutor(label="alder", address="127.0.0.1")
     for _ in range(3):
         task = made.task()

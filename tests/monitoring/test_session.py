@@ -39,7 +39,7 @@ def program(tmp_path):
 
 
 def others(made, task):
-    return made.session.others(task, made.session.live)
+    return made.session.routing.others(task, made.session.live)
 
 
 # --- where a task may go ---
@@ -81,7 +81,7 @@ def test_one_that_is_known_to_lack_what_the_app_needs_is_none_for_that_app_only(
     made = program("alder", "birch", "cedar")
     task = made.task("birch")
     made.launch(task)
-    lack = Diagnosis(failure_class="environment", missing="strokes")
+    lack = Diagnosis(failure_class="missing_module", missing="strokes")
     made.session.live.say(DecisionMade(task=task["id"], try_id=0, executor="birch", diagnosis=lack, tries=1))
     assert others(made, made.task()) == ["cedar"]
     other_app = made.task(func=only_birch.func, func_name="only_birch")

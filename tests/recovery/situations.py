@@ -22,10 +22,12 @@ BOOLEANS = {
 }
 
 
-def situation(kind="application", *, destined=False, missing="", retryable=True, chain=("x.Odd",), **known):
+def situation(
+    kind="application", *, destined=False, missing="", retryable=True, chain=("x.Odd",), phase="run", **known
+):
     """One situation of that failure class."""
     return Situation(
-        failure=Failure(chain=chain, retryable=retryable),
+        failure=Failure(chain=chain, retryable=retryable, phase=phase),
         diagnosis=Diagnosis(
             failure_class=kind, layer=CLASSES[kind].layer, destined=destined, missing=missing
         ),

@@ -57,7 +57,7 @@ def test_losses_are_counted_over_all_classes_of_infrastructure():
     spent = {
         "worker_lost": 2,
         "manager_lost": 1,
-        "environment": 1,
+        "missing_module": 1,
         "application": 5,
         "from a later release": 9,
     }

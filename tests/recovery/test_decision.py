@@ -29,22 +29,26 @@ TABLE = [
     ("listed-non-retryable", "fail", situation(**LISTED, **ELSEWHERE)),
     ("dependency-failed", "fail", situation("dependency", **ELSEWHERE)),
     ("own-handler-stops", "fail", situation("manager_lost", own_handler_stops=True)),
-    ("refused-at-submission", "fail", situation("submission", **ELSEWHERE)),
+    ("refused-at-submission", "fail", situation("submission", phase="launch", **ELSEWHERE)),
     ("proven-hopeless", "fail", situation(destined=True, limit=9, **ELSEWHERE)),
     ("hard-total", "fail", situation("worker_lost", tries=12, max_tries=12, limit=99)),
-    ("workers-as-stock", "retry", situation("environment", missing="parsl_diaspora", unfit_everywhere=True)),
-    ("lacking-everywhere", "fail", situation("environment", missing="x", unfit_everywhere=True, limit=4)),
+    (
+        "workers-as-stock",
+        "retry",
+        situation("missing_module", missing="parsl_diaspora", unfit_everywhere=True),
+    ),
+    ("lacking-everywhere", "fail", situation("missing_module", missing="x", unfit_everywhere=True, limit=4)),
     ("budget-spent", "fail", situation(used=2, limit=1, **ELSEWHERE)),
     ("budget-spent", "fail", situation("worker_lost", used=5, limit=4)),
     # a module is missing
-    ("environment-elsewhere", "move", situation("environment", missing="x", **ELSEWHERE, **NEIGHBOUR)),
-    ("environment-other-node", "avoid", situation("environment", missing="x", **NEIGHBOUR)),
-    ("environment-once-more", "retry", situation("environment", missing="x")),
-    ("environment-nowhere", "fail", situation("environment", missing="x", used=2, limit=4)),
+    ("lacking-elsewhere", "move", situation("missing_module", missing="x", **ELSEWHERE, **NEIGHBOUR)),
+    ("lacking-other-node", "avoid", situation("missing_module", missing="x", **NEIGHBOUR)),
+    ("lacking-once-more", "retry", situation("missing_module", missing="x")),
+    ("lacking-nowhere", "fail", situation("missing_module", missing="x", used=2, limit=4)),
     (
-        "environment-elsewhere",
+        "lacking-elsewhere",
         "move",
-        situation("environment", missing="parsl_diaspora", used=2, limit=4, **ELSEWHERE),
+        situation("missing_module", missing="parsl_diaspora", used=2, limit=4, **ELSEWHERE),
     ),
     # an executor is lost
     ("executor-lost-move", "move", situation("executor_lost", executor_usable=False, **ELSEWHERE)),
@@ -70,7 +74,7 @@ TABLE = [
     ("second-opinion-avoid", "avoid", situation(**ELSEWHERE, **NEIGHBOUR)),
     ("second-opinion-move", "move", situation(**ELSEWHERE)),
     ("second-opinion-move", "move", situation("unknown", **ELSEWHERE)),
-    ("second-opinion-move", "move", situation("unreadable", **ELSEWHERE)),
+    ("second-opinion-move", "move", situation("serialization", **ELSEWHERE)),
     ("once-more-here", "retry", situation()),
     (
         "second-opinion-move",
@@ -132,7 +136,7 @@ def test_a_decision_says_what_was_weighed_and_passed_over():
 
 
 def test_a_move_goes_to_the_first_of_the_other_executors_and_says_so():
-    decision = decide(situation("environment", missing="strokes", **ELSEWHERE), SETTINGS)
+    decision = decide(situation("missing_module", missing="strokes", **ELSEWHERE), SETTINGS)
     assert decision.target == "birch"
     assert decision.reason == "alder lacks 'strokes'; birch may have it"
 
@@ -179,7 +183,7 @@ def test_no_delay_grows_beyond_the_limit_however_many_losses():
     assert all(delay <= SETTINGS.retry_delay_max for delay in delays("manager_lost", [10, 100, 5_000]))
 
 
-@pytest.mark.parametrize(("kind", "missing"), [("memory", ""), ("environment", "strokes")])
+@pytest.mark.parametrize(("kind", "missing"), [("memory", ""), ("missing_module", "strokes")])
 def test_a_retry_that_hopes_for_the_place_to_change_gives_it_time(kind, missing):
     (delay,) = delays(kind, [1], missing=missing)
     assert delay > 0

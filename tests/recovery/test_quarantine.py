@@ -89,13 +89,15 @@ def test_the_threshold_can_be_set_and_switched_off():
     assert [off.fail("m1", at) for at in range(10, 30)] == [None] * 20
 
 
-@pytest.mark.parametrize("kind", ["environment", "manager_lost", "executor_lost", "dependency", "submission"])
+@pytest.mark.parametrize(
+    "kind", ["missing_module", "manager_lost", "executor_lost", "dependency", "submission"]
+)
 def test_failures_that_are_not_the_places_do_not_count(kind):
     site = Site("m1", "m2")
     assert [site.fail("m1", at, kind) for at in range(10, 20)] == [None] * 10
 
 
-@pytest.mark.parametrize("kind", ["application", "worker_lost", "memory", "walltime", "unreadable"])
+@pytest.mark.parametrize("kind", ["application", "worker_lost", "memory", "walltime", "serialization"])
 def test_failures_that_may_be_the_places_count(kind):
     site = Site("m1", "m2")
     assert [site.fail("m1", at, kind) for at in (10, 11, 12)][2] is not None

@@ -99,10 +99,10 @@ def _tell_task(story: Story, draw, task: int) -> None:
             story.say(TryEnded(seconds=1.0, **{**launched, **told}))
             story.say(TaskEnded(task=task, outcome="done", tries=try_id + 1))
             return
-        kind = draw(st.sampled_from(["application", "environment"])) if fate == "failed" else "worker_lost"
+        kind = draw(st.sampled_from(["application", "missing_module"])) if fate == "failed" else "worker_lost"
         failure = Failure(chain=("x.Odd",), frame=f"study.py:app:{draw(st.integers(1, 2))}")
         story.say(TryFailed(failure=failure, **{**launched, **told}))
-        diagnosis = Diagnosis(failure_class=kind, missing="strokes" if kind == "environment" else "")
+        diagnosis = Diagnosis(failure_class=kind, missing="strokes" if kind == "missing_module" else "")
         story.say(DecisionMade(diagnosis=diagnosis, budget=kind, used=1, tries=try_id + 1, **launched))
     story.say(TaskEnded(task=task, outcome="failed", tries=tries, error="x.Odd"))
 

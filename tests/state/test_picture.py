@@ -195,12 +195,12 @@ def test_a_declined_try_is_counted_and_goes_on():
 
 
 def test_a_module_that_is_missing_makes_the_place_unfit_for_that_app_only():
-    made = picture(submitted(), decided("environment", missing="strokes", executor="alder"))
+    made = picture(submitted(), decided("missing_module", missing="strokes", executor="alder"))
     assert made.unfit == {("simulate", "alder"): "strokes"}
 
 
 def test_workers_that_lack_this_package_are_not_unfit_for_the_app():
-    assert picture(submitted(), decided("environment", missing="parsl_diaspora")).unfit == {}
+    assert picture(submitted(), decided("missing_module", missing="parsl_diaspora")).unfit == {}
 
 
 def test_a_routing_decision_before_the_first_try_charges_nothing():

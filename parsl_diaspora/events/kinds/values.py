@@ -23,6 +23,8 @@ class Failure(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=
         out_of_memory: the kernel, or a control group, ran out of memory when that worker died.
         retryable: False when the raiser said that trying again cannot help.
         declared: the raiser's own name for this kind of failure.
+        filename: the path that an OSError is about, redacted.
+        stderr: the last lines that a bash app wrote to stderr, redacted and cut.
     """
 
     chain: tuple[str, ...] = ()
@@ -36,6 +38,8 @@ class Failure(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=
     out_of_memory: bool = False
     retryable: bool = True
     declared: str = ""
+    filename: str = ""
+    stderr: str = ""
 
     @property
     def type(self) -> str:
@@ -57,7 +61,9 @@ class Diagnosis(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, g
         confidence: 0 to 1.
         evidence: what spoke for it, in words.
         destined: trying again is proven useless everywhere.
-        missing: the module that the place lacks.
+        missing: what the place lacks, as the name of a module.
+        rule: name of the rule that told the class; ``model`` or ``site`` for the learned model or the site's
+            own diagnoser.
     """
 
     failure_class: str = "unknown"
@@ -66,3 +72,4 @@ class Diagnosis(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, g
     evidence: tuple[str, ...] = ()
     destined: bool = False
     missing: str = ""
+    rule: str = ""
