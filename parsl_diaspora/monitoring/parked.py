@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from parsl_diaspora.errors import TaskHeldTooLong
 from parsl_diaspora.events import DecisionMade, Event, TaskHeld, TaskReleased
@@ -88,6 +90,32 @@ class Parked:
         if (entry := self._park(task, "delayed")) is not None:
             self._session.clock.call_later(seconds, lambda: self._open(entry))
 
+    def delay_at_least(self, task: Record, seconds: float) -> None:
+        """Let a task that would go on sooner do so after so many seconds."""
+        entry = self._entries.get(task["id"])
+        if entry is None or entry.state == "delayed":
+            self.delay(task, seconds)
+
+    def revise(self, task: Record, carry_out: Callable[[], bool]) -> None:
+        """Let late evidence change what becomes of a task whose next try is delayed.
+
+        Args:
+            task: Parsl's record.
+            carry_out: does what was decided anew, unless the next try has begun or somebody holds the task;
+                whether there is a further try.
+        """
+        entry = self._entries.get(task["id"])
+        if entry is None or entry.state != "delayed" or not self._claim(entry):
+            return
+        goes_on = True
+        try:
+            goes_on = carry_out()
+        finally:
+            if goes_on:
+                complete(entry.gate, None, None)  # where it was parked anew, it waits for another gate
+            else:
+                self._finish_soon(entry, "")
+
     def wait(self, task: Record, condition: str, timeout: float, otherwise: Otherwise = "retry") -> None:
         """Let a task go on when a condition holds.
 
@@ -107,8 +135,9 @@ class Parked:
         """Hold a failed task, as a rule of the policy says, until somebody releases it."""
         if (entry := self._park(task, "held")) is None:
             return
-        number = getattr(decision, "held_number", 0)
-        reason = reason_for(decision.diagnosis, number)
+        reason = reason_for(decision.diagnosis, getattr(decision, "held_number", 0))
+        if suggestion := getattr(decision, "suggestion", ""):
+            reason = msgspec.structs.replace(reason, suggestion=suggestion)
         text = f"{reason.text}: {decision.reason}" if decision.reason else reason.text
         entry.failure_class = decision.diagnosis.failure_class
         self._say_held(entry, reason, text, owner=f"rule {decision.rule}", cause=(decision.id,), at=decision)
@@ -278,7 +307,7 @@ class Parked:
             message = f"Task {number} ({entry.task['func_name']}) was never run: {words}"
             return TaskHeldTooLong(message, task=number, hint="Run the program again to run it.")
         note = f"Task {number}: {words} Run the program again to try it again."
-        if hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
+        if words and hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
             error.add_note(note)
         return error
 

@@ -33,6 +33,7 @@ from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
+from parsl_diaspora.monitoring.late import Late
 from parsl_diaspora.monitoring.order_gate import OrderGate
 from parsl_diaspora.monitoring.parked import Parked
 from parsl_diaspora.monitoring.reach import Reach
@@ -71,6 +72,7 @@ class Session:
         routing: where tasks may go.
         parked: tasks that are kept back.
         orders: carries out what people ask of tasks.
+        late: losses that may yet be explained.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Session:
         self.routing = Routing(settings)
         self.parked = Parked(self)
         self.orders = TaskOrders(self, self.parked)
+        self.late = Late(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
         self._labels = labels
@@ -125,6 +128,7 @@ class Session:
                 self._guard(live)
                 live.listen(self.cancels.hear)
                 live.listen(self.orders.hear)
+                live.listen(self.late.hear)
                 live.start()
                 if self.settings.triggers:
                     self._start_triggers(live)
@@ -141,6 +145,7 @@ class Session:
         for executor in self._watched:
             executor.stop_watching()
         self.orders.close()
+        self.late.close()
         self.parked.close()
         self.cancels.close()
         if self.live is None:
@@ -287,6 +292,8 @@ class Session:
         """Let a task's next try decline these managers."""
         if managers:
             self._avoid[task] = managers
+        else:
+            self._avoid.pop(task, None)
 
 
 def _outcome(error: BaseException) -> str:

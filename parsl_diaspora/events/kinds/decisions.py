@@ -41,6 +41,7 @@ class DecisionMade(Event, tag="decision.made"):
         tries: tries so far, of ``max_tries``.
         max_tries: the hard total.
         alternatives: rules that were looked at first and why each did not match.
+        revises: id of the decision that this one replaces.
     """
 
     topic: ClassVar[Topic] = "control"
@@ -58,6 +59,7 @@ class DecisionMade(Event, tag="decision.made"):
     tries: int = 0
     max_tries: int = 0
     alternatives: tuple[str, ...] = ()
+    revises: str = ""
 
 
 class PlaceQuarantined(Event, tag="place.quarantined"):
