@@ -90,7 +90,7 @@ class RetryHandler:
     def _answer(self, error: Exception, task: Any, own_cost: float | None, chosen: str) -> float:
         if isinstance(error, DependencyError):
             return 0.0  # Parsl never retries these and ignores the answer
-        if task["from_memo"]:
+        if task["from_memo"] or self._session.parked.is_closed:
             return self._cost_of_failing(task)  # the memoizer would answer a further try with the same
         live = self._session.begin(task["dfk"].run_id)
         self._session.parked.note(task, error)

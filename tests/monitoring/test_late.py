@@ -228,11 +228,11 @@ def test_late_evidence_may_end_a_task(program):
     made = program("alder", "birch")
     ended = []
     task = lose(made, task=made.task(func=greedy))
-    made.session.parked._finish = lambda entry, words, looks=9: ended.append(entry.task["id"])
+    made.session.parked._ends.end_soon = lambda task, words: ended.append(task["id"])
     say(made, died(task, out_of_memory=True))
     assert becomes(lambda: ended == [task["id"]])
     assert decisions(made)[-1].action == "fail"
-    assert isinstance(made.session.parked._errors[task["id"]], WorkerDied)
+    assert isinstance(made.session.parked._ends.last_error(task, ""), WorkerDied)
     made.clock.advance(10)
     assert made.relaunched == []
 
