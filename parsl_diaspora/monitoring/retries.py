@@ -6,6 +6,7 @@ with a number; a delay is a gate in the task's own list of dependencies, never a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,9 @@ from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.failures import describe, is_infrastructure
+from parsl_diaspora.failures.context import NOTHING_KNOWN, Context
 from parsl_diaspora.monitoring.carrying import Carrying
+from parsl_diaspora.monitoring.late import Evidence
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.monitoring.situations import Situations
 from parsl_diaspora.recovery import Chosen, Quarantine, choose
@@ -88,7 +91,7 @@ class RetryHandler:
     def _answer(self, error: Exception, task: Any, own_cost: float | None, chosen: str) -> float:
         if isinstance(error, DependencyError):
             return 0.0  # Parsl never retries these and ignores the answer
-        if task["from_memo"]:
+        if task["from_memo"] or self._session.parked.is_closed:
             return self._cost_of_failing(task)  # the memoizer would answer a further try with the same
         live = self._session.begin(task["dfk"].run_id)
         self._session.parked.note(task, error)
@@ -103,6 +106,8 @@ class RetryHandler:
         if decision.action == "fail":
             return self._cost_of_failing(task)
         self._carrying.out(live, task, choice)
+        if choice.do.tries:
+            self._expect_evidence(task, failed, decision, own_cost)
         free = own_cost is None or is_infrastructure(decision.diagnosis.failure_class)
         charged = 0.0 if free else own_cost or 0.0
         return min(charged, float(self._session.retries - task["fail_cost"]))
@@ -129,15 +134,28 @@ class RetryHandler:
 
     # --- decision ---
 
-    def _choose(self, live: Live, task: Any, failed: TryFailed, own_cost: float | None) -> Chosen:
+    def _choose(
+        self,
+        live: Live,
+        task: Any,
+        failed: TryFailed,
+        own_cost: float | None,
+        *,
+        late: Context = NOTHING_KNOWN,
+        revises: DecisionMade | None = None,
+    ) -> Chosen:
         options, policy = self._session.policies.of(task["func"])
-        situation = self._situations.of(live, task, failed, own_cost, options)
+        situation = self._situations.of(
+            live, task, failed, own_cost, options=options, late=late, revises=revises
+        )
         return choose(situation, self._session.settings, policy)
 
-    def _say_decided(self, live: Live, task: Any, failed: TryFailed, decision: DecisionMade) -> None:
+    def _say_decided(
+        self, live: Live, task: Any, failed: TryFailed, decision: DecisionMade, also: tuple[str, ...] = ()
+    ) -> None:
         decision.task, decision.try_id, decision.executor = failed.task, failed.try_id, failed.executor
         decision.block, decision.manager, decision.node = failed.block, failed.manager, failed.node
-        decision.cause = (failed.id,)
+        decision.cause = (failed.id, *also)
         live.say(decision)
         self._session.routing.failed(task, decision, failed.failure.fingerprint)
         self._carrying.rest(live, decision)
@@ -151,6 +169,48 @@ class RetryHandler:
     def _release(self, live: Live, manager: str) -> None:
         if (event := self._quarantine.release(manager)) is not None:
             live.say(event)
+
+    # --- late evidence ---
+
+    def _expect_evidence(
+        self, task: Any, failed: TryFailed, decision: DecisionMade, own_cost: float | None
+    ) -> None:
+        def revise(evidence: Evidence) -> None:
+            self._revise(task, failed, decision, own_cost, evidence)
+
+        grace = self._session.late.expect(task, failed, decision, revise)
+        if grace > decision.delay and not decision.wait:
+            self._session.parked.delay_at_least(task, grace)
+
+    def _revise(
+        self,
+        task: Any,
+        failed: TryFailed,
+        decision: DecisionMade,
+        own_cost: float | None,
+        evidence: Evidence,
+    ) -> None:
+        """In the slow path: decide anew about a task that still waits for its next try."""
+        live = self._session.begin(task["dfk"].run_id)
+        known = copy.copy(failed)
+        known.failure = evidence.failure(failed.failure)
+        here = {**task, "executor": failed.executor}  # where it failed: it may have been moved since
+        choice = self._choose(live, here, known, own_cost, late=evidence.context, revises=decision)
+        again = choice.decision
+        if again.diagnosis.failure_class == decision.diagnosis.failure_class:
+            return
+        again.revises = decision.id
+
+        def carry_out() -> bool:
+            self._say_decided(live, task, failed, again, (evidence.event,))
+            if evidence.error is not None:
+                self._session.parked.note(task, evidence.error)
+            if again.action != "fail":
+                task["executor"] = failed.executor
+                self._carrying.out(live, task, choice)
+            return again.action != "fail"
+
+        self._session.parked.revise(task, carry_out)
 
 
 def _obey(decision: DecisionMade, chosen: str) -> None:

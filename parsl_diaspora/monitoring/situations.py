@@ -6,8 +6,9 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from parsl_diaspora.events import Failure, TryFailed
-from parsl_diaspora.failures import is_infrastructure
+from parsl_diaspora.events import DecisionMade, Failure, TryFailed
+from parsl_diaspora.failures import Context, is_infrastructure
+from parsl_diaspora.failures.context import NOTHING_KNOWN
 from parsl_diaspora.monitoring.apps import has_staged_files
 from parsl_diaspora.monitoring.context import context_of, is_healthy
 from parsl_diaspora.monitoring.routing import is_usable
@@ -34,7 +35,15 @@ class Situations:
         self._asks_own = asks_own
 
     def of(
-        self, live: Live, task: Any, failed: TryFailed, own_cost: float | None, options: Options
+        self,
+        live: Live,
+        task: Any,
+        failed: TryFailed,
+        own_cost: float | None,
+        *,
+        options: Options,
+        late: Context = NOTHING_KNOWN,
+        revises: DecisionMade | None = None,
     ) -> Situation:
         """The situation after a try has failed.
 
@@ -44,11 +53,13 @@ class Situations:
             failed: the failure, as it was said.
             own_cost: what the program's own handler asks for it; None without one.
             options: what the app's author said.
+            late: what has come to light since the try failed.
+            revises: the decision that is to be replaced.
         """
         session, failure = self._session, failed.failure
         state = live.picture.tasks[task["id"]]
         executor = task["dfk"].executors.get(failed.executor)
-        context = context_of(live.picture, failed, executor, session.clock.time())
+        context = context_of(live.picture, failed, executor, session.clock.time()).with_more(late)
         refuted = self._is_refuted(live, state, failure)
         diagnosis = session.diagnoser.diagnose(
             failure,
@@ -58,7 +69,10 @@ class Situations:
             is_healthy=partial(is_healthy, live.picture),
         )
         budget = session.budgets.name(diagnosis.failure_class, options)
-        spent = {**state.spent, budget: state.spent.get(budget, 0) + 1}
+        spent = dict(state.spent)
+        if revises is not None:  # that failure is charged once
+            spent[revises.budget] = spent.get(revises.budget, 1) - 1
+        spent[budget] = spent.get(budget, 0) + 1
         limit = session.budgets.limit(diagnosis.failure_class, options)
         if self._asks_own and budget == "application":
             limit = session.settings.max_tries  # the program's own handler keeps that account
@@ -76,7 +90,7 @@ class Situations:
             infrastructure_failures=session.budgets.infrastructure_failures(spent),
             proof="" if refuted else self._proof(task, failure, diagnosis.failure_class),
             own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
-            uses=uses_of(state),
+            uses=uses_of(state, but=revises.rule if revises is not None else ""),
             asked_memory=_asked_memory(task, state, options),
             **self._place(live, task, failed),
             **self._elsewhere(live, task, failed, state),

@@ -26,6 +26,7 @@ class TryState(msgspec.Struct, gc=False):
         failure_class: as diagnosed.
         decided: when that failure was decided upon, seconds UTC.
         rule: name of the rule that decided then.
+        charged: name of the budget that was charged for it.
         outstanding_at: label of the executor that owes an end of this try; None when none does.
     """
 
@@ -41,6 +42,7 @@ class TryState(msgspec.Struct, gc=False):
     failure_class: str = ""
     decided: float = 0.0
     rule: str = ""
+    charged: str = ""
     outstanding_at: str | None = None
 
     @property

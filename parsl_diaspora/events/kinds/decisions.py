@@ -120,6 +120,8 @@ class PlaceHeld(Event, tag="place.held"):
         reason: in words.
         owner: who asked.
         drain: what runs there may end, and then the place is given up.
+        order: number of the order, which is used only once; empty if the program itself says it.
+        mac: proves that who asked has the run's key.
     """
 
     topic: ClassVar[Topic] = "control"
@@ -127,6 +129,8 @@ class PlaceHeld(Event, tag="place.held"):
     reason: str = ""
     owner: str = ""
     drain: bool = False
+    order: str = ""
+    mac: str = ""
 
 
 class PlaceReleased(Event, tag="place.released"):
@@ -135,12 +139,16 @@ class PlaceReleased(Event, tag="place.released"):
     Attributes:
         reason: in words.
         owner: who asked; empty for the end of a quarantine.
+        order: number of the order, which is used only once; empty if the program itself says it.
+        mac: proves that who asked has the run's key.
     """
 
     topic: ClassVar[Topic] = "control"
 
     reason: str = ""
     owner: str = ""
+    order: str = ""
+    mac: str = ""
 
 
 class ServiceDegraded(Event, tag="service.degraded"):
