@@ -90,11 +90,17 @@ class Routing:
         return self._belief(self.identity(function), label).chance(self._clock.time())
 
     def proof(self, function: Any, fingerprint: str) -> str:
-        """How it was proven before that a failure is the app's own, in words; empty if it was not."""
-        when = self.places.hopeless(self.identity(function), fingerprint)
-        if not when or self._clock.time() - when > PROOF_HOLDS:
+        """How it was proven before that a failure is the app's own, in words; empty if it was not.
+
+        Of an app that ever succeeded nothing is said: whether it fails may depend on its inputs.
+        """
+        func = self.identity(function)
+        when, now = self.places.hopeless(func, fingerprint), self._clock.time()
+        if not when or now - when > PROOF_HOLDS or self.places.is_known(func):
             return ""
-        return f"the same failure was proven to be the app's own {self._clock.time() - when:.0f} s ago"
+        return (
+            f"the same failure was proven to be the app's own {now - when:.0f} s ago, and it never succeeded"
+        )
 
     def identity(self, function: Any) -> str:
         """What tells a task's function from others, in this program and the next one."""
