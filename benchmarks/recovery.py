@@ -2,10 +2,10 @@
 
     python benchmarks/recovery.py [--programs 50] [--cells import,memory,...] [--sides stock,ours] [--quick]
 
-A program is a map-reduce (three maps, one reduction, 50 ms each) over two pools of emulated nodes: two nodes
-with little memory and without a package, one with both. ``stock`` is Parsl with three retries; ``switch`` adds
-a retry handler of three lines that sends each retry to the other pool; ``cold`` is ours with nothing remembered
-from one program to the next, though it knows what managers list; ``warm`` is ours as it is, after some programs.
+A program is a map-reduce (three maps, one reduction, 50 ms each) over two pools of emulated nodes: two with
+little memory and without a package, one with both. ``stock`` is Parsl with three retries; ``switch`` adds a
+retry handler of three lines that sends each retry to the other pool; ``cold`` is ours with nothing remembered
+from one program to the next, though it knows what managers list; ``warm`` is ours after some programs.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ OTHER_VARIABLES = frozenset(
 )
 _TEXTS = (str, str | None, bool | str)
 RELAY_WORDS = ("auto", "on", "off")
+_URLS = ("fabric", "places")
 
 
 class _CheckedKeywords(type(msgspec.Struct)):  # type: ignore[misc]
@@ -85,6 +86,8 @@ class Settings(
         redact: ``package.module:function`` from text to text, applied to recorded messages and tracebacks
             before they leave the worker.
         triggers: what to do about which events while the program runs; see `Trigger`.
+        places: URL of the fabric through which runs share what they learn of places; None for a directory
+            ``places`` beside those of the runs, ``off`` for a memory that ends with the run.
 
     Example:
         >>> Settings(retries={"memory": 3}, max_tries=8).max_tries
@@ -112,6 +115,7 @@ class Settings(
     traceback_limit: int = 8_192
     redact: str | None = None
     triggers: tuple[Trigger, ...] = ()
+    places: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.relay, bool):
@@ -171,7 +175,8 @@ class Settings(
 
     def shown(self) -> dict[str, Any]:
         """All fields as plain data without secrets: for logs, events and people."""
-        shown = {**self.to_dict(), "fabric": self.fabric and without_secrets(self.fabric)}
+        urls = {name: url and without_secrets(url) for name in _URLS for url in [getattr(self, name)]}
+        shown = {**self.to_dict(), **urls}
         return {**shown, "triggers": [trigger.shown() for trigger in self.triggers]}
 
     def __repr__(self) -> str:

@@ -226,6 +226,10 @@ class Routing:
         lack, memory = _lack(decision), offer.memory if kind == MEMORY else 0
         self._learn(self._lesson(func, label, decision, bad=weight, lack=lack, memory=memory))
 
+    def now(self) -> float:
+        """Seconds UTC."""
+        return self._clock.time()
+
     def forget(self) -> None:
         """Forget all that is believed of places."""
         self.places = Places()

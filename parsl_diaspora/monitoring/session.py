@@ -33,6 +33,7 @@ from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
+from parsl_diaspora.monitoring.memory import OFF, PlaceMemory, default_url
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.routing import Routing
 from parsl_diaspora.recovery import Budgets
@@ -86,6 +87,7 @@ class Session:
         self._begin = threading.Lock()
         self._said: set[str] = set()
         self._watched: list[Any] = []
+        self._memory: PlaceMemory | None = None
         self._reports: dict[tuple[int, int], Report] = {}
         self._avoid: dict[int, tuple[str, ...]] = {}
 
@@ -117,6 +119,7 @@ class Session:
                 live.listen(self.cancels.hear)
                 self.routing.begin(live)
                 live.start()
+                self._share_places(live)
                 if self.settings.triggers:
                     self._start_triggers(live)
         return self.live
@@ -136,6 +139,8 @@ class Session:
             return
         if self._reach is not None:
             self._reach.close()
+        if self._memory is not None:
+            self._memory.close()
         self.live.catch_up()
         counts = self.live.picture.counts
         done = counts.get("done", 0) + counts.get("memoized", 0)
@@ -149,6 +154,13 @@ class Session:
         hand_on(self.live.fabric)
         if isinstance(self.clock, SystemClock):
             self.clock.close()
+
+    def _share_places(self, live: Live) -> None:
+        url = self.settings.places or default_url(self._run_dir.parent)
+        if url != OFF:
+            run, choice = live.picture.run, len(self._labels) > 1
+            self._memory = PlaceMemory(url, self.routing, run, choice=choice, absorb=live.absorb)
+            self._memory.start()
 
     def _start_triggers(self, live: Live) -> None:
         from parsl_diaspora.monitoring.triggers import RunTriggers
