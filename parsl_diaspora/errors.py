@@ -12,6 +12,7 @@
     ├── NotFound                   a run or task that the log does not know; has .what and .where
     ├── NotInTask                  current_task() was called outside a task
     ├── TaskCancelled              cancel() ended the task; has .task and .reason
+    ├── TaskHeldTooLong            a task that never ran was held to the end, or failed by hand; has .task
     ├── NonRetryable               raised by an app: trying again cannot help; has .type
     ├── TaskFailure                a try that ended without a usable answer; has .place
     │   ├── ResultUnreadable       the task's result cannot be rebuilt on the submit side
@@ -136,6 +137,18 @@ class TaskCancelled(DiasporaError):
         super().__init__(message, hint=hint)
         self.task = task
         self.reason = reason
+
+
+class TaskHeldTooLong(DiasporaError):
+    """A task that never ran was held, and somebody, the end of the program, or ``hold_timeout`` ended it.
+
+    Attributes:
+        task: Parsl's task id.
+    """
+
+    def __init__(self, message: str, *, task: int | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.task = task
 
 
 class NonRetryable(DiasporaError):

@@ -80,6 +80,10 @@ class Settings(
             None for 5 where its pool runs on this host, and 60 elsewhere, where a shared file system may be
             slow to show that tasks have started.
         events_buffer: events kept in memory while the fabric is slow; beyond it they are counted as lost.
+        grace: seconds for which a task whose worker or manager was lost, nobody knows why, waits for late
+            evidence of the cause before its next try.
+        hold_timeout: seconds for which a held task waits for somebody to release it; then it fails with its
+            last error. None for no end.
         restore_workers: put back, after each try, what a task changed in its worker: working directory,
             umask, priority, cores, limits, alarms, handlers of signals, environment variables.
         traceback_limit: bytes of a traceback that are recorded.
@@ -110,6 +114,8 @@ class Settings(
     interchange_silence: float = 10.0
     interchange_restarts: int = 3
     stall_after: float | None = None
+    grace: float = 0.5
+    hold_timeout: float | None = 86_400.0
     events_buffer: int = 50_000
     restore_workers: bool = True
     traceback_limit: int = 8_192
@@ -284,6 +290,8 @@ _LOWER_BOUNDS: dict[str, float] = {
     "interchange_silence": 1,
     "interchange_restarts": 0,
     "stall_after": 0.1,
+    "grace": 0,
+    "hold_timeout": 0,
     "events_buffer": 100,
     "traceback_limit": 0,
 }

@@ -44,6 +44,7 @@ def _read(path):
         return b""
 
 
+@pytest.mark.slow
 def test_every_candidate_has_its_figures_and_nothing_is_left_behind(tmp_path):
     ended = run(tmp_path)
     assert ended.returncode == 0

@@ -30,9 +30,12 @@ FILLED = {
     "interchange_silence": 5.0,
     "interchange_restarts": 2,
     "stall_after": 9.0,
+    "grace": 0.25,
+    "hold_timeout": 600.0,
     "events_buffer": 1000,
     "restore_workers": False,
     "traceback_limit": 100,
+    "places": "file:./places",
     "redact": "package.module:function",
     "triggers": [
         {
@@ -61,9 +64,12 @@ block_wait: 30.0
 interchange_silence: 5.0
 interchange_restarts: 2
 stall_after: 9
+grace: 0.25
+hold_timeout: 600
 events_buffer: 1000
 restore_workers: false
 traceback_limit: 100
+places: file:./places
 redact: package.module:function
 triggers:
   - name: tell

@@ -26,6 +26,7 @@ from parsl_diaspora.events import (
     NodeRecovered,
     NodeSampled,
     NodeSuspected,
+    OrderAnswered,
     PlaceHeld,
     PlaceQuarantined,
     PlaceReleased,
@@ -33,9 +34,12 @@ from parsl_diaspora.events import (
     RunStarted,
     SamplesReduced,
     ServiceDegraded,
+    TaskActionAsked,
     TaskCancelAsked,
     TaskEnded,
+    TaskHeld,
     TaskProgressed,
+    TaskReleased,
     TaskSubmitted,
     TriggerFailed,
     TriggerFired,
@@ -166,6 +170,24 @@ def _held(event: PlaceHeld) -> str:
     return joined(("to be drained" if event.drain else "", event.reason, f"by {event.owner}"))
 
 
+def _task_held(event: TaskHeld) -> str:
+    return joined((f"reason {event.number}", event.reason, f"by {event.owner}"))
+
+
+def _task_released(event: TaskReleased) -> str:
+    return joined((event.how, event.reason, f"by {event.owner}" if event.owner else ""))
+
+
+def _action_asked(event: TaskActionAsked) -> str:
+    whose = f"all of {event.func or event.failure_class}" if event.func or event.failure_class else ""
+    to = f"to {event.to}" if event.to else ""
+    return joined((f"{event.action} {whose}".rstrip(), to, f"by {event.owner}", event.reason))
+
+
+def _order_answered(event: OrderAnswered) -> str:
+    return joined(("done" if event.accepted else "refused", event.why))
+
+
 def _released(event: PlaceReleased) -> str:
     return joined((event.reason, f"by {event.owner}" if event.owner else ""))
 
@@ -212,6 +234,10 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     TryLaunched: _launched,
     TryStarted: lambda event: f"pid {event.pid}",
     TaskCancelAsked: lambda event: joined((f"by {event.owner}", event.reason)),
+    TaskActionAsked: _action_asked,
+    OrderAnswered: _order_answered,
+    TaskHeld: _task_held,
+    TaskReleased: _task_released,
     TryStopped: _try_stopped,
     TryDeclined: lambda event: times(event.count),
     TryEnded: _try_ended,

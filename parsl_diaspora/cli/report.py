@@ -26,7 +26,7 @@ from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.file.verify import Verdict, verify
 from parsl_diaspora.state.reading import Reading
 
-_ENDS = ("done", "memoized", "failed", "dependency_failed", "cancelled")
+_ENDS = ("done", "memoized", "substituted", "failed", "dependency_failed", "cancelled")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -29,6 +29,7 @@ _STATE_STYLE = {"ended": "green", "running": "cyan", "interrupted": "red"}
 _OUTCOMES = {
     "done": "succeeded",
     "memoized": "known from before",
+    "substituted": "got a value in place of their result",
     "failed": "failed",
     "cancelled": "were cancelled",
     "dependency_failed": "never ran, because a task that they wait for failed",

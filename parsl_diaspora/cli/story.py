@@ -133,6 +133,30 @@ class Cancel(msgspec.Struct, kw_only=True):
     done: str = ""
 
 
+class HoldStory(msgspec.Struct, kw_only=True):
+    """The task was held.
+
+    Attributes:
+        at: when.
+        number: of the reason.
+        reason: in words.
+        suggestion: what may be done about it.
+        owner: who held it.
+        released: when it was released; None if it was not.
+        how: ``release``, ``retry`` or ``fail``.
+        released_by: who released it.
+    """
+
+    at: float
+    number: int
+    reason: str
+    suggestion: str
+    owner: str
+    released: float | None = None
+    how: str = ""
+    released_by: str = ""
+
+
 class TaskStory(msgspec.Struct, kw_only=True):
     """One task.
 
@@ -145,9 +169,10 @@ class TaskStory(msgspec.Struct, kw_only=True):
         submitted: when its first try was handed to an executor, or else its first event, seconds UTC.
         routing: the decision that sent its first try elsewhere, if there was one.
         cancel: that somebody asked for its end, if so.
+        holds: when and why it was held.
         tries: its tries, in order.
-        outcome: ``done``, ``failed``, ``dependency_failed``, ``memoized`` or ``cancelled``;
-            empty while it has no end.
+        outcome: ``done``, ``failed``, ``dependency_failed``, ``memoized``, ``substituted``
+            or ``cancelled``; empty while it has no end.
         error: class and text of the exception that the program sees.
         root: for ``dependency_failed``, the task where the trouble began, if the error names it.
         ended: when it ended.
@@ -162,6 +187,7 @@ class TaskStory(msgspec.Struct, kw_only=True):
     submitted: float = 0.0
     routing: Choice | None = None
     cancel: Cancel | None = None
+    holds: list[HoldStory] = []
     tries: list[TryStory] = []
     outcome: str = ""
     error: str = ""

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from parsl_diaspora.cli.find import SHORT
 from parsl_diaspora.cli.output import pairs
-from parsl_diaspora.cli.story import Cancel, Choice, TaskStory, TryStory
+from parsl_diaspora.cli.story import Cancel, Choice, HoldStory, TaskStory, TryStory
 from parsl_diaspora.cli.words import (
     count,
     duration,
@@ -27,6 +27,7 @@ _STYLES = {
     "succeeded": "green",
     "done": "green",
     "memoized": "green",
+    "substituted": "yellow",
     "failed": "red",
     "dependency_failed": "red",
     "cancelled": "yellow",
@@ -70,6 +71,8 @@ def _opening(story: TaskStory) -> Rows:
         yield from _routing_rows(story.routing)
     if story.cancel is not None:
         yield from _cancel_rows(story.cancel)
+    for hold in story.holds:
+        yield from _hold_rows(hold)
 
 
 def _routing_rows(routing: Choice) -> Rows:
@@ -82,6 +85,14 @@ def _cancel_rows(cancel: Cancel) -> Rows:
     yield "cancelled", joined((offset(cancel.at), cancel.owner and f"by {cancel.owner}", cancel.reason))
     if cancel.done:
         yield "done", cancel.done
+
+
+def _hold_rows(hold: HoldStory) -> Rows:
+    yield "held", joined((offset(hold.at), f"by {hold.owner}", f"reason {hold.number}: {hold.reason}"))
+    if hold.released is None:
+        yield "suggestion", hold.suggestion
+    else:
+        yield "released", joined((offset(hold.released), hold.how, f"by {hold.released_by}"))
 
 
 # --- one try ---
@@ -224,6 +235,10 @@ def _memoized(story: TaskStory) -> str:
     return "Its result was known from before, so it never ran."
 
 
+def _substituted(story: TaskStory) -> str:
+    return f"It got a value in place of its result {_total(story)}."
+
+
 def _dependency_failed(story: TaskStory) -> str:
     see = ""
     if story.root is not None:
@@ -246,5 +261,6 @@ _ENDINGS = {
     "failed": _failed,
     "cancelled": _cancelled,
     "memoized": _memoized,
+    "substituted": _substituted,
     "dependency_failed": _dependency_failed,
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from parsl_diaspora.cli.nearby import Surroundings
-from parsl_diaspora.cli.story import Cancel, Choice, Decline, TaskStory, TryStory
+from parsl_diaspora.cli.story import Cancel, Choice, Decline, HoldStory, TaskStory, TryStory
 from parsl_diaspora.cli.summary import run_state
 from parsl_diaspora.cli.words import count, duration
 from parsl_diaspora.errors import NotFound
@@ -20,6 +20,8 @@ from parsl_diaspora.events import (
     RunStarted,
     TaskCancelAsked,
     TaskEnded,
+    TaskHeld,
+    TaskReleased,
     TaskSubmitted,
     TryDeclined,
     TryEnded,
@@ -132,6 +134,8 @@ def _hear(event: Event, story: TaskStory, tries: dict[int, TryStory]) -> None:
         _hear_end(event, story, at)
     elif isinstance(event, TaskCancelAsked):
         story.cancel = story.cancel or Cancel(at=at, owner=event.owner, reason=event.reason)
+    elif isinstance(event, TaskHeld | TaskReleased):
+        _hear_hold(event, story, at)
     elif isinstance(event, DecisionMade) and event.action == "cancel":
         story.cancel = story.cancel or Cancel(at=at, owner="", reason="")
         story.cancel.done = event.reason
@@ -144,6 +148,21 @@ def _hear(event: Event, story: TaskStory, tries: dict[int, TryStory]) -> None:
         tell(event, each, at)
         if isinstance(event, TaskSubmitted):
             story.func = event.func
+
+
+def _hear_hold(event: TaskHeld | TaskReleased, story: TaskStory, at: float) -> None:
+    if isinstance(event, TaskHeld):
+        hold = HoldStory(
+            at=at,
+            number=event.number,
+            reason=event.reason,
+            suggestion=event.suggestion,
+            owner=event.owner,
+        )
+        story.holds = [*story.holds, hold]
+    elif story.holds:
+        last = story.holds[-1]
+        last.released, last.how, last.released_by = at, event.how, event.owner
 
 
 def _hear_end(event: TaskEnded, story: TaskStory, at: float) -> None:

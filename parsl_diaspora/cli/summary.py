@@ -71,7 +71,7 @@ def summarize(picture: Picture, fabric: str, now: float | None = None) -> RunSum
         started=picture.first_time,
         seconds=max(0.0, until - picture.first_time),
         state=state,
-        done=counts.get("done", 0) + counts.get("memoized", 0),
+        done=sum(counts.get(outcome, 0) for outcome in ("done", "memoized", "substituted")),
         failed=counts.get("failed", 0) + counts.get("dependency_failed", 0),
         cancelled=counts.get("cancelled", 0),
         outstanding=sum(not task.outcome for number, task in picture.tasks.items() if number >= 0),

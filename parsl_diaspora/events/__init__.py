@@ -24,6 +24,12 @@ from parsl_diaspora.events.kinds.fabrics import (
     FabricLagged,
     SamplesReduced,
 )
+from parsl_diaspora.events.kinds.held import (
+    OrderAnswered,
+    TaskActionAsked,
+    TaskHeld,
+    TaskReleased,
+)
 from parsl_diaspora.events.kinds.nodes import (
     InterchangeEnded,
     InterchangeStarted,
@@ -95,6 +101,7 @@ __all__ = [
     "NodeSeen",
     "NodeShortOfMemory",
     "NodeSuspected",
+    "OrderAnswered",
     "PlaceHeld",
     "PlaceQuarantined",
     "PlaceReleased",
@@ -103,9 +110,12 @@ __all__ = [
     "RunStarted",
     "SamplesReduced",
     "ServiceDegraded",
+    "TaskActionAsked",
     "TaskCancelAsked",
     "TaskEnded",
+    "TaskHeld",
     "TaskProgressed",
+    "TaskReleased",
     "TaskSubmitted",
     "TriggerFailed",
     "TriggerFired",

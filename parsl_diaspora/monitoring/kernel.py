@@ -19,6 +19,11 @@ LOCK_SECONDS = 0.05
 #: A Parsl task record.
 Record = dict[str, Any]
 
+
+class Gate(Future[None]):
+    """Something that a task waits for besides what its author gave it."""
+
+
 #: Where a task is: not launched, with an executor, waiting for inner tasks, between two of these, or ended.
 Stage = Literal["waiting", "launched", "joining", "moving", "ended"]
 
@@ -76,6 +81,29 @@ def end_task(task: Record, error: Exception) -> None:
     if task["try_time_launched"] is not None:
         task["try_time_returned"] = datetime.now()  # noqa: DTZ005 - the kernel's own times have no zone, either
     task["dfk"]._complete_task_exception(task, States.failed, error)
+
+
+def park(task: Record) -> Gate:
+    """Keep back a task that the calling thread is about to make pending; what is returned lets it go on."""
+    gate = Gate()
+    task["depends"] = [*(each for each in task["depends"] if not isinstance(each, Gate)), gate]
+    gate.add_done_callback(lambda _: task["dfk"].launch_if_ready(task))
+    return gate
+
+
+def park_waiting(task: Record) -> Gate | None:
+    """Keep back a task that has not been launched; None if it has, or if the kernel is busy with it."""
+    if not task["task_launch_lock"].acquire(timeout=LOCK_SECONDS):
+        return None
+    try:
+        return park(task) if _stage(task) == "waiting" else None
+    finally:
+        task["task_launch_lock"].release()
+
+
+def records(kernel: Any) -> list[Record]:
+    """All tasks that have not ended."""
+    return list(kernel.tasks.values()) if kernel is not None else []
 
 
 def inner_futures(task: Record) -> list[Future[Any]]:

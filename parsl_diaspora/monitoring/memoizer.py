@@ -34,6 +34,8 @@ class LifecycleMemoizer(Memoizer):
         """Parsl is about to launch a try, in this thread."""
         launching.launch = None
         self.session.cancels.refuse(task)
+        if (stand_in := self.session.parked.answer(task)) is not None:
+            return stand_in
         if (known := self.inner.check_memo(task)) is not None:
             return known
         try:
@@ -45,11 +47,13 @@ class LifecycleMemoizer(Memoizer):
     def update_memo_result(self, task: Any, r: Any) -> None:
         """A task ended with a result."""
         self.session.cancels.pass_once(task, None)
-        self.inner.update_memo_result(task, r)
+        if not self.session.parked.is_substituted(task):
+            self.inner.update_memo_result(task, r)
         try:
             self.session.succeeded(task)
         except Exception as error:  # noqa: BLE001 - promise 1
             self.session.absorb("result hook", error)
+        self.session.parked.forget(task)
 
     def update_memo_exception(self, task: Any, e: BaseException) -> None:
         """A task ended with an exception."""
@@ -60,6 +64,7 @@ class LifecycleMemoizer(Memoizer):
             self.session.failed(task, e)
         except Exception as error:  # noqa: BLE001 - promise 1
             self.session.absorb("exception hook", error)
+        self.session.parked.forget(task)
 
     def close(self) -> None:
         """Parsl shuts down."""

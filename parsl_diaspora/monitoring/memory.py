@@ -88,6 +88,7 @@ class PlaceMemory:
                 self._hear(consumer)
                 self._stop.wait(PERIOD)
                 self._tell(fabric)
+            self._tell(fabric)
         finally:
             consumer.close()
             if self._publisher is not None:

@@ -7,19 +7,17 @@ with a number; a delay is a gate in the task's own list of dependencies, never a
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
+import msgspec
 from parsl.dataflow.errors import DependencyError
 from parsl.dataflow.states import States
 from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
-from parsl_diaspora.clock import Clock
 from parsl_diaspora.errors import TaskCancelled
-from parsl_diaspora.events import DecisionMade, Failure, TryFailed
+from parsl_diaspora.events import DecisionMade, Diagnosis, Failure, TryFailed
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
-from parsl_diaspora.executors.gate import complete
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.failures import CLASSES, describe, diagnose
@@ -93,6 +91,7 @@ class RetryHandler:
         if task["from_memo"]:
             return self._cost_of_failing(task)  # the memoizer would answer a further try with the same
         live = self._session.begin(task["dfk"].run_id)
+        self._session.parked.note(task, error)
         failed = self._say_failed(live, error, task)
         situation = self._situation(live, task, failed, own_cost)
         decision = decide(situation, self._session.settings, chance=self._session.chance)
@@ -132,7 +131,7 @@ class RetryHandler:
         session, failure = self._session, failed.failure
         state = live.picture.tasks[task["id"]]
         options = options_of(task["func"])
-        diagnosis = diagnose(failure, state, refuted=self._is_refuted(live, state, failure))
+        diagnosis = self._diagnose(live, task, state, failure)
         budget = session.budgets.name(diagnosis.failure_class, options)
         spent = {**state.spent, budget: state.spent.get(budget, 0) + 1}
         limit = session.budgets.limit(diagnosis.failure_class, options)
@@ -150,7 +149,7 @@ class RetryHandler:
             other_manager=live.picture.has_other_manager(here, failed.manager),
             executor_usable=is_usable(task, here),
             unfit_everywhere=self._is_unfit_everywhere(live, task, here),
-            tries=len(state.tries),
+            tries=len(state.tries) - state.forgiven,
             max_tries=session.budgets.max_tries(options),
             budget=budget,
             used=spent[budget],
@@ -160,15 +159,26 @@ class RetryHandler:
             avoid=_failed_managers(live, state, here, failed.manager),
         )
 
-    def _is_refuted(self, live: Live, state: TaskState, failure: Failure) -> bool:
-        return self._own is not None or (state.func, failure.fingerprint) in live.picture.overcome
+    def _diagnose(self, live: Live, task: Any, state: TaskState, failure: Failure) -> Diagnosis:
+        refuted = self._is_refuted(live, task, state, failure)
+        diagnosis = diagnose(failure, state, refuted=refuted)
+        proof = "" if refuted else self._session.routing.proof(task["func"], failure.fingerprint)
+        if not proof or diagnosis.destined:
+            return diagnosis
+        return msgspec.structs.replace(diagnosis, destined=True, evidence=(*diagnosis.evidence, proof))
+
+    def _is_refuted(self, live: Live, task: Any, state: TaskState, failure: Failure) -> bool:
+        same = sum(each.fingerprint == failure.fingerprint for each in state.tries)
+        return (
+            self._own is not None
+            or (state.func, failure.fingerprint) in live.picture.overcome
+            or self._session.routing.is_by_chance(task["func"], same)
+        )
 
     def _is_unfit_everywhere(self, live: Live, task: Any, here: str) -> bool:
-        labels = self._session.routing.allowed(task)
-        elsewhere = [label for label in labels if label != here]
-        return bool(elsewhere) and all(
-            (task["func_name"], label) in live.picture.unfit for label in elsewhere
-        )
+        routing = self._session.routing
+        elsewhere = [label for label in routing.allowed(task) if label != here]
+        return bool(elsewhere) and all(routing.lack(task, label, live) for label in elsewhere)
 
     def _own_stops(self, task: Any, own_cost: float | None, failure_class: str) -> bool:
         if own_cost is None:
@@ -203,7 +213,7 @@ class RetryHandler:
             task["executor"] = decision.target
         self._session.avoid(task["id"], decision.avoid)
         if decision.delay > 0:
-            park(task, decision.delay, self._session.clock)
+            self._session.parked.delay(task, decision.delay)
 
     def _use_plain_workers(self, live: Live, task: Any) -> None:
         executor = task["dfk"].executors.get(task["executor"])
@@ -211,14 +221,6 @@ class RetryHandler:
             executor.use_plain_workers()
             why = "its workers' environment lacks parsl_diaspora; they run tasks as stock Parsl's do"
             live.absorb(f"workers of {executor.label}", ImportError(why))
-
-
-def park(task: Any, delay: float, clock: Clock) -> None:
-    """Hold a task's next try back: a gate among its dependencies opens after ``delay`` seconds."""
-    gate: Future[None] = Future()
-    task["depends"] = [*task["depends"], gate]
-    gate.add_done_callback(lambda _: task["dfk"].launch_if_ready(task))
-    clock.call_later(delay, lambda: complete(gate, None, None))
 
 
 def is_infrastructure(failure_class: str) -> bool:

@@ -27,6 +27,7 @@ from parsl_diaspora.state.places import PROOF_HOLDS, Belief, Places
 Record = dict[str, Any]
 
 EXPLORE_AFTER = 600.0  # seconds after which a place of poor repute is tried again by one task
+BY_CHANCE = 1e-4  # what happens more rarely in as many tries does not happen by chance
 MARGIN = 1.2  # times the memory that a function was seen to use
 MEMORY = "memory"
 MISSING_MODULE = "missing_module"
@@ -85,6 +86,11 @@ class Routing:
         labels = [label for label in self.allowed(task) if label != here]
         return [each.label for each in best_first(self._candidates(live, task, labels))]
 
+    def lack(self, task: Record, label: str, live: Live) -> str:
+        """What an executor is proven, or seen, to lack for a task, in words; empty if nothing is known."""
+        (candidate,) = self._candidates(live, task, [label])
+        return candidate.lack
+
     def chance(self, function: Any, label: str) -> float:
         """Estimated share of an app's tries that succeed at an executor, 0 to 1."""
         return self._belief(self.identity(function), label).chance(self._clock.time())
@@ -101,6 +107,14 @@ class Routing:
         return (
             f"the same failure was proven to be the app's own {now - when:.0f} s ago, and it never succeeded"
         )
+
+    def is_by_chance(self, function: Any, times: int) -> bool:
+        """Whether so many failures in a row may come about by chance, as often as the app's tries fail.
+
+        An app that never succeeded does not fail by chance.
+        """
+        share = self.places.share_failed(self.identity(function))
+        return share is not None and share**times > BY_CHANCE
 
     def identity(self, function: Any) -> str:
         """What tells a task's function from others, in this program and the next one."""
@@ -269,7 +283,11 @@ def _lack(decision: DecisionMade) -> str:
     kind, missing = decision.diagnosis.failure_class, decision.diagnosis.missing
     if kind not in PROOFS:
         return ""
-    return f"{_MODULE}{missing!r}" if missing else kind
+    if kind == MISSING_MODULE:
+        return (
+            f"{_MODULE}{missing!r}" if missing.replace(".", "_").isidentifier() else ""
+        )  # no name, no proof
+    return kind
 
 
 def _declared_memory(task: Record) -> int:

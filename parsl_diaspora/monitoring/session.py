@@ -20,6 +20,7 @@ from parsl.dataflow.errors import DependencyError
 from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.events import (
+    Failure,
     RunEnded,
     RunStarted,
     TaskEnded,
@@ -30,10 +31,12 @@ from parsl_diaspora.events import (
 from parsl_diaspora.executors.launch import Launch, Report, launching
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
+from parsl_diaspora.failures import diagnose
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.memory import OFF, PlaceMemory, default_url
+from parsl_diaspora.monitoring.parked import Parked
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.routing import Routing
 from parsl_diaspora.recovery import Budgets
@@ -66,6 +69,7 @@ class Session:
         budgets: the program's retry budgets.
         cancels: tasks that somebody asked to be stopped.
         routing: where tasks may go.
+        parked: tasks that are kept back.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Session:
         self.live: Live | None = None
         self.cancels = Cancels(self)
         self.routing = Routing(settings, self.clock)
+        self.parked = Parked(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
         self._labels = labels
@@ -120,6 +125,7 @@ class Session:
                 self.routing.begin(live)
                 live.start()
                 self._share_places(live)
+                threading.Thread(target=_read_rules, name="diaspora-rules", daemon=True).start()
                 if self.settings.triggers:
                     self._start_triggers(live)
         return self.live
@@ -134,6 +140,7 @@ class Session:
         """Say how the run went and bring its events to safety."""
         for executor in self._watched:
             executor.stop_watching()
+        self.parked.close()
         self.cancels.close()
         if self.live is None:
             return
@@ -143,7 +150,7 @@ class Session:
             self._memory.close()
         self.live.catch_up()
         counts = self.live.picture.counts
-        done = counts.get("done", 0) + counts.get("memoized", 0)
+        done = sum(counts.get(outcome, 0) for outcome in ("done", "memoized", "substituted"))
         failed = counts.get("failed", 0) + counts.get("dependency_failed", 0)
         cancelled = counts.get("cancelled", 0)
         faults = dict(self.live.faults)
@@ -238,6 +245,9 @@ class Session:
         """A task ended with a result."""
         live = self.begin(task["dfk"].run_id)
         number, try_id = task["id"], task["try_id"]
+        if self.parked.is_substituted(task):
+            live.say(_substituted(task))
+            return
         if task["from_memo"]:
             live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
             return
@@ -278,6 +288,11 @@ class Session:
             self._avoid[task] = managers
 
 
+def _read_rules() -> None:
+    """The first diagnosis reads its rules: not while a bad node goes through tasks by the dozen."""
+    diagnose(Failure(), None)
+
+
 def _failures_before(live: Live, task: Record) -> tuple[str, ...]:
     """Fingerprints of a task's earlier tries."""
     state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
@@ -301,6 +316,12 @@ def _words(error: BaseException) -> str:
 
 def _stuck(report: Report) -> str:
     return f"a worker on {report.node} could not put back {', '.join(report.stuck)}"
+
+
+def _substituted(task: Record) -> TaskEnded:
+    tries = task["try_id"]
+    func = "" if tries else task["func_name"]
+    return TaskEnded(task=task["id"], outcome="substituted", tries=tries, func=func)
 
 
 def _try_ended(task: Record, report: Report | None) -> TryEnded:

@@ -6,6 +6,7 @@ The same fold serves the running program (`live`) and the reader of a log afterw
 from __future__ import annotations
 
 from parsl_diaspora.state.dedupe import Dedupe
+from parsl_diaspora.state.held import HeldTask, HeldTasks
 from parsl_diaspora.state.history import History, read_events, read_history
 from parsl_diaspora.state.holds import Holds
 from parsl_diaspora.state.live import Live
@@ -14,6 +15,8 @@ from parsl_diaspora.state.records import Hold, ManagerState, TaskState, TryState
 
 __all__ = [
     "Dedupe",
+    "HeldTask",
+    "HeldTasks",
     "History",
     "Hold",
     "Holds",

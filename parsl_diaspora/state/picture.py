@@ -25,6 +25,8 @@ from parsl_diaspora.events import (
     RunEnded,
     RunStarted,
     TaskEnded,
+    TaskHeld,
+    TaskReleased,
     TaskSubmitted,
     TryDeclined,
     TryEnded,
@@ -33,6 +35,7 @@ from parsl_diaspora.events import (
     TryStarted,
     TryStopped,
 )
+from parsl_diaspora.state.held import HeldTasks
 from parsl_diaspora.state.holds import Holds
 from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
 
@@ -62,6 +65,7 @@ class Picture:
         blocks: state by (executor, block).
         quarantined: manager ids that get no new work for a while, with the reason.
         holds: places that get no new work until somebody releases them.
+        held: tasks that wait until somebody releases them.
         unfit: (app, executor) to the module that is missing there.
         overcome: (app, fingerprint) of failures after which the same task succeeded: not deterministic.
         faults: injected faults.
@@ -86,6 +90,7 @@ class Picture:
         self.blocks: dict[tuple[str, str], str] = {}
         self.quarantined: dict[str, str] = {}
         self.holds = Holds()
+        self.held = HeldTasks()
         self.unfit: dict[tuple[str, str], str] = {}
         self.overcome: set[tuple[str, str]] = set()
         self.faults: list[FaultInjected] = []
@@ -202,6 +207,7 @@ class Picture:
         self._launched(event)
 
     def _launched(self, event: Event) -> None:
+        self.held.lift(event)
         state = self._try(event)
         state.executor = self._word(event.executor)
         self._count("tries")
@@ -294,6 +300,7 @@ class Picture:
                 failures.append(record)
 
     def _task_ended(self, event: TaskEnded) -> None:
+        self.held.lift(event)
         state = self._task(event)
         if not state.outcome:
             self._count(event.outcome)
@@ -336,6 +343,15 @@ class Picture:
     def _held(self, event: PlaceHeld) -> None:
         self.holds.put(event)
         self._settle_all(event.executor)
+
+    def _task_held(self, event: TaskHeld) -> None:
+        self.held.put(event)
+
+    def _task_released(self, event: TaskReleased) -> None:
+        self.held.lift(event)
+        if event.how == "retry":
+            state = self._task(event)
+            state.spent, state.forgiven = {}, len(state.tries)
 
     def _released(self, event: PlaceReleased) -> None:
         if event.manager is not None and (manager := self._manager(event)) is not None:
@@ -413,6 +429,8 @@ _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {
     NodeRecovered: Picture._recovered,
     NodeLost: Picture._recovered,
     PlaceHeld: Picture._held,
+    TaskHeld: Picture._task_held,
+    TaskReleased: Picture._task_released,
     BlockSeen: Picture._block,
     BlockLost: Picture._block,
     PlaceQuarantined: Picture._quarantined,

@@ -56,6 +56,7 @@ class TaskState(msgspec.Struct, gc=False):
         outcome: empty until it ends.
         spent: failures charged so far, by budget.
         error: what the program saw.
+        forgiven: tries that count no more, as somebody gave the task fresh budgets.
     """
 
     func: str = ""
@@ -63,6 +64,7 @@ class TaskState(msgspec.Struct, gc=False):
     outcome: str = ""
     spent: dict[str, int] = {}
     error: str = ""
+    forgiven: int = 0
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,6 +50,7 @@ def _sample(field: Any, numbers: Iterator[int]) -> Any:
 def _by_type(annotation: str, text: str, number: int) -> Any:
     samples: list[tuple[str, Any]] = [
         ("tuple[str", (text, f"{text} more")),
+        ("tuple[int", (number, number + 1)),
         ("dict[str, int]", {text: number}),
         ("dict[str, float]", {text: number + 0.25}),
         ("dict[str, str]", {text: f"{text} more"}),

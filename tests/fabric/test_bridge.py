@@ -134,6 +134,7 @@ def test_event_without_a_crossing_has_the_bytes_it_always_had():
     assert decode(encode(TaskSubmitted(via=("a", "b")))).via == ("a", "b")
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_killed_on_the_way_costs_no_event_there_and_none_back(tmp_path, kafka):
     prefix = os.urandom(4).hex()
     site, other = (open_fabric(f"file:{tmp_path}/{name}") for name in ("site", "other"))

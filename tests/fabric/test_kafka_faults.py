@@ -74,6 +74,7 @@ def test_nothing_of_the_client_library_reaches_the_terminal(capfd):
 # --- a broker that goes and comes ---
 
 
+@pytest.mark.slow
 def test_broker_that_is_down_at_first_gets_all_events_when_it_comes(kafka):
     url = kafka.url()
     kafka.stop()

@@ -54,6 +54,7 @@ def test_every_task_ends_once_while_busy_and_idle_workers_and_a_manager_are_kill
     assert program.shutdown.finished
 
 
+@pytest.mark.slow
 def test_a_manager_that_stalls_after_an_idle_kill_is_replaced(program, check_story):
     program.load(program.pool("alder", workers=1), stall_after=2.0)
     assert apps.spin(3, 0.0).result(timeout=60) == 9
@@ -154,6 +155,7 @@ def test_a_bash_app_is_diagnosed_by_what_it_raised(program):
     assert failed.failure.exit_code == 3
 
 
+@pytest.mark.slow
 def test_tasks_of_an_executor_whose_interchange_is_killed_move_to_the_other(program, check_story):
     kernel = program.load(program.pool("alder"), program.pool("birch"))
     wait([apps.spin(n, 0.0) for n in range(4)], timeout=60)
@@ -167,6 +169,7 @@ def test_tasks_of_an_executor_whose_interchange_is_killed_move_to_the_other(prog
     assert program.shutdown.finished
 
 
+@pytest.mark.slow
 def test_a_lost_only_block_is_replaced_and_its_task_finishes(program, check_story):
     program.load(program.pool("alder"))
     apps.spin(1, 0.0).result(timeout=60)

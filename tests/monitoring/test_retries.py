@@ -588,7 +588,7 @@ def test_a_kernel_that_has_gone_meanwhile_is_no_trouble(program):
         raise RuntimeError("cannot schedule new futures after shutdown")
 
     made.launch_if_ready = gone
-    retries.park(made.task(), 1.0, made.clock)
+    made.session.parked.delay(made.task(), 1.0)
     made.clock.advance(2.0)
 
 

@@ -156,6 +156,7 @@ def two_sites(tmp_path_factory):
 
 
 class TestFinding:
+    @pytest.mark.slow
     def test_the_processes_called_workers_are_those_that_run_the_tasks(self, two_sites):
         reported = {future.result() for future in [where() for _ in range(24)]}
         workers = of_role(two_sites, "worker")
@@ -224,6 +225,7 @@ def test_without_an_idle_worker_a_busy_one_is_taken_and_the_record_says_so(tmp_p
         assert record.elapsed >= 0.5
 
 
+@pytest.mark.slow
 def test_a_killed_manager_leaves_orphans_that_are_still_known_and_swept(tmp_path):
     with pools(tmp_path, {"alder": 2, "birch": 1}) as mark:
         (worker,) = [one.pid for one in ready(mark, 3) if one.site == "birch"]
@@ -244,6 +246,7 @@ def test_a_lost_node_takes_all_its_processes_with_it(tmp_path):
         until(lambda: find(mark) == [], timeout=2)
 
 
+@pytest.mark.slow
 def test_a_frozen_worker_goes_on_after_its_time(tmp_path):
     with pools(tmp_path, {"alder": 1}) as mark:
         (worker,) = ready(mark, 1)
@@ -255,6 +258,7 @@ def test_a_frozen_worker_goes_on_after_its_time(tmp_path):
         assert future.result(timeout=10)[0] == worker.pid
 
 
+@pytest.mark.slow
 def test_a_run_whose_interchange_is_dead_is_ended_in_bounded_time_and_another_can_follow(tmp_path):
     mark = f"test-{uuid.uuid4().hex}"
     config = Config(executors=[executor("alder", 1, mark)], run_dir=str(tmp_path), strategy_period=0.5)

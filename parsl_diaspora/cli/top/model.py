@@ -35,6 +35,8 @@ from parsl_diaspora.events import (
     RunStarted,
     ServiceDegraded,
     TaskCancelAsked,
+    TaskHeld,
+    TaskReleased,
     TryFailed,
     TryStopped,
     WorkerEnded,
@@ -63,6 +65,8 @@ _INCIDENTS = (
     PlaceReleased,
     ServiceDegraded,
     TaskCancelAsked,
+    TaskHeld,
+    TaskReleased,
     TryStopped,
     WorkerEnded,
 )

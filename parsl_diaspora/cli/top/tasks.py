@@ -25,7 +25,7 @@ from parsl_diaspora.events import (
 HISTORY = 60  # seconds
 RECENT = 10  # seconds over which the present rate is taken
 MOST_TASKS = 1 << 26  # as many bytes are kept at most; a higher number is none of Parsl's
-_FIELDS = {"memoized": "done"}
+_FIELDS = {"memoized": "done", "substituted": "done"}
 
 
 class OpenTask(msgspec.Struct):

@@ -176,7 +176,8 @@ class TaskEnded(Event, tag="task.ended"):
     """A task reached its one end.
 
     Attributes:
-        outcome: ``done``, ``failed``, ``dependency_failed``, ``memoized`` or ``cancelled``.
+        outcome: ``done``, ``failed``, ``dependency_failed``, ``memoized``, ``substituted`` or
+            ``cancelled``.
         tries: how many tries were launched.
         error: class and text of the exception that the program sees.
         func: name of the app, for tasks that were never submitted: memoized, or with a failed dependency.
