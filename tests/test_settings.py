@@ -37,6 +37,10 @@ FILLED = {
     "traceback_limit": 100,
     "places": "file:./places",
     "redact": "package.module:function",
+    "failure_rules": "./rules.yaml",
+    "destined_after": 3,
+    "diagnoser": "package.module:function",
+    "diagnoser_timeout": 5.0,
     "triggers": [
         {
             "name": "tell",
@@ -71,6 +75,10 @@ restore_workers: false
 traceback_limit: 100
 places: file:./places
 redact: package.module:function
+failure_rules: ./rules.yaml
+destined_after: 3
+diagnoser: package.module:function
+diagnoser_timeout: 5.0
 triggers:
   - name: tell
     pattern: {kind: [run.ended], failed: [{numeric: [">", 0]}]}

@@ -7,6 +7,7 @@ with a number; a delay is a gate in the task's own list of dependencies, never a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,7 +21,8 @@ from parsl_diaspora.events import DecisionMade, Diagnosis, Failure, TryFailed
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.executors.mixin import Hardening
-from parsl_diaspora.failures import CLASSES, describe, diagnose
+from parsl_diaspora.failures import CLASSES, describe
+from parsl_diaspora.monitoring.context import context_of, is_healthy
 from parsl_diaspora.monitoring.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Quarantine, Situation, decide, options_of
@@ -98,6 +100,8 @@ class RetryHandler:
         if chosen != situation.executor and decision.action != "fail":
             _obey(decision, chosen)
         self._say_decided(live, task, failed, decision)
+        if self._session.second_opinion is not None:
+            self._session.second_opinion.consider(failed, task["func_name"], decision.diagnosis)
         if decision.action == "fail":
             return self._cost_of_failing(task)
         self._carry_out(live, task, decision)
@@ -131,7 +135,7 @@ class RetryHandler:
         session, failure = self._session, failed.failure
         state = live.picture.tasks[task["id"]]
         options = options_of(task["func"])
-        diagnosis = self._diagnose(live, task, state, failure)
+        diagnosis = self._diagnose(live, task, state, failed)
         budget = session.budgets.name(diagnosis.failure_class, options)
         spent = {**state.spent, budget: state.spent.get(budget, 0) + 1}
         limit = session.budgets.limit(diagnosis.failure_class, options)
@@ -159,10 +163,21 @@ class RetryHandler:
             avoid=_failed_managers(live, state, here, failed.manager),
         )
 
-    def _diagnose(self, live: Live, task: Any, state: TaskState, failure: Failure) -> Diagnosis:
-        refuted = self._is_refuted(live, task, state, failure)
-        diagnosis = diagnose(failure, state, refuted=refuted)
-        proof = "" if refuted else self._session.routing.proof(task["func"], failure.fingerprint)
+    def _diagnose(self, live: Live, task: Any, state: TaskState, failed: TryFailed) -> Diagnosis:
+        executor = task["dfk"].executors.get(failed.executor)
+        refuted = self._is_refuted(live, task, state, failed.failure)
+        diagnosis = self._session.diagnoser.diagnose(
+            failed.failure,
+            state,
+            context=context_of(live.picture, failed, executor, self._session.clock.time()),
+            refuted=refuted,
+            is_healthy=partial(is_healthy, live.picture),
+        )
+        return diagnosis if refuted else self._remembered(diagnosis, task, failed.failure)
+
+    def _remembered(self, diagnosis: Diagnosis, task: Any, failure: Failure) -> Diagnosis:
+        """A failure that was proven to be the app's own, maybe by an earlier run, need not be again."""
+        proof = self._session.routing.proof(task["func"], failure.fingerprint)
         if not proof or diagnosis.destined:
             return diagnosis
         return msgspec.structs.replace(diagnosis, destined=True, evidence=(*diagnosis.evidence, proof))
