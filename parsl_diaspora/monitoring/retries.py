@@ -25,7 +25,7 @@ from parsl_diaspora.failures import CLASSES, describe
 from parsl_diaspora.monitoring.context import context_of, is_healthy
 from parsl_diaspora.monitoring.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
-from parsl_diaspora.recovery import Quarantine, Situation, decide, options_of
+from parsl_diaspora.recovery import Situation, decide, options_of
 from parsl_diaspora.state import Live, TaskState
 from parsl_diaspora.state.picture import OWN_PACKAGE
 
@@ -46,7 +46,6 @@ class RetryHandler:
     def __init__(self, session: Session, own: OwnHandler | None = None) -> None:
         self._session = session
         self._own = own
-        self._quarantine = Quarantine(session.settings)
 
     def __call__(self, error: Exception, task: Any) -> float:
         """The cost of this failure: 0 or less for another try, more than is left for none.
@@ -208,16 +207,7 @@ class RetryHandler:
         decision.cause = (failed.id,)
         live.say(decision)
         self._session.routing.failed(task, decision, failed.failure.fingerprint)
-        event = self._quarantine.consider(live.picture, failed.manager, self._session.clock.time())
-        if event is not None:
-            event.cause = (failed.id,)
-            live.say(event)
-            manager = event.manager or ""
-            self._session.clock.call_later(event.seconds, lambda: self._release(live, manager))
-
-    def _release(self, live: Live, manager: str) -> None:
-        if (event := self._quarantine.release(manager)) is not None:
-            live.say(event)
+        self._session.quarantines.failed(live, failed, decision.diagnosis.failure_class)
 
     # --- carrying out ---
 

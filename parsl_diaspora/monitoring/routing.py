@@ -22,6 +22,7 @@ from parsl_diaspora.state import Live
 from parsl_diaspora.state.offers import Offers
 from parsl_diaspora.state.picture import OWN_PACKAGE
 from parsl_diaspora.state.places import PROOF_HOLDS, Belief, Places
+from parsl_diaspora.state.resting import EXECUTOR
 
 #: A Parsl task record.
 Record = dict[str, Any]
@@ -167,6 +168,7 @@ class Routing:
         return Candidate(
             label=label,
             usable=is_usable(task, label),
+            rests=_rests(live, label),
             lack=self._proven_lack(live, task, label, belief) or lacking,
             chance=belief.chance(now),
             has_managers=picture.has_managers(label),
@@ -258,6 +260,15 @@ class Routing:
     def _learn(self, lesson: Lesson) -> None:
         self.places.learn(lesson, self._clock.time())
         self.teach(lesson)
+
+
+def _rests(live: Live, label: str) -> str:
+    """Why an executor gets no work for now: it is in quarantine, or on trial and has its one task."""
+    key, resting = (EXECUTOR, label), live.picture.resting
+    if key in resting.reasons:
+        return resting.reasons[key]
+    on_trial = key in resting.on_trial and live.picture.outstanding.get(label, 0) > 0
+    return "one task tries it after its quarantine" if on_trial else ""
 
 
 def is_usable(task: Record, label: str) -> bool:

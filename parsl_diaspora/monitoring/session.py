@@ -36,6 +36,7 @@ from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.memory import OFF, PlaceMemory, default_url
 from parsl_diaspora.monitoring.parked import Parked
+from parsl_diaspora.monitoring.quarantines import Quarantines
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.routing import Routing
 from parsl_diaspora.monitoring.second_opinion import second_opinion_for
@@ -70,6 +71,7 @@ class Session:
         diagnoser: tells why tries fail.
         cancels: tasks that somebody asked to be stopped.
         routing: where tasks may go.
+        quarantines: places that get no work for a while.
         parked: tasks that are kept back.
         second_opinion: the site's own diagnoser, if it has one.
     """
@@ -87,6 +89,7 @@ class Session:
         self.live: Live | None = None
         self.cancels = Cancels(self)
         self.routing = Routing(settings, self.clock)
+        self.quarantines = Quarantines(self)
         self.parked = Parked(self)
         self.second_opinion = second_opinion_for(self)
         self._reach: Reach | None = None
@@ -127,6 +130,7 @@ class Session:
                 self.live = live
                 live.listen(self.cancels.hear)
                 self.routing.begin(live)
+                live.listen(self.quarantines.hear)
                 live.start()
                 self._share_places(live)
                 if self.settings.triggers:
@@ -258,6 +262,7 @@ class Session:
             return
         report = self._reports.pop((number, try_id), None)
         self.routing.succeeded(task, report, _failures_before(live, task))
+        self.quarantines.succeeded(live, task["executor"], report)
         live.say_soon(_try_ended(task, report))
         live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))
 

@@ -108,12 +108,14 @@ class PlaceReleased(Event, tag="place.released"):
     Attributes:
         reason: in words.
         owner: who asked; empty for the end of a quarantine.
+        trial: one task may try it, and its end decides.
     """
 
     topic: ClassVar[Topic] = "control"
 
     reason: str = ""
     owner: str = ""
+    trial: bool = False
 
 
 class ServiceDegraded(Event, tag="service.degraded"):
