@@ -259,6 +259,7 @@ def main() -> None:
     parser.add_argument("--cells", default=",".join([*CELLS, BAD_NODE]), help="which (default: %(default)s)")
     parser.add_argument("--sides", default=",".join(SIDES), help="which (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="two programs a cell: does it run?")
+    parser.add_argument("--dir", help="where logs and events are left (default: they are removed)")
     arguments = parser.parse_args()
     cells, sides = arguments.cells.split(","), arguments.sides.split(",")
     if unknown := {*cells} - {*CELLS, BAD_NODE} | {*sides} - {*SIDES}:
@@ -267,7 +268,7 @@ def main() -> None:
 
     print(f"{machine()}, Parsl {parsl.__version__}; {RETRIES} retries", flush=True)
     with tempfile.TemporaryDirectory(prefix="recovery-", ignore_cleanup_errors=True) as directory:
-        rows = measure(cells, sides, count, Path(directory))
+        rows = measure(cells, sides, count, Path(arguments.dir or directory).absolute())
     print()
     print_table(HEAD, rows)
 

@@ -151,7 +151,7 @@ class RetryHandler:
             others_have_managers=bool(others) and live.picture.has_managers(others[0]),
             other_manager=live.picture.has_other_manager(here, failed.manager),
             executor_usable=is_usable(task, here),
-            unfit_everywhere=self._is_unfit_everywhere(live, task, here),
+            unfit_everywhere=session.routing.is_unfit_elsewhere(task, live),
             tries=len(state.tries) - state.forgiven,
             max_tries=session.budgets.max_tries(options),
             budget=budget,
@@ -188,11 +188,6 @@ class RetryHandler:
             or (state.func, failure.fingerprint) in live.picture.overcome
             or self._session.routing.is_by_chance(task["func"], same)
         )
-
-    def _is_unfit_everywhere(self, live: Live, task: Any, here: str) -> bool:
-        routing = self._session.routing
-        elsewhere = [label for label in routing.allowed(task) if label != here]
-        return bool(elsewhere) and all(routing.lack(task, label, live) for label in elsewhere)
 
     def _own_stops(self, task: Any, own_cost: float | None, failure_class: str) -> bool:
         if own_cost is None:

@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import DecisionMade, Diagnosis, Event, Lesson
 from parsl_diaspora.executors.launch import Report
@@ -19,7 +21,7 @@ from parsl_diaspora.recovery.options import options_of
 from parsl_diaspora.recovery.placement import PROOFS, Candidate, Choice, best_first, choose, weight_of
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
-from parsl_diaspora.state.offers import Offers
+from parsl_diaspora.state.offers import Offer, Offers
 from parsl_diaspora.state.picture import OWN_PACKAGE
 from parsl_diaspora.state.places import PROOF_HOLDS, Belief, Places
 from parsl_diaspora.state.resting import EXECUTOR
@@ -87,10 +89,10 @@ class Routing:
         labels = [label for label in self.allowed(task) if label != here]
         return [each.label for each in best_first(self._candidates(live, task, labels))]
 
-    def lack(self, task: Record, label: str, live: Live) -> str:
-        """What an executor is proven, or seen, to lack for a task, in words; empty if nothing is known."""
-        (candidate,) = self._candidates(live, task, [label])
-        return candidate.lack
+    def is_unfit_elsewhere(self, task: Record, live: Live) -> bool:
+        """Whether each other executor that the task may use is proven, or seen, to lack something for it."""
+        elsewhere = [label for label in self.allowed(task) if label != task["executor"]]
+        return bool(elsewhere) and all(each.lack for each in self._candidates(live, task, elsewhere))
 
     def chance(self, function: Any, label: str) -> float:
         """Estimated share of an app's tries that succeed at an executor, 0 to 1."""
@@ -158,42 +160,33 @@ class Routing:
         )
 
     def _candidates(self, live: Live, task: Record, labels: list[str]) -> list[Candidate]:
-        lacking = self._lacking_modules(task, labels)
-        return [self._candidate(live, task, label, lacking.get(label, "")) for label in labels]
+        func = self.identity(task["func"])
+        needs = _declared_memory(task) or self.places.used(func) * MARGIN
+        modules = self._apps.modules(task["func"])
+        lacking = self._lacking_modules(modules, labels) if modules else {}
+        asked = _Asked(task=task, func=func, needs=needs, now=self._clock.time(), lacking=lacking)
+        return [self._candidate(live, asked, label) for label in labels]
 
-    def _candidate(self, live: Live, task: Record, label: str, lacking: str) -> Candidate:
-        func, now, picture = self.identity(task["func"]), self._clock.time(), live.picture
-        belief = self._belief(func, label)
-        explored = self._explored.get((func, label), 0.0)
+    def _candidate(self, live: Live, asked: _Asked, label: str) -> Candidate:
+        picture, offer = live.picture, self.offers.of(label)
+        belief = self.places.of(asked.func, f"executor:{label}", offer.environment)
+        explored = self._explored.get((asked.func, label), 0.0)
         return Candidate(
             label=label,
-            usable=is_usable(task, label),
+            usable=is_usable(asked.task, label),
             rests=_rests(live, label),
-            lack=self._proven_lack(live, task, label, belief) or lacking,
-            chance=belief.chance(now),
+            lack=_lack_of(live, asked, label, belief, offer),
+            chance=belief.chance(asked.now),
             has_managers=picture.has_managers(label),
             load=picture.load(label) if picture.workers.get(label) else 0.0,
-            memory=self.offers.of(label).memory,
-            stale=now - max(belief.last, explored),
+            memory=offer.memory,
+            stale=asked.now - max(belief.last, explored),
         )
 
-    def _proven_lack(self, live: Live, task: Record, label: str, belief: Belief) -> str:
-        module = live.picture.unfit.get((task["func_name"], label), "")
-        if module and not belief.good:
-            return f"{_MODULE}{module!r}"
-        if belief.lack and self._clock.time() - belief.proven < PROOF_HOLDS:
-            return belief.lack
-        return self._lacking_memory(task, label)
-
-    def _lacking_memory(self, task: Record, label: str) -> str:
-        has = self.offers.of(label).memory
-        needs = _declared_memory(task) or self.places.used(self.identity(task["func"])) * MARGIN
-        return MEMORY if has and needs > has else ""
-
-    def _lacking_modules(self, task: Record, labels: list[str]) -> dict[str, str]:
+    def _lacking_modules(self, modules: frozenset[str], labels: list[str]) -> dict[str, str]:
         """Executors whose managers have not listed a package that those of another one have."""
         found: dict[str, str] = {}
-        for module in self._apps.modules(task["func"]):
+        for module in modules:
             names = self._distributions.of(module)
             has = [label for label in labels if not self.offers.of(label).packages.isdisjoint(names)]
             if has:
@@ -260,6 +253,28 @@ class Routing:
     def _learn(self, lesson: Lesson) -> None:
         self.places.learn(lesson, self._clock.time())
         self.teach(lesson)
+
+
+class _Asked(msgspec.Struct, gc=False):
+    """What one look at the places is about: a task, the bytes that it needs, modules that places lack."""
+
+    task: Record
+    func: str
+    needs: float
+    now: float
+    lacking: dict[str, str]
+
+
+def _lack_of(live: Live, asked: _Asked, label: str, belief: Belief, offer: Offer) -> str:
+    """What an executor is proven to lack for a function, or seen to lack, in words."""
+    module = live.picture.unfit.get((asked.task["func_name"], label), "")
+    if module and not belief.good:
+        return f"{_MODULE}{module!r}"
+    if belief.lack and asked.now - belief.proven < PROOF_HOLDS:
+        return belief.lack
+    if offer.memory and asked.needs > offer.memory:
+        return MEMORY
+    return asked.lacking.get(label, "")
 
 
 def _rests(live: Live, label: str) -> str:
