@@ -290,7 +290,8 @@ class Picture:
         state.decided = event.time
         self._blame(event.task or 0, state)
         missing = event.diagnosis.missing
-        if state.failure_class in _LACKS and missing not in ("", OWN_PACKAGE) and state.executor:
+        named = missing.replace(".", "_").isidentifier() and missing != OWN_PACKAGE
+        if state.failure_class in _LACKS and named and state.executor:
             self.unfit[task.func, state.executor] = missing
 
     def _blame(self, task: int, state: TryState) -> None:
