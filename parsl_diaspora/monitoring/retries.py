@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import msgspec
 from parsl.dataflow.errors import DependencyError
 from parsl.dataflow.states import States
 from parsl.executors.errors import BadStateException
@@ -27,7 +28,7 @@ from parsl_diaspora.monitoring.context import context_of, is_healthy
 from parsl_diaspora.monitoring.late import Evidence
 from parsl_diaspora.monitoring.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
-from parsl_diaspora.recovery import Quarantine, Situation, decide, options_of
+from parsl_diaspora.recovery import Situation, decide, options_of
 from parsl_diaspora.state import Live, TaskState
 from parsl_diaspora.state.picture import OWN_PACKAGE
 
@@ -48,7 +49,6 @@ class RetryHandler:
     def __init__(self, session: Session, own: OwnHandler | None = None) -> None:
         self._session = session
         self._own = own
-        self._quarantine = Quarantine(session.settings)
 
     def __call__(self, error: Exception, task: Any) -> float:
         """The cost of this failure: 0 or less for another try, more than is left for none.
@@ -167,7 +167,7 @@ class RetryHandler:
             others_have_managers=bool(others) and live.picture.has_managers(others[0]),
             other_manager=live.picture.has_other_manager(here, failed.manager),
             executor_usable=is_usable(task, here),
-            unfit_everywhere=self._is_unfit_everywhere(live, task, here),
+            unfit_everywhere=session.routing.is_unfit_elsewhere(task, live),
             tries=len(state.tries) - state.forgiven,
             max_tries=session.budgets.max_tries(options),
             budget=budget,
@@ -183,22 +183,29 @@ class RetryHandler:
     ) -> Diagnosis:
         executor = task["dfk"].executors.get(failed.executor)
         known = context_of(live.picture, failed, executor, self._session.clock.time())
-        return self._session.diagnoser.diagnose(
+        refuted = self._is_refuted(live, task, state, failed.failure)
+        diagnosis = self._session.diagnoser.diagnose(
             failed.failure,
             state,
             context=known.with_more(late),
-            refuted=self._is_refuted(live, state, failed.failure),
+            refuted=refuted,
             is_healthy=partial(is_healthy, live.picture),
         )
+        return diagnosis if refuted else self._remembered(diagnosis, task, failed.failure)
 
-    def _is_refuted(self, live: Live, state: TaskState, failure: Failure) -> bool:
-        return self._own is not None or (state.func, failure.fingerprint) in live.picture.overcome
+    def _remembered(self, diagnosis: Diagnosis, task: Any, failure: Failure) -> Diagnosis:
+        """A failure that was proven to be the app's own, maybe by an earlier run, need not be again."""
+        proof = self._session.routing.proof(task["func"], failure.fingerprint)
+        if not proof or diagnosis.destined:
+            return diagnosis
+        return msgspec.structs.replace(diagnosis, destined=True, evidence=(*diagnosis.evidence, proof))
 
-    def _is_unfit_everywhere(self, live: Live, task: Any, here: str) -> bool:
-        labels = self._session.routing.allowed(task)
-        elsewhere = [label for label in labels if label != here]
-        return bool(elsewhere) and all(
-            (task["func_name"], label) in live.picture.unfit for label in elsewhere
+    def _is_refuted(self, live: Live, task: Any, state: TaskState, failure: Failure) -> bool:
+        same = sum(each.fingerprint == failure.fingerprint for each in state.tries)
+        return (
+            self._own is not None
+            or (state.func, failure.fingerprint) in live.picture.overcome
+            or self._session.routing.is_by_chance(task["func"], same)
         )
 
     def _own_stops(self, task: Any, own_cost: float | None, failure_class: str) -> bool:
@@ -216,16 +223,7 @@ class RetryHandler:
         decision.cause = (failed.id, *also)
         live.say(decision)
         self._session.routing.failed(task, decision, failed.failure.fingerprint)
-        event = self._quarantine.consider(live.picture, failed.manager, self._session.clock.time())
-        if event is not None:
-            event.cause = (failed.id,)
-            live.say(event)
-            manager = event.manager or ""
-            self._session.clock.call_later(event.seconds, lambda: self._release(live, manager))
-
-    def _release(self, live: Live, manager: str) -> None:
-        if (event := self._quarantine.release(manager)) is not None:
-            live.say(event)
+        self._session.quarantines.failed(live, failed, decision.diagnosis.failure_class)
 
     # --- late evidence ---
 

@@ -37,8 +37,10 @@ from parsl_diaspora.failures.setting_up import diagnoser_for
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.late import Late
+from parsl_diaspora.monitoring.memory import OFF, PlaceMemory, default_url
 from parsl_diaspora.monitoring.order_gate import OrderGate
 from parsl_diaspora.monitoring.parked import Parked
+from parsl_diaspora.monitoring.quarantines import Quarantines
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.routing import Routing
 from parsl_diaspora.monitoring.run_key import RunKey
@@ -75,6 +77,7 @@ class Session:
         diagnoser: tells why tries fail.
         cancels: tasks that somebody asked to be stopped.
         routing: where tasks may go.
+        quarantines: places that get no work for a while.
         parked: tasks that are kept back.
         second_opinion: the site's own diagnoser, if it has one.
         orders: carries out what people ask of tasks.
@@ -94,6 +97,7 @@ class Session:
         self.live: Live | None = None
         self.cancels = Cancels(self)
         self.routing = Routing(settings, self.clock)
+        self.quarantines = Quarantines(self)
         self.parked = Parked(self)
         self.second_opinion = second_opinion_for(self)
         self.orders = TaskOrders(self, self.parked)
@@ -105,6 +109,7 @@ class Session:
         self._begin = threading.Lock()
         self._said: set[str] = set()
         self._watched: list[Any] = []
+        self._memory: PlaceMemory | None = None
         self._reports: dict[tuple[int, int], Report] = {}
         self._avoid: dict[int, tuple[str, ...]] = {}
 
@@ -138,7 +143,9 @@ class Session:
                 self.routing.begin(live)
                 live.listen(self.orders.hear)
                 live.listen(self.late.hear)
+                live.listen(self.quarantines.hear)
                 live.start()
+                self._share_places(live)
                 if self.settings.triggers:
                     self._start_triggers(live)
         return self.live
@@ -163,6 +170,8 @@ class Session:
             return
         if self._reach is not None:
             self._attempt("relay", self._reach.close)
+        if self._memory is not None:
+            self._attempt("memory of places", self._memory.close)
         self._attempt("end of run", partial(self._say_ended, self.live))
         if self._triggers is not None:
             self._attempt("triggers", self._triggers.end)
@@ -194,6 +203,13 @@ class Session:
             live.absorb("key for orders from outside", error)
             key = None
         live.heed(OrderGate(live.picture.run, key, live.say, self.clock).passes)
+
+    def _share_places(self, live: Live) -> None:
+        url = self.settings.places or default_url(self._run_dir.parent)
+        if url != OFF:
+            run, choice = live.picture.run, len(self._labels) > 1
+            self._memory = PlaceMemory(url, self.routing, run, choice=choice, absorb=live.absorb)
+            self._memory.start()
 
     def _start_triggers(self, live: Live) -> None:
         from parsl_diaspora.monitoring.triggers import RunTriggers
@@ -279,6 +295,7 @@ class Session:
             return
         report = self._reports.pop((number, try_id), None)
         self.routing.succeeded(task, report, _failures_before(live, task))
+        self.quarantines.succeeded(live, task["executor"], report)
         live.say_soon(_try_ended(task, report))
         live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))
 
