@@ -35,6 +35,10 @@ COMMANDS = {
     "release": ("parsl_diaspora.cli.hold", "let a place have work again"),
     "holds": ("parsl_diaspora.cli.holds", "list the places that get no work, and why"),
     "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
+    "model": (
+        "parsl_diaspora.cli.model",
+        "look at, train or test what guesses where no rule is certain",
+    ),
     "bridge": ("parsl_diaspora.cli.bridge", "carry events from one fabric to another, and back"),
 }
 EPILOG = """\

@@ -74,7 +74,10 @@ def assert_told(found):
 
 @pytest.mark.timeout(2 * LONG)
 def test_what_takes_its_worker_along_is_told_apart_by_how_the_worker_ended(program):
-    program.load(program.pool("alder"), max_tries=1)
+    patient = program.pool(
+        "alder", heartbeat_period=30, heartbeat_threshold=120
+    )  # only supervisors tell of ends
+    program.load(patient, max_tries=1)
     found = provoked(program, DEADLY)
     assert_told(found)
     assert {each.provocation.failure_class for each in found.values()} == {"crash", "worker_lost"}
