@@ -19,7 +19,7 @@ from parsl_diaspora.errors import ConfigurationError, FabricError, SettingsError
 from parsl_diaspora.executors import ResilientHighThroughputExecutor, ResilientMPIExecutor
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.fabric import open_fabric
-from parsl_diaspora.failures.evidence import load_redactor
+from parsl_diaspora.failures.evidence import load_function
 from parsl_diaspora.monitoring.hub import ListeningHub
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
 from parsl_diaspora.monitoring.retries import RetryHandler
@@ -110,7 +110,7 @@ def _check_redactor(settings: Settings) -> None:
     if settings.redact is None:
         return
     try:
-        load_redactor(settings.redact)
+        load_function(settings.redact)
     except Exception as error:
         message = f"The setting 'redact' names {settings.redact!r}, which cannot be had: {error}."
         raise SettingsError(message, hint="It is written as package.module:function.") from error

@@ -36,6 +36,10 @@ FILLED = {
     "restore_workers": False,
     "traceback_limit": 100,
     "redact": "package.module:function",
+    "failure_rules": "./rules.yaml",
+    "destined_after": 3,
+    "diagnoser": "package.module:function",
+    "diagnoser_timeout": 5.0,
     "triggers": [
         {
             "name": "tell",
@@ -69,6 +73,10 @@ events_buffer: 1000
 restore_workers: false
 traceback_limit: 100
 redact: package.module:function
+failure_rules: ./rules.yaml
+destined_after: 3
+diagnoser: package.module:function
+diagnoser_timeout: 5.0
 triggers:
   - name: tell
     pattern: {kind: [run.ended], failed: [{numeric: [">", 0]}]}

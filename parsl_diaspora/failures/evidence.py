@@ -36,6 +36,7 @@ def describe(
     phase: str = "run",
     traceback_limit: int = 8_192,
     redact: Callable[[str], str] | None = None,
+    stderr: str = "",
 ) -> Failure:
     """Turn an exception into evidence. Never raises, whatever the exception or the redactor does.
 
@@ -43,7 +44,8 @@ def describe(
         error: the exception.
         phase: where in the try's life it happened, see `Failure`.
         traceback_limit: bytes of traceback kept; its end, where the cause stands, is what stays.
-        redact: applied to message and traceback; where it fails, nothing of the text is kept.
+        stderr: the last lines that the program of a bash app wrote.
+        redact: applied to message, traceback and stderr; where it fails, nothing of the text is kept.
 
     Example:
         >>> describe(KeyError("x")).type
@@ -66,13 +68,14 @@ def describe(
         retryable=not final,
         declared=_text_of(error, "type") if final else "",
         filename=_filename(error, redact),
+        stderr=clean_text(lambda: stderr, redact)[-MESSAGE_LIMIT:] if stderr else "",
     )
 
 
-def load_redactor(path: str) -> Callable[[str], str]:
+def load_function(path: str) -> Callable[..., Any]:
     """The function that ``package.module:function`` names; raises what importing it raises."""
     module, _, name = path.partition(":")
-    function: Callable[[str], str] = getattr(import_module(module), name)
+    function: Callable[..., Any] = getattr(import_module(module), name)
     return function
 
 
@@ -80,7 +83,7 @@ def load_redactor(path: str) -> Callable[[str], str]:
 def named_redactor(path: str) -> Callable[[str], str]:
     """The function that ``package.module:function`` names; one that cannot be had lets no text through."""
     try:
-        return load_redactor(path)
+        return load_function(path)
     except Exception as fault:  # noqa: BLE001 - importing the user's module may raise anything
         note = f"<not recorded: the redactor {path} cannot be had ({type(fault).__name__})>"
         return lambda _: note

@@ -7,6 +7,7 @@ with a number; a delay is a gate in the task's own list of dependencies, never a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from parsl.dataflow.errors import DependencyError
@@ -15,11 +16,12 @@ from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
 from parsl_diaspora.errors import TaskCancelled
-from parsl_diaspora.events import DecisionMade, Failure, TryFailed
+from parsl_diaspora.events import DecisionMade, Diagnosis, Failure, TryFailed
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.executors.mixin import Hardening
-from parsl_diaspora.failures import CLASSES, describe, diagnose
+from parsl_diaspora.failures import CLASSES, describe
+from parsl_diaspora.monitoring.context import context_of, is_healthy
 from parsl_diaspora.monitoring.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Quarantine, Situation, decide, options_of
@@ -97,6 +99,8 @@ class RetryHandler:
         if chosen != situation.executor and decision.action != "fail":
             _obey(decision, chosen)
         self._say_decided(live, task, failed, decision)
+        if self._session.second_opinion is not None:
+            self._session.second_opinion.consider(failed, task["func_name"], decision.diagnosis)
         if decision.action == "fail":
             return self._cost_of_failing(task)
         self._carry_out(live, task, decision)
@@ -130,7 +134,7 @@ class RetryHandler:
         session, failure = self._session, failed.failure
         state = live.picture.tasks[task["id"]]
         options = options_of(task["func"])
-        diagnosis = diagnose(failure, state, refuted=self._is_refuted(live, state, failure))
+        diagnosis = self._diagnose(live, task, state, failed)
         budget = session.budgets.name(diagnosis.failure_class, options)
         spent = {**state.spent, budget: state.spent.get(budget, 0) + 1}
         limit = session.budgets.limit(diagnosis.failure_class, options)
@@ -156,6 +160,16 @@ class RetryHandler:
             infrastructure_failures=session.budgets.infrastructure_failures(spent),
             own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
             avoid=_failed_managers(live, state, here, failed.manager),
+        )
+
+    def _diagnose(self, live: Live, task: Any, state: TaskState, failed: TryFailed) -> Diagnosis:
+        executor = task["dfk"].executors.get(failed.executor)
+        return self._session.diagnoser.diagnose(
+            failed.failure,
+            state,
+            context=context_of(live.picture, failed, executor, self._session.clock.time()),
+            refuted=self._is_refuted(live, state, failed.failure),
+            is_healthy=partial(is_healthy, live.picture),
         )
 
     def _is_refuted(self, live: Live, state: TaskState, failure: Failure) -> bool:

@@ -31,11 +31,13 @@ from parsl_diaspora.executors.launch import Launch, Report, launching
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
+from parsl_diaspora.failures.setting_up import diagnoser_for
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.parked import Parked
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.routing import Routing
+from parsl_diaspora.monitoring.second_opinion import second_opinion_for
 from parsl_diaspora.recovery import Budgets
 from parsl_diaspora.settings import Settings, without_secrets
 from parsl_diaspora.state import Live
@@ -64,9 +66,11 @@ class Session:
     Attributes:
         live: the run's state, from its first executor or task on.
         budgets: the program's retry budgets.
+        diagnoser: tells why tries fail.
         cancels: tasks that somebody asked to be stopped.
         routing: where tasks may go.
         parked: tasks that are kept back.
+        second_opinion: the site's own diagnoser, if it has one.
     """
 
     def __init__(
@@ -77,11 +81,13 @@ class Session:
         self.clock = clock or SystemClock()
         self.budgets = Budgets(settings, retries)
         self.chance = random.Random()  # for jitter
+        self.diagnoser = diagnoser_for(settings)
         self.redact = named_redactor(settings.redact) if settings.redact else None
         self.live: Live | None = None
         self.cancels = Cancels(self)
         self.routing = Routing(settings, self.clock)
         self.parked = Parked(self)
+        self.second_opinion = second_opinion_for(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
         self._labels = labels
@@ -136,6 +142,8 @@ class Session:
             executor.stop_watching()
         self.parked.close()
         self.cancels.close()
+        if self.second_opinion is not None:
+            self.second_opinion.close()
         if self.live is None:
             return
         if self._reach is not None:

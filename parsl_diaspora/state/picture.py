@@ -38,6 +38,7 @@ from parsl_diaspora.events import (
 from parsl_diaspora.state.held import HeldTasks
 from parsl_diaspora.state.holds import Holds
 from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
+from parsl_diaspora.state.surroundings import Surroundings
 
 #: Workers that lack this package run tasks as stock Parsl does, so they are not unfit for the app.
 OWN_PACKAGE = "parsl_diaspora"
@@ -94,6 +95,7 @@ class Picture:
         self.unfit: dict[tuple[str, str], str] = {}
         self.overcome: set[tuple[str, str]] = set()
         self.faults: list[FaultInjected] = []
+        self.surroundings = Surroundings()
         self.counts: dict[str, int] = {}
         self._words: dict[str, str] = {}
 
@@ -106,6 +108,7 @@ class Picture:
             self.first_time = event.time
         if (handler := _FOLDS.get(type(event))) is not None:
             handler(self, event)
+        self.surroundings.fold(event)
 
     # --- questions ---
 

@@ -432,7 +432,7 @@ def test_where_it_sends_the_task_is_kept_even_if_ours_has_a_fault(program, monke
 
 
 @pytest.mark.parametrize("own", [None, lambda error, task: 0.25])
-@pytest.mark.parametrize("part", ["decide", "diagnose", "describe", "Situation"])
+@pytest.mark.parametrize("part", ["decide", "context_of", "describe", "Situation"])
 def test_a_fault_of_ours_falls_back_to_the_stock_answer_counted_and_said_once(
     program, monkeypatch, own, part
 ):

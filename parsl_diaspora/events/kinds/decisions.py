@@ -60,6 +60,18 @@ class DecisionMade(Event, tag="decision.made"):
     alternatives: tuple[str, ...] = ()
 
 
+class DiagnosisRevised(Event, tag="diagnosis.revised"):
+    """A failure that was told by no rule, or told otherwise, got a diagnosis after it had been decided upon.
+
+    Attributes:
+        diagnosis: the later one.
+    """
+
+    topic: ClassVar[Topic] = "failures"
+
+    diagnosis: Diagnosis = Diagnosis()
+
+
 class PlaceQuarantined(Event, tag="place.quarantined"):
     """A place gets no new work for a while.
 
