@@ -37,6 +37,7 @@ FILLED = {
     "traceback_limit": 100,
     "redact": "package.module:function",
     "failure_rules": "./rules.yaml",
+    "failure_model": "./model.json",
     "destined_after": 3,
     "diagnoser": "package.module:function",
     "diagnoser_timeout": 5.0,
@@ -74,6 +75,7 @@ restore_workers: false
 traceback_limit: 100
 redact: package.module:function
 failure_rules: ./rules.yaml
+failure_model: ./model.json
 destined_after: 3
 diagnoser: package.module:function
 diagnoser_timeout: 5.0

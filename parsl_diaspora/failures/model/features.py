@@ -26,8 +26,8 @@ def tokens(failure: Failure, context: Context) -> set[str]:
     """The tokens of a failure. Which of them tell anything is what is learned.
 
     Example:
-        >>> sorted(tokens(Failure(chain=("builtins.OSError",), errno=28, message="Disk is full"), Context()))
-        ['chain:OSError', 'disk', 'disk is', 'errno:ENOSPC', 'full', 'is', 'is full', 'phase:run']
+        >>> sorted(tokens(Failure(chain=("study.Odd",), errno=28, message="Disk 7 is full"), Context()))
+        ['chain:Odd', 'disk', 'disk is', 'errno:ENOSPC', 'full', 'is', 'is full', 'phase:run']
     """
     found = {f"phase:{failure.phase}"}
     for name in failure.chain:

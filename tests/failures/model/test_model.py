@@ -16,6 +16,7 @@ from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.events import Failure
 from parsl_diaspora.failures import CLASSES, Context, Diagnoser
 from parsl_diaspora.failures.diagnosis import CERTAIN
+from parsl_diaspora.failures.matching import Finding
 from parsl_diaspora.failures.model import LearnedModel, Weights, model_for, read_weights, shipped
 from parsl_diaspora.failures.model.corpus import read_examples
 from parsl_diaspora.failures.model.features import tokens
@@ -23,6 +24,7 @@ from parsl_diaspora.failures.model.guess import SHIPPED
 from parsl_diaspora.failures.model.weights import pack_row, taxonomy_version, write_weights
 
 DATA = Path(__file__).parents[2] / "data" / "failures"
+KEY = Failure(chain=("builtins.KeyError", "builtins.LookupError", "builtins.Exception"), message="'x'")
 OWN = ("study.Odd", "builtins.Exception")
 SMALL = Weights(
     classes=("disk_full", "memory"),
@@ -48,6 +50,17 @@ def test_what_no_rule_names_is_told_by_its_words():
 def test_what_it_has_no_words_for_is_left_to_the_rules():
     assert shipped()(odd("xyzzy plugh"), Context()) is None
     assert Diagnoser(model=shipped()).diagnose(odd("xyzzy plugh")).rule == "own-exception"
+
+
+def test_where_a_rule_names_the_same_class_its_reason_stands():
+    found = Diagnoser(model=lambda *_: Finding("model", "bug", 0.99, "words", "")).diagnose(KEY)
+    assert found.rule == "mistake-in-the-code"
+
+
+def test_a_guess_counts_only_if_it_is_surer_than_the_rule():
+    for confidence, rule in ((0.6, "mistake-in-the-code"), (0.9, "model")):
+        guess = Finding("model", "network", confidence, "words", "")
+        assert Diagnoser(model=lambda *_, guess=guess: guess).diagnose(KEY).rule == rule
 
 
 def test_below_its_bar_it_says_nothing():
