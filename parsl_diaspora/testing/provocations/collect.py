@@ -63,7 +63,13 @@ def provoke() -> list[Example]:
             kernel.cleanup()
             parsl.clear()
         scrub = _scrubber(directory)
-        return [_example(each, directory, scrub) for each in outcomes(read_events(open_fabric(url)), tasks)]
+        found = outcomes(read_events(open_fabric(url)), tasks)
+        return [_example(each, directory, scrub) for each in found if _is_told(each)]
+
+
+def _is_told(outcome: Outcome) -> bool:
+    """Without a word of how its worker ended, a crash cannot be told from a kill: nothing to learn from."""
+    return not outcome.provocation.deadly or outcome.failure.exit_code is not None
 
 
 def _run(directory: Path) -> dict[int, Provocation]:
