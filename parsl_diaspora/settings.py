@@ -33,6 +33,7 @@ OTHER_VARIABLES = frozenset(
 )
 _TEXTS = (str, str | None, bool | str)
 RELAY_WORDS = ("auto", "on", "off")
+_URLS = ("fabric", "places")
 
 
 class _CheckedKeywords(type(msgspec.Struct)):  # type: ignore[misc]
@@ -98,6 +99,8 @@ class Settings(
             rule tells, in a thread of its own; see `parsl_diaspora.monitoring.second_opinion`.
         diagnoser_timeout: seconds that it may take for one failure.
         triggers: what to do about which events while the program runs; see `Trigger`.
+        places: URL of the fabric through which runs share what they learn of places; None for a directory
+            ``places`` beside those of the runs, ``off`` for a memory that ends with the run.
 
     Example:
         >>> Settings(retries={"memory": 3}, max_tries=8).max_tries
@@ -132,6 +135,7 @@ class Settings(
     diagnoser: str | None = None
     diagnoser_timeout: float = 30.0
     triggers: tuple[Trigger, ...] = ()
+    places: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.relay, bool):
@@ -191,7 +195,8 @@ class Settings(
 
     def shown(self) -> dict[str, Any]:
         """All fields as plain data without secrets: for logs, events and people."""
-        shown = {**self.to_dict(), "fabric": self.fabric and without_secrets(self.fabric)}
+        urls = {name: url and without_secrets(url) for name in _URLS for url in [getattr(self, name)]}
+        shown = {**self.to_dict(), **urls}
         return {**shown, "triggers": [trigger.shown() for trigger in self.triggers]}
 
     def __repr__(self) -> str:

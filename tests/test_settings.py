@@ -35,6 +35,7 @@ FILLED = {
     "events_buffer": 1000,
     "restore_workers": False,
     "traceback_limit": 100,
+    "places": "file:./places",
     "redact": "package.module:function",
     "failure_rules": "./rules.yaml",
     "failure_model": "./model.json",
@@ -73,6 +74,7 @@ hold_timeout: 600
 events_buffer: 1000
 restore_workers: false
 traceback_limit: 100
+places: file:./places
 redact: package.module:function
 failure_rules: ./rules.yaml
 failure_model: ./model.json

@@ -38,6 +38,7 @@ from parsl_diaspora.events import (
 from parsl_diaspora.state.held import HeldTasks
 from parsl_diaspora.state.holds import Holds
 from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
+from parsl_diaspora.state.resting import Resting
 from parsl_diaspora.state.surroundings import Surroundings
 
 #: Workers that lack this package run tasks as stock Parsl does, so they are not unfit for the app.
@@ -65,6 +66,7 @@ class Picture:
         failed: tries that failed at managers, by executor label and failure class.
         blocks: state by (executor, block).
         quarantined: manager ids that get no new work for a while, with the reason.
+        resting: nodes and executors in quarantine, and places on trial after it.
         holds: places that get no new work until somebody releases them.
         held: tasks that wait until somebody releases them.
         unfit: (app, executor) to the module that is missing there.
@@ -90,6 +92,7 @@ class Picture:
         self.failed: dict[str, dict[str, int]] = {}
         self.blocks: dict[tuple[str, str], str] = {}
         self.quarantined: dict[str, str] = {}
+        self.resting = Resting()
         self.holds = Holds()
         self.held = HeldTasks()
         self.unfit: dict[tuple[str, str], str] = {}
@@ -181,7 +184,7 @@ class Picture:
         self.workers[manager.executor] = counted
 
     def _gets_no_work(self, name: str, manager: ManagerState) -> bool:
-        gone = manager.lost or manager.ended or manager.suspected
+        gone = manager.lost or manager.ended or manager.suspected or self.resting.on(manager)
         return bool(gone) or name in self.quarantined or self.holds.on(name, manager) is not None
 
     def _count(self, what: str, by: int = 1) -> None:
@@ -281,14 +284,33 @@ class Picture:
         if not event.tries:
             return
         task, state = self._task(event), self._try(event)
+        if event.revises:
+            self._take_back(event.task or 0, task, state)
         state.failure_class = self._word(event.diagnosis.failure_class) or ""
         if event.budget:
             task.spent = {**task.spent, event.budget: event.used}
+            state.charged = self._word(event.budget) or ""
         state.decided = event.time
         self._blame(event.task or 0, state)
         missing = event.diagnosis.missing
-        if state.failure_class in _LACKS and missing not in ("", OWN_PACKAGE) and state.executor:
+        named = missing.replace(".", "_").isidentifier() and missing != OWN_PACKAGE
+        if state.failure_class in _LACKS and named and state.executor:
             self.unfit[task.func, state.executor] = missing
+
+    def _take_back(self, number: int, task: TaskState, state: TryState) -> None:
+        """A decision is replaced: what it charged and whom it blamed counts no more."""
+        left = task.spent.get(state.charged, 0) - 1
+        task.spent = {name: count for name, count in task.spent.items() if name != state.charged}
+        if left > 0:
+            task.spent = {**task.spent, state.charged: left}
+        record = (state.decided, number, state.failure_class)
+        if (manager := self.managers.get(state.manager or "")) is not None and record in manager.failures:
+            manager.failures.remove(record)
+            for failed in (manager.failed, self.failed.setdefault(manager.executor, {})):
+                failed[state.failure_class] = failed.get(state.failure_class, 1) - 1
+        node = self.nodes.get(state.node or "")
+        if node is not None and record in node.failures:
+            node.failures.remove(record)
 
     def _blame(self, task: int, state: TryState) -> None:
         """Put a failed try on the record of the places where it was, as far as they are known."""
@@ -339,7 +361,10 @@ class Picture:
         self.blocks[event.executor or "", event.block or ""] = event.state
 
     def _quarantined(self, event: PlaceQuarantined) -> None:
-        if event.manager is not None and (manager := self._manager(event)) is not None:
+        self.resting.put(event)
+        if event.manager is None:
+            self._settle_all(event.executor)
+        elif (manager := self._manager(event)) is not None:
             self.quarantined[event.manager] = event.reason
             self._settle(event.manager, manager)
 
@@ -348,6 +373,8 @@ class Picture:
         self._settle_all(event.executor)
 
     def _task_held(self, event: TaskHeld) -> None:
+        state = self._task(event)
+        state.func = self._word(event.func) or state.func
         self.held.put(event)
 
     def _task_released(self, event: TaskReleased) -> None:
@@ -357,7 +384,10 @@ class Picture:
             state.spent, state.forgiven = {}, len(state.tries)
 
     def _released(self, event: PlaceReleased) -> None:
-        if event.manager is not None and (manager := self._manager(event)) is not None:
+        self.resting.lift(event)
+        if event.manager is None:
+            self._settle_all(event.executor)
+        elif (manager := self._manager(event)) is not None:
             self.quarantined.pop(event.manager, None)
             self._settle(event.manager, manager)
         if event.owner:
