@@ -94,6 +94,8 @@ class Settings(
             before they leave the worker.
         failure_rules: path of a YAML file with rules that tell why a try failed, tried before the
             built-in ones.
+        failure_model: path of a model that guesses where no rule is certain, made by ``parsl-diaspora model
+            train``; empty for the one that comes with this package, ``off`` for none.
         destined_after: different healthy places at which the same failure of the same task, with the same
             inputs, proves that trying again is useless; 0 for never.
         diagnoser: ``package.module:function`` of a diagnoser of the site's own, asked about failures that no
@@ -133,6 +135,7 @@ class Settings(
     traceback_limit: int = 8_192
     redact: str | None = None
     failure_rules: str | None = None
+    failure_model: str = ""
     destined_after: int = 2
     diagnoser: str | None = None
     diagnoser_timeout: float = 30.0

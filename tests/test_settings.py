@@ -40,6 +40,7 @@ FILLED = {
     "places": "file:./places",
     "redact": "package.module:function",
     "failure_rules": "./rules.yaml",
+    "failure_model": "./model.json",
     "destined_after": 3,
     "diagnoser": "package.module:function",
     "diagnoser_timeout": 5.0,
@@ -80,6 +81,7 @@ traceback_limit: 100
 places: file:./places
 redact: package.module:function
 failure_rules: ./rules.yaml
+failure_model: ./model.json
 destined_after: 3
 diagnoser: package.module:function
 diagnoser_timeout: 5.0

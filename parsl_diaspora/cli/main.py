@@ -40,6 +40,10 @@ COMMANDS = {
     "places": ("parsl_diaspora.cli.places", "tell what is believed of places: what works where, and why not"),
     "policy": ("parsl_diaspora.cli.policy", "check a policy, or try it on the log of a run"),
     "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
+    "model": (
+        "parsl_diaspora.cli.model",
+        "look at, train or test what guesses where no rule is certain",
+    ),
     "bridge": ("parsl_diaspora.cli.bridge", "carry events from one fabric to another, and back"),
 }
 EPILOG = """\

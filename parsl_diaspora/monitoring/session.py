@@ -32,6 +32,7 @@ from parsl_diaspora.executors.launch import Launch, Report, launching
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
+from parsl_diaspora.failures.model import model_for
 from parsl_diaspora.failures.setting_up import diagnoser_for
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
@@ -140,6 +141,7 @@ class Session:
                 live.say(self._run_started())
                 self._reach = Reach(live, str(self.settings.relay), self._run_dir, self._watched)
                 self.live = live
+                self.diagnoser.model = model_for(self.settings.failure_model, self.absorb)
                 self._guard(live)
                 live.listen(self.cancels.hear)
                 self.routing.begin(live)
