@@ -10,11 +10,13 @@ import time
 from contextlib import suppress
 
 from parsl_diaspora.cli.find import Found, add_where, find_run, open_logs
+from parsl_diaspora.cli.signing import add_key, key_of, signed
 from parsl_diaspora.cli.summary import run_state
 from parsl_diaspora.cli.words import first_line
 from parsl_diaspora.errors import NotFound
-from parsl_diaspora.events import DecisionMade, Event, TaskCancelAsked, TaskEnded
+from parsl_diaspora.events import DecisionMade, Event, RunStarted, TaskCancelAsked, TaskEnded
 from parsl_diaspora.fabric.stamp import default_source
+from parsl_diaspora.monitoring.run_key import RunKey
 from parsl_diaspora.state import Dedupe, Picture
 from parsl_diaspora.state.reading import drain
 
@@ -35,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="for the task's end (default: %(default)g)",
     )
+    add_key(parser)
     add_where(parser)
 
 
@@ -45,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         asking.look()
         if not asking.ended:
             asking.check()
-            asking.ask(args.reason, args.wait)
+            asking.ask(key_of(args, asking.found, asking.started), args.reason, args.wait)
     finally:
         asking.close()
     sys.stdout.write(f"{asking.words()}\n")
@@ -61,7 +64,7 @@ class Asking:
     """
 
     def __init__(self, found: Found, task: int) -> None:
-        self._found, self._task = found, task
+        self.found, self._task = found, task
         self._picture = Picture(found.run)
         self._dedupe = Dedupe()
         self._consumer = found.fabric.consumer(CONSUMER, start="earliest")
@@ -76,7 +79,7 @@ class Asking:
     def look(self, timeout: float = 0.0) -> None:
         """Hear what there is to be heard."""
         for event in self._consumer.poll(timeout) if timeout else drain(self._consumer):
-            if event.run == self._found.run and self._dedupe.is_new(event):
+            if event.run == self.found.run and self._dedupe.is_new(event):
                 self._hear(event)
 
     def _hear(self, event: Event) -> None:
@@ -97,16 +100,21 @@ class Asking:
         picture = self._picture
         state = run_state(picture.started, picture.ended is not None, picture.last_time, time.time())
         if not state.startswith("running"):
-            message = f"Run {self._found.run} is {state}: no task of it can be cancelled any more."
-            raise NotFound(message, what=str(self._task), where=self._found.run)
+            message = f"Run {self.found.run} is {state}: no task of it can be cancelled any more."
+            raise NotFound(message, what=str(self._task), where=self.found.run)
 
-    def ask(self, reason: str, patience: float) -> None:
+    @property
+    def started(self) -> RunStarted | None:
+        """The run's first event."""
+        return self._picture.started
+
+    def ask(self, key: RunKey, reason: str, patience: float) -> None:
         """Ask, and once more each second, until the task has ended or ``patience`` seconds have passed."""
-        publisher = self._found.fabric.publisher(default_source("cancel"), immediate=True)
+        publisher = self.found.fabric.publisher(default_source("cancel"), immediate=True)
         try:
             deadline = time.monotonic() + patience
             while self.ended is None:
-                publisher.publish(self._event(reason))
+                publisher.publish(signed(self._event(reason), key, self.found.run))
                 publisher.flush(AGAIN)
                 self._follow(min(deadline, time.monotonic() + AGAIN))
                 if time.monotonic() >= deadline:
@@ -119,7 +127,7 @@ class Asking:
             self.look(left)
 
     def _event(self, reason: str) -> TaskCancelAsked:
-        return TaskCancelAsked(run=self._found.run, task=self._task, reason=reason, owner=who())
+        return TaskCancelAsked(task=self._task, reason=reason, owner=who())
 
     def words(self) -> str:
         """What became of it."""

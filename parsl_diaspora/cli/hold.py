@@ -1,12 +1,16 @@
-"""``parsl-diaspora hold``, ``drain`` and ``release``: keep work of a running program away from a place."""
+"""``parsl-diaspora hold``, ``drain`` and ``release``: keep work of a running program away from a place.
+
+``hold`` and ``release`` are for tasks, too: see `parsl_diaspora.cli.held_orders`.
+"""
 
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 
+from parsl_diaspora.cli import held_orders
 from parsl_diaspora.cli.find import LAST, Found, add_where, find_run, open_logs
+from parsl_diaspora.cli.signing import add_key, key_of, signed, user
 from parsl_diaspora.errors import FabricUnavailable, NotFound
 from parsl_diaspora.events import Event, PlaceHeld, PlaceReleased
 from parsl_diaspora.fabric.stamp import default_source
@@ -14,6 +18,7 @@ from parsl_diaspora.monitoring.holds import check_place
 from parsl_diaspora.state import Picture
 from parsl_diaspora.state.reading import Reading
 
+DRAIN = " drain"
 TIMEOUT = 10.0  # seconds in which the fabric must have taken the word
 
 
@@ -24,14 +29,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--node", metavar="NAME", help="a node, by its host name")
     place.add_argument("--block", metavar="BLOCK", help="a block, by its id")
     place.add_argument("--manager", metavar="MANAGER", help="a manager, by its id")
-    parser.add_argument("--executor", metavar="LABEL", help="only there (needed for blocks of several)")
+    if not parser.prog.endswith(DRAIN):
+        held_orders.add_tasks(place)
+    parser.add_argument(
+        "--executor",
+        metavar="LABEL",
+        help="only there (needed for blocks of several); for a task that is released: where it goes",
+    )
     parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the log")
-    parser.add_argument("--owner", metavar="NAME", default=_user(), help="who asks (default: you)")
+    parser.add_argument("--owner", metavar="NAME", default=user(), help="who asks (default: you)")
+    add_key(parser)
+    held_orders.add_wait(parser)
     add_where(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Say it on the run's fabric, where the program hears it."""
+    if held_orders.names_tasks(args):
+        return held_orders.run(args)
     found = find_run(open_logs(args), args.run_id)
     picture = picture_of(found)
     if picture.ended is not None:
@@ -40,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     check_place(event, picture.started.executors if picture.started is not None else ())
     if (note := _unknown(event, picture)) and args.command != "release":
         sys.stderr.write(f"{note}\n")
-    say(found, event)
+    say(found, signed(event, key_of(args, found, picture.started), found.run))
     return 0
 
 
@@ -58,7 +73,6 @@ def say(found: Found, event: Event) -> None:
     Raises:
         FabricUnavailable: the fabric did not take it in time.
     """
-    event.run = found.run
     publisher = found.fabric.publisher(default_source("cli"), immediate=True)
     publisher.publish(event)
     report = publisher.close(TIMEOUT)
@@ -84,10 +98,3 @@ def _unknown(event: Event, picture: Picture) -> str:
     if event.manager and event.manager not in picture.managers:
         return f"No manager {event.manager!r} was seen yet; it holds if it comes."
     return ""
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a uid without a name, as in a container
-        return "somebody"

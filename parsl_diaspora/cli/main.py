@@ -30,11 +30,14 @@ COMMANDS = {
     "top": ("parsl_diaspora.cli.top", "watch a run: nodes, workers, tasks, memory, failures, decisions"),
     "cancel": ("parsl_diaspora.cli.cancel", "stop a task of a running program"),
     "events": ("parsl_diaspora.cli.events", "look at the events themselves"),
-    "hold": ("parsl_diaspora.cli.hold", "give a node, block or manager of a running program no new work"),
+    "hold": ("parsl_diaspora.cli.hold", "give a place of a running program no new work, or hold tasks of it"),
     "drain": ("parsl_diaspora.cli.hold", "give a place no new work, and let it go when it has ended its own"),
-    "release": ("parsl_diaspora.cli.hold", "let a place have work again"),
+    "release": ("parsl_diaspora.cli.hold", "let a place have work again, or held tasks go on"),
     "holds": ("parsl_diaspora.cli.holds", "list the places that get no work, and why"),
     "places": ("parsl_diaspora.cli.places", "tell what is believed of places: what works where, and why not"),
+    "held": ("parsl_diaspora.cli.held", "list the tasks that wait until somebody releases them, and why"),
+    "retry": ("parsl_diaspora.cli.held_orders", "let held tasks go on, with fresh budgets"),
+    "fail": ("parsl_diaspora.cli.held_orders", "end held tasks with their last errors"),
     "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
     "bridge": ("parsl_diaspora.cli.bridge", "carry events from one fabric to another, and back"),
 }
@@ -48,6 +51,8 @@ RUN is Parsl's run id, its beginning, or 'last'. Logs are looked for in runinfo/
   parsl-diaspora cancel last 21 --reason "wrong input"
   parsl-diaspora events tail --follow
   parsl-diaspora hold last --node n17 --reason "its disk is full"
+  parsl-diaspora held last
+  parsl-diaspora release last --task 21 --executor gpu
   parsl-diaspora bridge --from file:./events --to kafka://host:9092
 """
 

@@ -1,11 +1,16 @@
-"""``hold``, ``drain`` and ``release``: people keep work away from a place, and let it come back."""
+"""``hold``, ``drain`` and ``release``: people keep work away from a place, or a task from going on."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from parsl_diaspora.errors import ConfigurationError
-from parsl_diaspora.events import Event, PlaceHeld, PlaceReleased
+from parsl_diaspora.events import Event, PlaceHeld, PlaceReleased, TaskActionAsked
+
+if TYPE_CHECKING:
+    from parsl_diaspora.monitoring.session import Session
 
 OWNER = "the program"
 
@@ -16,18 +21,24 @@ def hold(
     block: str | None = None,
     manager: str | None = None,
     executor: str | None = None,
+    task: int | None = None,
+    future: Future[Any] | None = None,
     reason: str = "",
     owner: str = OWNER,
 ) -> Event:
-    """Give a place of the running program no new work until it is released. What runs there goes on.
+    """Give a place of the running program no new work until it is released, or hold a task of it.
 
-    It holds within half a second, and also for managers that come to the same block or node later.
+    A place is held within half a second, and so are managers that come to the same block or node later. What
+    runs there goes on. A task that has not been launched, or waits for its next try, is held at once; one
+    that has been launched is held if that try fails.
 
     Args:
         node: host name, as events and reports show it.
         block: block id.
         manager: manager id.
         executor: label; by default all executors that have something on the node.
+        task: Parsl's task id.
+        future: what an app returned, in place of ``task``.
         reason: in words; it stands in the log and in reports.
         owner: who asks.
 
@@ -35,8 +46,8 @@ def hold(
         What was said.
 
     Raises:
-        ConfigurationError: not exactly one place is named, a block is named without its executor where
-            there are several, or no resilient configuration is loaded.
+        ConfigurationError: not exactly one place or task is named, a block is named without its executor
+            where there are several, the task has ended, or no resilient configuration is loaded.
 
     Example:
         >>> import parsl
@@ -49,7 +60,9 @@ def hold(
         'place.released'
     """
     event = PlaceHeld(node=node, block=block, manager=manager, executor=executor, reason=reason, owner=owner)
-    return _say(event)
+    if task is None and future is None:
+        return _say(event)
+    return _ask(TaskActionAsked(action="hold", reason=reason, owner=owner), event, task, future)
 
 
 def drain(
@@ -91,18 +104,24 @@ def release(
     block: str | None = None,
     manager: str | None = None,
     executor: str | None = None,
+    task: int | None = None,
+    future: Future[Any] | None = None,
     reason: str = "",
     owner: str = OWNER,
 ) -> Event:
-    """Let a place have work again, after `hold` or `drain` or while it is in quarantine.
+    """Let a place have work again, after `hold` or `drain` or while it is in quarantine; or let a task go on.
 
-    A manager that is being drained, and has not left, stays.
+    A manager that is being drained, and has not left, stays. A task that waits for its next try, and is not
+    held, begins it at once.
 
     Args:
         node: host name, as events and reports show it.
         block: block id.
         manager: manager id.
-        executor: label; by default all executors that have something there.
+        executor: label; by default all executors that have something there. For a task: where it goes, by
+            default to the executor that it has.
+        task: Parsl's task id.
+        future: what an app returned, in place of ``task``.
         reason: in words.
         owner: who asks.
 
@@ -115,7 +134,11 @@ def release(
     event = PlaceReleased(
         node=node, block=block, manager=manager, executor=executor, reason=reason, owner=owner
     )
-    return _say(event)
+    if task is None and future is None:
+        return _say(event)
+    asked = TaskActionAsked(action="release", to=executor or "", reason=reason, owner=owner)
+    event.executor = None
+    return _ask(asked, event, task, future)
 
 
 def check_place(event: Event, executors: Collection[str]) -> None:
@@ -139,6 +162,29 @@ def check_place(event: Event, executors: Collection[str]) -> None:
 
 
 def _say(event: Event) -> Event:
+    session, run = _loaded()
+    live = session.begin(run)
+    started = live.picture.started
+    check_place(event, started.executors if started is not None else ())
+    return live.say(event)
+
+
+def _ask(asked: TaskActionAsked, place: Event, task: int | None, future: Future[Any] | None) -> Event:
+    """Do something to a task of the program."""
+    if any((place.node, place.block, place.manager)) or (task is not None and future is not None):
+        raise ConfigurationError("Either a place or a task has to be named, and only one of them.")
+    asked.task = getattr(future, "tid", None) if future is not None else task
+    session, run = _loaded()
+    live = session.begin(run)
+    live.say(asked)
+    done, why = session.orders.act(asked)
+    if not done:
+        raise ConfigurationError(f"Nothing was done: {why}.")
+    return asked
+
+
+def _loaded() -> tuple[Session, str]:
+    """The session of the program, and the run's id."""
     import parsl
     from parsl.errors import NoDataFlowKernelError
 
@@ -151,7 +197,5 @@ def _say(event: Event) -> Event:
         raise ConfigurationError("No configuration is loaded.", hint=hint) from error
     if not isinstance(kernel.memoizer, LifecycleMemoizer):
         raise ConfigurationError("The configuration that is loaded is not resilient.", hint=hint)
-    live = kernel.memoizer.session.begin(kernel.run_id)
-    started = live.picture.started
-    check_place(event, started.executors if started is not None else ())
-    return live.say(event)
+    kernel.memoizer.session.orders.know(kernel)
+    return kernel.memoizer.session, kernel.run_id

@@ -101,6 +101,19 @@ def park_waiting(task: Record) -> Gate | None:
         task["task_launch_lock"].release()
 
 
+def settle(kernel: Any, timeout: float) -> None:
+    """Let the kernel end what depends on tasks that have just ended: it does so in a thread of its own.
+
+    Args:
+        kernel: Parsl's.
+        timeout: seconds for each generation of dependents.
+    """
+    pool, counts = kernel._task_launch_pool, kernel.task_state_counts
+    before = None
+    while before != (before := counts[States.pending]):
+        pool.submit(lambda: None).result(timeout)
+
+
 def records(kernel: Any) -> list[Record]:
     """All tasks that have not ended."""
     return list(kernel.tasks.values()) if kernel is not None else []

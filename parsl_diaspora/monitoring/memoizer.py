@@ -34,6 +34,7 @@ class LifecycleMemoizer(Memoizer):
         """Parsl is about to launch a try, in this thread."""
         launching.launch = None
         self.session.cancels.refuse(task)
+        self.session.orders.know(task["dfk"])
         if (stand_in := self.session.parked.answer(task)) is not None:
             return stand_in
         if (known := self.inner.check_memo(task)) is not None:

@@ -6,6 +6,7 @@ with a number; a delay is a gate in the task's own list of dependencies, never a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,7 +23,9 @@ from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.failures import CLASSES, describe
+from parsl_diaspora.failures.context import NOTHING_KNOWN, Context
 from parsl_diaspora.monitoring.context import context_of, is_healthy
+from parsl_diaspora.monitoring.late import Evidence
 from parsl_diaspora.monitoring.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Situation, decide, options_of
@@ -89,7 +92,7 @@ class RetryHandler:
     def _answer(self, error: Exception, task: Any, own_cost: float | None, chosen: str) -> float:
         if isinstance(error, DependencyError):
             return 0.0  # Parsl never retries these and ignores the answer
-        if task["from_memo"]:
+        if task["from_memo"] or self._session.parked.is_closed:
             return self._cost_of_failing(task)  # the memoizer would answer a further try with the same
         live = self._session.begin(task["dfk"].run_id)
         self._session.parked.note(task, error)
@@ -104,6 +107,7 @@ class RetryHandler:
         if decision.action == "fail":
             return self._cost_of_failing(task)
         self._carry_out(live, task, decision)
+        self._expect_evidence(task, failed, decision, own_cost)
         free = own_cost is None or is_infrastructure(decision.diagnosis.failure_class)
         charged = 0.0 if free else own_cost or 0.0
         return min(charged, float(self._session.retries - task["fail_cost"]))
@@ -130,13 +134,25 @@ class RetryHandler:
 
     # --- decision ---
 
-    def _situation(self, live: Live, task: Any, failed: TryFailed, own_cost: float | None) -> Situation:
+    def _situation(
+        self,
+        live: Live,
+        task: Any,
+        failed: TryFailed,
+        own_cost: float | None,
+        *,
+        context: Context = NOTHING_KNOWN,
+        revises: DecisionMade | None = None,
+    ) -> Situation:
         session, failure = self._session, failed.failure
         state = live.picture.tasks[task["id"]]
         options = options_of(task["func"])
-        diagnosis = self._diagnose(live, task, state, failed)
+        diagnosis = self._diagnose(live, task, state, failed, context)
         budget = session.budgets.name(diagnosis.failure_class, options)
-        spent = {**state.spent, budget: state.spent.get(budget, 0) + 1}
+        spent = dict(state.spent)
+        if revises is not None:  # that failure is charged once
+            spent[revises.budget] = spent.get(revises.budget, 1) - 1
+        spent[budget] = spent.get(budget, 0) + 1
         limit = session.budgets.limit(diagnosis.failure_class, options)
         if self._own is not None and budget == "application":
             limit = session.settings.max_tries  # the program's own handler keeps that account
@@ -162,13 +178,16 @@ class RetryHandler:
             avoid=_failed_managers(live, state, here, failed.manager),
         )
 
-    def _diagnose(self, live: Live, task: Any, state: TaskState, failed: TryFailed) -> Diagnosis:
+    def _diagnose(
+        self, live: Live, task: Any, state: TaskState, failed: TryFailed, late: Context
+    ) -> Diagnosis:
         executor = task["dfk"].executors.get(failed.executor)
+        known = context_of(live.picture, failed, executor, self._session.clock.time())
         refuted = self._is_refuted(live, task, state, failed.failure)
         diagnosis = self._session.diagnoser.diagnose(
             failed.failure,
             state,
-            context=context_of(live.picture, failed, executor, self._session.clock.time()),
+            context=known.with_more(late),
             refuted=refuted,
             is_healthy=partial(is_healthy, live.picture),
         )
@@ -196,13 +215,57 @@ class RetryHandler:
             return True
         return not is_infrastructure(failure_class) and task["fail_cost"] + own_cost > self._session.retries
 
-    def _say_decided(self, live: Live, task: Any, failed: TryFailed, decision: DecisionMade) -> None:
+    def _say_decided(
+        self, live: Live, task: Any, failed: TryFailed, decision: DecisionMade, also: tuple[str, ...] = ()
+    ) -> None:
         decision.task, decision.try_id, decision.executor = failed.task, failed.try_id, failed.executor
         decision.block, decision.manager, decision.node = failed.block, failed.manager, failed.node
-        decision.cause = (failed.id,)
+        decision.cause = (failed.id, *also)
         live.say(decision)
         self._session.routing.failed(task, decision, failed.failure.fingerprint)
         self._session.quarantines.failed(live, failed, decision.diagnosis.failure_class)
+
+    # --- late evidence ---
+
+    def _expect_evidence(
+        self, task: Any, failed: TryFailed, decision: DecisionMade, own_cost: float | None
+    ) -> None:
+        def revise(evidence: Evidence) -> None:
+            self._revise(task, failed, decision, own_cost, evidence)
+
+        grace = self._session.late.expect(task, failed, decision, revise)
+        if grace > decision.delay:
+            self._session.parked.delay_at_least(task, grace)
+
+    def _revise(
+        self,
+        task: Any,
+        failed: TryFailed,
+        decision: DecisionMade,
+        own_cost: float | None,
+        evidence: Evidence,
+    ) -> None:
+        """In the slow path: decide anew about a task that still waits for its next try."""
+        live = self._session.begin(task["dfk"].run_id)
+        known = copy.copy(failed)
+        known.failure = evidence.failure(failed.failure)
+        here = {**task, "executor": failed.executor}  # where it failed: it may have been moved since
+        situation = self._situation(live, here, known, own_cost, context=evidence.context, revises=decision)
+        if situation.diagnosis.failure_class == decision.diagnosis.failure_class:
+            return
+        again = decide(situation, self._session.settings, chance=self._session.chance)
+        again.revises = decision.id
+
+        def carry_out() -> bool:
+            self._say_decided(live, task, failed, again, (evidence.event,))
+            if evidence.error is not None:
+                self._session.parked.note(task, evidence.error)
+            if again.action != "fail":
+                task["executor"] = failed.executor
+                self._carry_out(live, task, again)
+            return again.action != "fail"
+
+        self._session.parked.revise(task, carry_out)
 
     # --- carrying out ---
 

@@ -11,6 +11,8 @@ import platform
 import random
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +36,16 @@ from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.failures.setting_up import diagnoser_for
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
+from parsl_diaspora.monitoring.late import Late
 from parsl_diaspora.monitoring.memory import OFF, PlaceMemory, default_url
+from parsl_diaspora.monitoring.order_gate import OrderGate
 from parsl_diaspora.monitoring.parked import Parked
 from parsl_diaspora.monitoring.quarantines import Quarantines
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.routing import Routing
+from parsl_diaspora.monitoring.run_key import RunKey
 from parsl_diaspora.monitoring.second_opinion import second_opinion_for
+from parsl_diaspora.monitoring.task_orders import TaskOrders
 from parsl_diaspora.recovery import Budgets
 from parsl_diaspora.settings import Settings, without_secrets
 from parsl_diaspora.state import Live
@@ -74,6 +80,8 @@ class Session:
         quarantines: places that get no work for a while.
         parked: tasks that are kept back.
         second_opinion: the site's own diagnoser, if it has one.
+        orders: carries out what people ask of tasks.
+        late: losses that may yet be explained.
     """
 
     def __init__(
@@ -92,6 +100,8 @@ class Session:
         self.quarantines = Quarantines(self)
         self.parked = Parked(self)
         self.second_opinion = second_opinion_for(self)
+        self.orders = TaskOrders(self, self.parked)
+        self.late = Late(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
         self._labels = labels
@@ -128,9 +138,12 @@ class Session:
                 live.say(self._run_started())
                 self._reach = Reach(live, str(self.settings.relay), self._run_dir, self._watched)
                 self.live = live
+                self._guard(live)
                 live.listen(self.cancels.hear)
                 self.routing.begin(live)
                 live.listen(self.quarantines.hear)
+                live.listen(self.orders.hear)
+                live.listen(self.late.hear)
                 live.start()
                 self._share_places(live)
                 if self.settings.triggers:
@@ -144,29 +157,26 @@ class Session:
         return (self.live.node_url if self.live is not None else None) or ""
 
     def end(self) -> None:
-        """Say how the run went and bring its events to safety."""
+        """Say how the run went and bring its events to safety. A part that fails keeps none from its end."""
         for executor in self._watched:
-            executor.stop_watching()
-        self.parked.close()
-        self.cancels.close()
+            self._attempt("watching", executor.stop_watching)
+        self._attempt("orders of tasks", self.orders.close)
+        self._attempt("late evidence", self.late.close)
+        self._attempt("parked tasks", self.parked.close)
+        self._attempt("cancel", self.cancels.close)
         if self.second_opinion is not None:
-            self.second_opinion.close()
+            self._attempt("the site's diagnoser", self.second_opinion.close)
         if self.live is None:
             return
         if self._reach is not None:
-            self._reach.close()
+            self._attempt("relay", self._reach.close)
         if self._memory is not None:
-            self._memory.close()
-        self.live.catch_up()
-        counts = self.live.picture.counts
-        done = sum(counts.get(outcome, 0) for outcome in ("done", "memoized", "substituted"))
-        failed = counts.get("failed", 0) + counts.get("dependency_failed", 0)
-        cancelled = counts.get("cancelled", 0)
-        faults = dict(self.live.faults)
-        self.live.say(RunEnded(done=done, failed=failed, cancelled=cancelled, faults=faults))
+            self._attempt("placement memory", self._memory.close)
+        self._attempt("end of run", partial(self._say_ended, self.live))
         if self._triggers is not None:
-            self._triggers.end()
+            self._attempt("triggers", self._triggers.end)
         self.live.stop()
+        self._attempt("key for orders from outside", partial(RunKey.remove, self._run_dir))
         hand_on(self.live.fabric)
         if isinstance(self.clock, SystemClock):
             self.clock.close()
@@ -177,6 +187,29 @@ class Session:
             run, choice = live.picture.run, len(self._labels) > 1
             self._memory = PlaceMemory(url, self.routing, run, choice=choice, absorb=live.absorb)
             self._memory.start()
+
+    def _attempt(self, part: str, close: Callable[[], object]) -> None:
+        try:
+            close()
+        except Exception as error:  # noqa: BLE001 - promise 1: the rest of the run's end must not suffer
+            self.absorb(part, error)
+
+    def _say_ended(self, live: Live) -> None:
+        live.catch_up()
+        counts = live.picture.counts
+        done = sum(counts.get(outcome, 0) for outcome in ("done", "memoized", "substituted"))
+        failed = counts.get("failed", 0) + counts.get("dependency_failed", 0)
+        cancelled = counts.get("cancelled", 0)
+        live.say(RunEnded(done=done, failed=failed, cancelled=cancelled, faults=dict(live.faults)))
+
+    def _guard(self, live: Live) -> None:
+        """Let only those give orders to this run who can read its key."""
+        try:
+            key = RunKey.make(self._run_dir)
+        except OSError as error:
+            live.absorb("key for orders from outside", error)
+            key = None
+        live.heed(OrderGate(live.picture.run, key, live.say, self.clock).passes)
 
     def _start_triggers(self, live: Live) -> None:
         from parsl_diaspora.monitoring.triggers import RunTriggers
@@ -296,6 +329,8 @@ class Session:
         """Let a task's next try decline these managers."""
         if managers:
             self._avoid[task] = managers
+        else:
+            self._avoid.pop(task, None)
 
 
 def _failures_before(live: Live, task: Record) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PAUSE = 0.5  # seconds between two rounds
 MOST_LOOKS = 200  # conditions looked at in a round; with more of them, each is looked at less often
+#: Whether somebody still waits, and what is to be done then.
+Waiting = tuple[Callable[[], bool], Callable[[], object]]
 KINDS = ("file", "executor", "manager", "fabric")
 
 
@@ -32,22 +34,25 @@ class Waits:
         self._errands = errands
         self._lock = threading.Lock()
         self._turn: deque[str] = deque()
-        self._then: dict[str, list[Callable[[], object]]] = {}
+        self._then: dict[str, list[Waiting]] = {}
         self._is_looking = False
 
-    def add(self, condition: str, entry: Any, then: Callable[[], object]) -> None:
+    def add(
+        self, condition: str, kernel: Any, is_waiting: Callable[[], bool], then: Callable[[], object]
+    ) -> None:
         """Call ``then`` once the condition holds.
 
         Args:
             condition: as in `parsl_diaspora.monitoring.parked.Parked.wait`.
-            entry: whose task tells the kernel that knows the executors.
+            kernel: knows the executors.
+            is_waiting: whether anybody still waits for it.
             then: is called in another thread.
         """
-        self._kernel = entry.task["dfk"]
+        self._kernel = kernel
         with self._lock:
             if condition not in self._then:
                 self._turn.append(condition)
-            self._then.setdefault(condition, []).append(then)
+            self._then.setdefault(condition, []).append((is_waiting, then))
             if self._is_looking:
                 return
             self._is_looking = True
@@ -59,8 +64,11 @@ class Waits:
     def _look(self) -> None:
         for _ in range(min(MOST_LOOKS, len(self._turn))):
             condition = self._turn[0]
-            if self._holds(condition):
-                self._release(condition)
+            if not self._is_waited_for(condition):
+                self._take(condition)
+            elif self._holds(condition):
+                for _, then in self._take(condition):
+                    then()
             else:
                 self._turn.rotate(-1)
         with self._lock:
@@ -68,12 +76,13 @@ class Waits:
         if self._is_looking:
             self._later()
 
-    def _release(self, condition: str) -> None:
+    def _is_waited_for(self, condition: str) -> bool:
+        return any(is_waiting() for is_waiting, _ in list(self._then[condition]))
+
+    def _take(self, condition: str) -> list[Waiting]:
         with self._lock:
             self._turn.remove(condition)
-            released = self._then.pop(condition, [])
-        for then in released:
-            then()
+            return self._then.pop(condition, [])
 
     def _holds(self, condition: str) -> bool:
         kind, _, name = condition.partition(":")

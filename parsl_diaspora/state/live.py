@@ -27,6 +27,7 @@ KEEP_FINISHED = 100_000
 PAUSE_SECONDS = 0.05
 MOST_WAITING = 1_000
 SLOW = 1.0  # seconds for which own events may wait while the fabric is well
+EARLIER = 5.0  # seconds before its making from which on it listens: clocks of hosts differ a little
 DEAF_FOR = 15.0  # seconds after an outage in which others' events may still be on their way
 
 
@@ -71,6 +72,8 @@ class Live:
         self._safe = 0
         self._stop = threading.Event()
         self._listeners: list[Callable[[Event], None]] = []
+        self._passes: Callable[[Event], bool] = lambda _: True
+        self._from = time.time() - EARLIER
         self._thread = threading.Thread(target=self._listen, name="diaspora-listener", daemon=True)
 
     def _begin_life(self) -> None:
@@ -92,6 +95,10 @@ class Live:
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Call ``listener`` with each event after it is folded, in the thread that met it: be quick."""
         self._listeners.append(listener)
+
+    def heed(self, passes: Callable[[Event], bool]) -> None:
+        """Hear only those of others' events for which ``passes`` says so. Call it before `start`."""
+        self._passes = passes
 
     def say(self, event: Event) -> Event:
         """Publish an event of this run and fold it into the picture. Returns the stamped event."""
@@ -192,7 +199,7 @@ class Live:
 
     def _listen_on(self) -> None:
         name = f"live-{self.picture.run[:8]}"
-        sources = [(self.fabric.consumer(name, start="latest"), False)]
+        sources = [(self.fabric.consumer(name, start=self._from), False)]
         if self._node_fabric is not None:
             sources.append((self._node_fabric.consumer(name, start="earliest"), True))
         while not self._stop.is_set():
@@ -246,10 +253,18 @@ class Live:
 
     def _hear(self, events: list[Event], pass_on: bool) -> None:
         new = [event for event in events if event.boot != self._own_boot and self._dedupe.is_new(event)]
+        new = [event for event in new if self._is_heeded(event)]
         if pass_on:
             self._each(self._publisher.forward, new)
         if new:
             self._take(new)
+
+    def _is_heeded(self, event: Event) -> bool:
+        try:
+            return self._passes(event)
+        except Exception as error:  # noqa: BLE001 - what cannot be judged is not heeded, and the listener lives on
+            self.absorb("orders", error)
+            return False
 
 
 def _renew_after_fork(live: Live) -> None:

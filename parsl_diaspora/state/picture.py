@@ -284,15 +284,33 @@ class Picture:
         if not event.tries:
             return
         task, state = self._task(event), self._try(event)
+        if event.revises:
+            self._take_back(event.task or 0, task, state)
         state.failure_class = self._word(event.diagnosis.failure_class) or ""
         if event.budget:
             task.spent = {**task.spent, event.budget: event.used}
+            state.charged = self._word(event.budget) or ""
         state.decided = event.time
         self._blame(event.task or 0, state)
         missing = event.diagnosis.missing
         named = missing.replace(".", "_").isidentifier() and missing != OWN_PACKAGE
         if state.failure_class in _LACKS and named and state.executor:
             self.unfit[task.func, state.executor] = missing
+
+    def _take_back(self, number: int, task: TaskState, state: TryState) -> None:
+        """A decision is replaced: what it charged and whom it blamed counts no more."""
+        left = task.spent.get(state.charged, 0) - 1
+        task.spent = {name: count for name, count in task.spent.items() if name != state.charged}
+        if left > 0:
+            task.spent = {**task.spent, state.charged: left}
+        record = (state.decided, number, state.failure_class)
+        if (manager := self.managers.get(state.manager or "")) is not None and record in manager.failures:
+            manager.failures.remove(record)
+            for failed in (manager.failed, self.failed.setdefault(manager.executor, {})):
+                failed[state.failure_class] = failed.get(state.failure_class, 1) - 1
+        node = self.nodes.get(state.node or "")
+        if node is not None and record in node.failures:
+            node.failures.remove(record)
 
     def _blame(self, task: int, state: TryState) -> None:
         """Put a failed try on the record of the places where it was, as far as they are known."""
@@ -355,6 +373,8 @@ class Picture:
         self._settle_all(event.executor)
 
     def _task_held(self, event: TaskHeld) -> None:
+        state = self._task(event)
+        state.func = self._word(event.func) or state.func
         self.held.put(event)
 
     def _task_released(self, event: TaskReleased) -> None:

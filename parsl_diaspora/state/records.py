@@ -25,6 +25,7 @@ class TryState(msgspec.Struct, gc=False):
         fingerprint: of the failure.
         failure_class: as diagnosed.
         decided: when that failure was decided upon, seconds UTC.
+        charged: name of the budget that was charged for it.
         outstanding_at: label of the executor that owes an end of this try; None when none does.
     """
 
@@ -39,6 +40,7 @@ class TryState(msgspec.Struct, gc=False):
     fingerprint: str = ""
     failure_class: str = ""
     decided: float = 0.0
+    charged: str = ""
     outstanding_at: str | None = None
 
     @property

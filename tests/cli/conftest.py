@@ -22,6 +22,7 @@ from parsl_diaspora.events import (
     TryStarted,
 )
 from parsl_diaspora.fabric import open_fabric
+from parsl_diaspora.monitoring.run_key import RunKey
 
 T0 = 1_790_000_000.0
 RUN = "06845a1d-8214-4fb7-b26b-d41c90e22aa3"
@@ -188,6 +189,7 @@ def make_log(tmp_path):
         home = tmp_path / "runinfo" / f"{number:03}"
         home.mkdir(parents=True)
         (home / "parsl.log").touch()
+        RunKey.make(home)
         return Log(home / "events", run, **options)
 
     return make

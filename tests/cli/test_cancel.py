@@ -9,6 +9,7 @@ import pytest
 
 from parsl_diaspora.cli.cancel import who
 from parsl_diaspora.events import DecisionMade, TaskCancelAsked, TaskEnded
+from parsl_diaspora.monitoring.run_key import RunKey
 from parsl_diaspora.state import read_events
 from tests.cli.conftest import RUN, Log
 
@@ -17,6 +18,7 @@ from tests.cli.conftest import RUN, Log
 def log(tmp_path):
     """A run that is still going, as far as anybody can tell."""
     made = Log(tmp_path / "events", t0=time.time()).start()
+    RunKey.make(tmp_path)
     made.submitted(1, 1.0)
     made.started(1, 0, 1.1)
     return made

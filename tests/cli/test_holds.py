@@ -53,7 +53,7 @@ def test_a_place_that_nobody_has_seen_is_held_with_a_note(call, running, place):
     [
         (("--block", "0"), "Name one of: alder, birch"),
         (("--node", "n1", "--executor", "oak"), "No executor is called 'oak'"),
-        ((), "one of the arguments --node --block --manager is required"),
+        ((), "one of the arguments --node --block --manager --task --func --class is required"),
     ],
 )
 def test_what_is_not_clear_is_refused(call, running, arguments, words):

@@ -104,7 +104,12 @@ def check_story() -> Callable[[list[Event]], None]:
         ended = [event.task for event in events if isinstance(event, TaskEnded)]
         assert len(ended) == len(set(ended)), "a task ended twice"
         failed = {event.id for event in events if isinstance(event, TryFailed)}
-        decided = [cause for event in events if isinstance(event, DecisionMade) for cause in event.cause]
+        decided = [
+            cause
+            for event in events
+            if isinstance(event, DecisionMade) and not event.revises
+            for cause in event.cause
+        ]
         assert sorted(decided) == sorted(failed), "a failed try has no decision, or more than one"
         assert all(event.reason and event.rule for event in events if isinstance(event, DecisionMade))
 

@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
+from pathlib import Path
 
 import parsl
 import pytest
@@ -17,6 +18,7 @@ from parsl_diaspora import TaskCancelled, cancel, open_fabric, resilient
 from parsl_diaspora.errors import ConfigurationError
 from parsl_diaspora.events import DecisionMade, RunEnded, TaskCancelAsked, TaskEnded, TryFailed, TryStopped
 from parsl_diaspora.monitoring.cancel import Cancelled
+from parsl_diaspora.monitoring.run_key import KEY_FILE, RunKey
 from parsl_diaspora.state import read_events
 
 LIMIT = 1.0  # seconds in which a future must end
@@ -315,11 +317,16 @@ def test_cancelled_tasks_are_counted_apart(tmp_path):
 # --- asked from outside ---
 
 
+def key_of(program):
+    return RunKey.load(Path(program.kernel.run_dir) / KEY_FILE)
+
+
 def ask_from_outside(program, future, **more):
     """As the command does: until the program, which may not listen yet, has heard it."""
     publisher = open_fabric(program.url).publisher("elsewhere", immediate=True)
     for _ in range(50):
-        publisher.publish(TaskCancelAsked(run=program.kernel.run_id, task=future.tid, **more))
+        asked = TaskCancelAsked(run=program.kernel.run_id, task=future.tid, **more)
+        publisher.publish(key_of(program).sign(asked))
         if wait_for([future], timeout=0.2).done:
             break
     publisher.close()
@@ -341,7 +348,8 @@ def test_an_event_about_a_task_that_is_not_there_changes_nothing(program):
     live = program.kernel.memoizer.session.live
     publisher = open_fabric(program.url).publisher("elsewhere", immediate=True)
     for task in (0, 17, None):
-        publisher.publish(TaskCancelAsked(run=program.kernel.run_id, task=task, owner="ann"))
+        asked = TaskCancelAsked(run=program.kernel.run_id, task=task, owner="ann")
+        publisher.publish(key_of(program).sign(asked))
     publisher.close()
     waiting = add_one(Future())
     ask_from_outside(program, waiting, owner="ann")

@@ -143,6 +143,17 @@ def test_a_wait_in_vain_ends_as_the_policy_says(program):
     assert "'file:/no/such' within 10 s" in event.reason
 
 
+def test_a_condition_that_nobody_waits_for_any_more_is_not_looked_at(program, monkeypatch):
+    made = program()
+    made.session.begin(made.run_id)
+    looks = []
+    monkeypatch.setattr("os.path.exists", lambda path: bool(looks.append(path)))
+    made.session.parked.wait(made.task(), "file:/no/such", 2.0)
+    assert becomes(lambda: (made.clock.advance(0.6), len(made.relaunched))[1] == 1)
+    assert becomes(lambda: (made.clock.advance(0.6), made.clock.pending())[1] == 0)
+    assert 1 <= len(looks) <= 6
+
+
 # --- holds ---
 
 

@@ -41,6 +41,7 @@ class DecisionMade(Event, tag="decision.made"):
         tries: tries so far, of ``max_tries``.
         max_tries: the hard total.
         alternatives: rules that were looked at first and why each did not match.
+        revises: id of the decision that this one replaces.
     """
 
     topic: ClassVar[Topic] = "control"
@@ -58,6 +59,7 @@ class DecisionMade(Event, tag="decision.made"):
     tries: int = 0
     max_tries: int = 0
     alternatives: tuple[str, ...] = ()
+    revises: str = ""
 
 
 class DiagnosisRevised(Event, tag="diagnosis.revised"):
@@ -93,6 +95,8 @@ class PlaceHeld(Event, tag="place.held"):
         reason: in words.
         owner: who asked.
         drain: what runs there may end, and then the place is given up.
+        order: number of the order, which is used only once; empty if the program itself says it.
+        mac: proves that who asked has the run's key.
     """
 
     topic: ClassVar[Topic] = "control"
@@ -100,6 +104,8 @@ class PlaceHeld(Event, tag="place.held"):
     reason: str = ""
     owner: str = ""
     drain: bool = False
+    order: str = ""
+    mac: str = ""
 
 
 class PlaceReleased(Event, tag="place.released"):
@@ -109,6 +115,8 @@ class PlaceReleased(Event, tag="place.released"):
         reason: in words.
         owner: who asked; empty for the end of a quarantine.
         trial: one task may try it, and its end decides.
+        order: number of the order, which is used only once; empty if the program itself says it.
+        mac: proves that who asked has the run's key.
     """
 
     topic: ClassVar[Topic] = "control"
@@ -116,6 +124,8 @@ class PlaceReleased(Event, tag="place.released"):
     reason: str = ""
     owner: str = ""
     trial: bool = False
+    order: str = ""
+    mac: str = ""
 
 
 class ServiceDegraded(Event, tag="service.degraded"):

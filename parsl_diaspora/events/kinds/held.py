@@ -16,6 +16,7 @@ class TaskHeld(Event, tag="task.held"):
         suggestion: what may be done about it.
         owner: who holds it: a person, ``the program``, or a rule of the policy.
         failure_class: of its last failure; empty if it has not failed.
+        func: name of the app.
     """
 
     topic: ClassVar[Topic] = "control"
@@ -25,6 +26,7 @@ class TaskHeld(Event, tag="task.held"):
     suggestion: str = ""
     owner: str = ""
     failure_class: str = ""
+    func: str = ""
 
 
 class TaskReleased(Event, tag="task.released"):

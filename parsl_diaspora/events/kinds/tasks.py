@@ -114,12 +114,16 @@ class TaskCancelAsked(Event, tag="task.cancel_asked"):
     Attributes:
         reason: in words.
         owner: who asked.
+        order: number of the order, which is used only once; empty if the program itself says it.
+        mac: proves that who asked has the run's key.
     """
 
     topic: ClassVar[Topic] = "control"
 
     reason: str = ""
     owner: str = ""
+    order: str = ""
+    mac: str = ""
 
 
 class TryStopped(Event, tag="task.try_stopped"):

@@ -1,0 +1,191 @@
+"""Evidence that comes after the decision: a report of an OOM kill, of a node's or manager's end.
+
+A loss that nobody can explain yet (a worker or manager is gone, without an exit code) is decided upon at
+once, as the fast path never waits; but its next try waits for a short grace time, in which the slow path may
+find out more and decide anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from parsl_diaspora.events import (
+    BlockLost,
+    DecisionMade,
+    Event,
+    Failure,
+    ManagerEnded,
+    NodeEnding,
+    NodeLost,
+    NodeShortOfMemory,
+    TryFailed,
+    WorkerEnded,
+)
+from parsl_diaspora.executors.watch.endings import worker_died
+from parsl_diaspora.failures import describe
+from parsl_diaspora.failures.context import Context
+from parsl_diaspora.monitoring.errands import Errands
+from parsl_diaspora.monitoring.kernel import Record
+
+if TYPE_CHECKING:
+    from parsl_diaspora.monitoring.session import Session
+
+#: Classes of losses whose cause may be another one, as long as nobody has told how the process ended.
+UNCERTAIN = frozenset({"worker_lost", "manager_lost"})
+
+RECENT = 5.0  # seconds for which evidence is kept that came before the failure that it explains
+MOST_RECENT = 256
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What has come to light about a failed try.
+
+    Attributes:
+        event: id of the event that told it.
+        context: what is known now of place and time.
+        error: in place of the try's exception, if how its worker ended is known now.
+    """
+
+    event: str
+    context: Context
+    error: Exception | None = None
+
+    def failure(self, known: Failure) -> Failure:
+        """The failure as it is known now."""
+        return known if self.error is None else describe(self.error, phase="lost", traceback_limit=0)
+
+
+Revise = Callable[[Evidence], None]
+
+
+class Late:
+    """Losses of one run that may yet be explained.
+
+    Args:
+        session: of the run.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._open: dict[int, tuple[TryFailed, Revise]] = {}
+        self._recent: deque[tuple[float, Event]] = deque(maxlen=MOST_RECENT)
+        self._errands = Errands(
+            "diaspora-late-evidence", lambda error: session.absorb("late evidence", error)
+        )
+
+    def expect(self, task: Record, failed: TryFailed, decision: DecisionMade, revise: Revise) -> float:
+        """Be ready for evidence about a failed try.
+
+        Args:
+            task: Parsl's record.
+            failed: the failure.
+            decision: upon it.
+            revise: is called with the first evidence, in another thread.
+
+        Returns:
+            Seconds for which the next try should wait for it; 0 if the cause is certain.
+        """
+        grace = self._session.settings.grace
+        if not grace or not self._is_uncertain(failed, decision):
+            return 0.0
+        number = task["id"]
+        with self._lock:
+            self._open[number] = failed, revise
+        self._session.clock.call_later(grace, lambda: self._close(number, failed))
+        now = self._session.clock.monotonic()
+        for when, event in list(self._recent):
+            if now - when < RECENT:
+                self._meet(number, event)
+        return grace
+
+    def _is_uncertain(self, failed: TryFailed, decision: DecisionMade) -> bool:
+        failure = failed.failure
+        if failure.phase != "lost" or failure.exit_code is not None or failure.out_of_memory:
+            return False
+        return decision.diagnosis.failure_class in UNCERTAIN and not failure.type.endswith(".NeverStarted")
+
+    def _close(self, number: int, failed: TryFailed) -> None:
+        with self._lock:
+            if (known := self._open.get(number)) is not None and known[0] is failed:
+                del self._open[number]
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event of the run, in the thread that met it."""
+        if type(event) not in _TELLERS:
+            return
+        self._recent.append((self._session.clock.monotonic(), event))
+        for number in list(self._open):
+            self._meet(number, event)
+
+    def _meet(self, number: int, event: Event) -> None:
+        known = self._open.get(number)
+        if known is None or not _is_about(event, known[0]):
+            return
+        if (evidence := _TELLERS[type(event)](event)) is None:
+            return
+        with self._lock:
+            if self._open.pop(number, None) is None:  # somebody else was first
+                return
+        self._errands.run(lambda: known[1](evidence))
+
+    def close(self) -> None:
+        """The run ends."""
+        self._errands.close()
+
+
+def _is_about(event: Event, failed: TryFailed) -> bool:
+    """Whether an event tells of the place of a failed try."""
+    if event.task is not None:
+        return (event.task, event.try_id) == (failed.task, failed.try_id)
+    if isinstance(event, BlockLost):
+        return bool(event.block) and (event.executor, event.block) == (failed.executor, failed.block)
+    if isinstance(event, WorkerEnded):
+        return event.worker is not None and (event.manager, event.worker) == (failed.manager, failed.worker)
+    if event.manager and failed.manager:
+        return event.manager == failed.manager
+    return bool(event.node) and event.node == failed.node
+
+
+def _of_worker(event: WorkerEnded | Any) -> Evidence | None:
+    if event.exit_code is None and not event.out_of_memory:
+        return None
+    context = Context(out_of_memory=event.out_of_memory, memory_peak=event.memory or None)
+    return Evidence(event=event.id, context=context, error=worker_died(event))
+
+
+def _of_memory(event: NodeShortOfMemory | Any) -> Evidence | None:
+    if not any(count for name, count in event.counts.items() if name.startswith("oom")):
+        return None
+    return Evidence(event=event.id, context=Context(out_of_memory=True, memory_limit=event.limit))
+
+
+def _of_ending(event: NodeEnding | Any) -> Evidence | None:
+    return Evidence(event=event.id, context=Context(node_ending=event.reason or "it was told to end"))
+
+
+def _of_manager(event: ManagerEnded | Any) -> Evidence | None:
+    return Evidence(event=event.id, context=Context(manager_ended=event.reason or "ended"))
+
+
+def _of_node(event: NodeLost | Any) -> Evidence | None:
+    return Evidence(event=event.id, context=Context(node_gone=True, node_silent=event.seconds))
+
+
+def _of_block(event: BlockLost | Any) -> Evidence | None:
+    return Evidence(event=event.id, context=Context(block_state=event.state))
+
+
+_TELLERS: dict[type[Event], Callable[[Any], Evidence | None]] = {
+    WorkerEnded: _of_worker,
+    NodeShortOfMemory: _of_memory,
+    NodeEnding: _of_ending,
+    ManagerEnded: _of_manager,
+    NodeLost: _of_node,
+    BlockLost: _of_block,
+}
