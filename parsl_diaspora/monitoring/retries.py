@@ -25,7 +25,7 @@ from parsl_diaspora.monitoring.carrying import Carrying
 from parsl_diaspora.monitoring.late import Evidence
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.monitoring.situations import Situations
-from parsl_diaspora.recovery import Chosen, Quarantine, choose
+from parsl_diaspora.recovery import Chosen, choose
 from parsl_diaspora.state import Live
 
 OwnHandler = Callable[[Exception, Any], float]
@@ -45,7 +45,6 @@ class RetryHandler:
     def __init__(self, session: Session, own: OwnHandler | None = None) -> None:
         self._session = session
         self._own = own
-        self._quarantine = Quarantine(session.settings)
         self._situations = Situations(session, asks_own=own is not None)
         self._carrying = Carrying(session)
 
@@ -145,9 +144,7 @@ class RetryHandler:
         revises: DecisionMade | None = None,
     ) -> Chosen:
         options, policy = self._session.policies.of(task["func"])
-        situation = self._situations.of(
-            live, task, failed, own_cost, options=options, late=late, revises=revises
-        )
+        situation = self._situations.of(live, task, failed, own_cost, options, late=late, revises=revises)
         return choose(situation, self._session.settings, policy)
 
     def _say_decided(
@@ -158,17 +155,8 @@ class RetryHandler:
         decision.cause = (failed.id, *also)
         live.say(decision)
         self._session.routing.failed(task, decision, failed.failure.fingerprint)
-        self._carrying.rest(live, decision)
-        event = self._quarantine.consider(live.picture, failed.manager, self._session.clock.time())
-        if event is not None:
-            event.cause = (failed.id,)
-            live.say(event)
-            manager = event.manager or ""
-            self._session.clock.call_later(event.seconds, lambda: self._release(live, manager))
-
-    def _release(self, live: Live, manager: str) -> None:
-        if (event := self._quarantine.release(manager)) is not None:
-            live.say(event)
+        self._carrying.rest(decision)
+        self._session.quarantines.failed(live, failed, decision.diagnosis.failure_class)
 
     # --- late evidence ---
 
