@@ -50,7 +50,7 @@ class Policy:
         inherit: bool = True,
         source: str = "the policy",
     ) -> None:
-        self.rules = tuple(rules)
+        self.rules = tuple(read_rules(tuple(rules), source))
         self.budgets = checked_budgets(budgets or {}, source)
         self.max_tries = max_tries
         self.inherit = inherit
