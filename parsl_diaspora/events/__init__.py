@@ -44,6 +44,7 @@ from parsl_diaspora.events.kinds.nodes import (
     WorkerEnded,
     WorkerSampled,
 )
+from parsl_diaspora.events.kinds.places import Lesson, PlacesLearned
 from parsl_diaspora.events.kinds.resources import (
     BlockLost,
     BlockSeen,
@@ -89,6 +90,7 @@ __all__ = [
     "FaultInjected",
     "InterchangeEnded",
     "InterchangeStarted",
+    "Lesson",
     "ManagerEnded",
     "ManagerLost",
     "ManagerSeen",
@@ -103,6 +105,7 @@ __all__ = [
     "PlaceHeld",
     "PlaceQuarantined",
     "PlaceReleased",
+    "PlacesLearned",
     "RunEnded",
     "RunStarted",
     "SamplesReduced",

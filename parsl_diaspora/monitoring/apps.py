@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from parsl.app.app import AppBase
 from parsl.data_provider.files import File
 
+from parsl_diaspora.monitoring.needs import identity_of, modules_of
 from parsl_diaspora.recovery.options import original
 
 INTERNAL = "_parsl_internal"
@@ -40,13 +41,17 @@ class AppNotes:
     Attributes:
         placed: labels of the executors that Parsl itself has sent its tasks to.
         declared: what `declared_executors` found; not looked up yet if False.
+        identity: what tells the function from others; empty if it was not looked at yet.
+        modules: what it imports; None if it was not looked at yet.
     """
 
-    __slots__ = ("declared", "placed")
+    __slots__ = ("declared", "identity", "modules", "placed")
 
     def __init__(self) -> None:
         self.placed: set[str] = set()
         self.declared: frozenset[str] | Literal[False] | None = False
+        self.identity = ""
+        self.modules: frozenset[str] | None = None
 
 
 class Apps:
@@ -71,6 +76,20 @@ class Apps:
         if notes.declared is False:
             notes.declared = declared_executors(original(function), known)
         return notes.declared
+
+    def identity(self, function: Any) -> str:
+        """`identity_of` a task's function, looked up once."""
+        notes = self.of(function)
+        if not notes.identity:
+            notes.identity = identity_of(original(function))
+        return notes.identity
+
+    def modules(self, function: Any) -> frozenset[str]:
+        """`modules_of` a task's function, looked up once."""
+        notes = self.of(function)
+        if notes.modules is None:
+            notes.modules = modules_of(original(function))
+        return notes.modules
 
 
 def has_staged_files(task: Mapping[str, Any]) -> bool:

@@ -199,6 +199,7 @@ class RetryHandler:
         decision.block, decision.manager, decision.node = failed.block, failed.manager, failed.node
         decision.cause = (failed.id, *also)
         live.say(decision)
+        self._session.routing.failed(task, decision, failed.failure.fingerprint)
         event = self._quarantine.consider(live.picture, failed.manager, self._session.clock.time())
         if event is not None:
             event.cause = (failed.id,)

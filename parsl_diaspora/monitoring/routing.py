@@ -1,16 +1,35 @@
-"""Where a task may go, and where a new one goes."""
+"""Where a task may go, where a new one goes, and what its tries teach about places.
+
+All of it happens in Parsl's own threads: it reads memory, and answers at once.
+"""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from typing import Any
 
-from parsl_diaspora.events import DecisionMade, Diagnosis
+from parsl_diaspora.clock import Clock
+from parsl_diaspora.events import DecisionMade, Diagnosis, Event, Lesson
+from parsl_diaspora.executors.launch import Report
+from parsl_diaspora.failures import CLASSES
 from parsl_diaspora.monitoring.apps import INTERNAL, Apps, has_staged_files
+from parsl_diaspora.monitoring.needs import Distributions
+from parsl_diaspora.recovery.options import options_of
+from parsl_diaspora.recovery.placement import PROOFS, Candidate, Choice, best_first, choose, weight_of
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
+from parsl_diaspora.state.offers import Offers
+from parsl_diaspora.state.picture import OWN_PACKAGE
+from parsl_diaspora.state.places import PROOF_HOLDS, Belief, Places
 
 #: A Parsl task record.
 Record = dict[str, Any]
+
+EXPLORE_AFTER = 600.0  # seconds after which a place of poor repute is tried again by one task
+MARGIN = 1.2  # times the memory that a function was seen to use
+MEMORY = "memory"
+MISSING_MODULE = "missing_module"
 
 
 class Routing:
@@ -18,11 +37,36 @@ class Routing:
 
     Args:
         settings: the program's settings.
+        clock: time.
+        chance: source of draws.
+
+    Attributes:
+        places: what is believed of places, from this run and from others.
+        offers: what the executors' managers have to offer.
+        teach: called with each lesson that this run learns.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock, chance: random.Random | None = None) -> None:
         self._settings = settings
+        self._clock = clock
+        self._chance = chance or random.Random()
         self._apps = Apps()
+        self._distributions = Distributions()
+        self._explored: dict[tuple[str, str], float] = {}
+        self.places = Places()
+        self.offers = Offers()
+        self.teach: Callable[[Lesson], None] = _keep_to_itself
+
+    def begin(self, live: Live) -> None:
+        """The run begins."""
+        live.listen(self.hear)
+        self._distributions.read_soon()
+
+    def hear(self, event: Event) -> None:
+        """Take note of what managers have to offer."""
+        self.offers.fold(event)
+
+    # --- questions ---
 
     def allowed(self, task: Record) -> list[str]:
         """Labels that the task may run at, its present one among them."""
@@ -36,44 +80,160 @@ class Routing:
         return sorted(declared if declared is not None else {here, *self._apps.of(task["func"]).placed})
 
     def others(self, task: Record, live: Live) -> list[str]:
-        """Other executors that the task may move to, the best first: those with managers, least loaded."""
-        here, func, picture = task["executor"], task["func_name"], live.picture
-        candidates = [
-            label
-            for label in self.allowed(task)
-            if label != here and is_usable(task, label) and (func, label) not in picture.unfit
-        ]
-        return sorted(
-            candidates, key=lambda label: (not picture.has_managers(label), picture.load(label), label)
-        )
+        """Other executors that the task may move to, the best first: those with managers, the likeliest."""
+        here = task["executor"]
+        labels = [label for label in self.allowed(task) if label != here]
+        return [each.label for each in best_first(self._candidates(live, task, labels))]
+
+    def chance(self, function: Any, label: str) -> float:
+        """Estimated share of an app's tries that succeed at an executor, 0 to 1."""
+        return self._belief(self.identity(function), label).chance(self._clock.time())
+
+    def proof(self, function: Any, fingerprint: str) -> str:
+        """How it was proven before that a failure is the app's own, in words; empty if it was not."""
+        when = self.places.hopeless(self.identity(function), fingerprint)
+        if not when or self._clock.time() - when > PROOF_HOLDS:
+            return ""
+        return f"the same failure was proven to be the app's own {self._clock.time() - when:.0f} s ago"
+
+    def identity(self, function: Any) -> str:
+        """What tells a task's function from others, in this program and the next one."""
+        return function if isinstance(function, str) else self._apps.identity(function)
+
+    # --- first tries ---
 
     def first(self, live: Live, task: Record) -> None:
-        """Keep a first try from a place that is known to be no use to it."""
-        here, func = task["executor"], task["func_name"]
+        """Send a first try where it is likely to succeed: where Parsl has drawn, unless another is better."""
+        here = task["executor"]
         self._apps.of(task["func"]).placed.add(here)
-        missing = live.picture.unfit.get((func, here), "")
-        if not missing and is_usable(task, here):
+        labels = self.allowed(task)
+        if len(labels) < 2:  # noqa: PLR2004 - nothing to choose between
             return
-        others = self.others(task, live)
-        if not others:
-            return
-        rule, why = ("known-lack", f"lacks {missing!r}") if missing else ("executor-gone", "takes no tasks")
-        reason = f"{here} {why}, as earlier tasks have shown; {others[0]} is used at once"
-        task["executor"] = others[0]
+        func = self.identity(task["func"])
+        candidates = self._candidates(live, task, labels)
+        unmeasured = not self.places.is_known(func) and not _declared_memory(task)
+        choice = choose(
+            candidates, here, unmeasured=unmeasured, explore_after=EXPLORE_AFTER, chance=self._chance
+        )
+        if choice.label != here:
+            self._send(live, task, choice, next((c.lack for c in candidates if c.label == here), ""))
+
+    def _send(self, live: Live, task: Record, choice: Choice, lack: str) -> None:
+        here, task["executor"] = task["executor"], choice.label
+        if choice.rule == "explore":
+            self._explored[self.identity(task["func"]), choice.label] = self._clock.time()
+        gone = Diagnosis(failure_class="executor_lost")
         live.say(
             DecisionMade(
                 task=task["id"],
                 try_id=0,
                 executor=here,
-                diagnosis=Diagnosis(
-                    failure_class="missing_module" if missing else "executor_lost", missing=missing
-                ),
-                rule=rule,
-                reason=reason,
+                diagnosis=gone if choice.rule == "executor-gone" else _diagnosis(lack),
+                rule=choice.rule,
+                reason=f"not at {here}: {choice.why}; {choice.label} is used at once",
                 action="move",
-                target=others[0],
+                target=choice.label,
             )
         )
+
+    def _candidates(self, live: Live, task: Record, labels: list[str]) -> list[Candidate]:
+        lacking = self._lacking_modules(task, labels)
+        return [self._candidate(live, task, label, lacking.get(label, "")) for label in labels]
+
+    def _candidate(self, live: Live, task: Record, label: str, lacking: str) -> Candidate:
+        func, now, picture = self.identity(task["func"]), self._clock.time(), live.picture
+        belief = self._belief(func, label)
+        explored = self._explored.get((func, label), 0.0)
+        return Candidate(
+            label=label,
+            usable=is_usable(task, label),
+            lack=self._proven_lack(live, task, label, belief) or lacking,
+            chance=belief.chance(now),
+            has_managers=picture.has_managers(label),
+            load=picture.load(label) if picture.workers.get(label) else 0.0,
+            memory=self.offers.of(label).memory,
+            stale=now - max(belief.last, explored),
+        )
+
+    def _proven_lack(self, live: Live, task: Record, label: str, belief: Belief) -> str:
+        module = live.picture.unfit.get((task["func_name"], label), "")
+        if module and not belief.good:
+            return f"{_MODULE}{module!r}"
+        if belief.lack and self._clock.time() - belief.proven < PROOF_HOLDS:
+            return belief.lack
+        return self._lacking_memory(task, label)
+
+    def _lacking_memory(self, task: Record, label: str) -> str:
+        has = self.offers.of(label).memory
+        needs = _declared_memory(task) or self.places.used(self.identity(task["func"])) * MARGIN
+        return MEMORY if has and needs > has else ""
+
+    def _lacking_modules(self, task: Record, labels: list[str]) -> dict[str, str]:
+        """Executors whose managers have not listed a package that those of another one have."""
+        found: dict[str, str] = {}
+        for module in self._apps.modules(task["func"]):
+            names = self._distributions.of(module)
+            has = [label for label in labels if not self.offers.of(label).packages.isdisjoint(names)]
+            if has:
+                lacking = (label for label in labels if self.offers.lacks(label, names))
+                found.update((label, f"{_MODULE}{module!r}") for label in lacking)
+        return found
+
+    def _belief(self, func: str, label: str) -> Belief:
+        return self.places.of(func, f"executor:{label}", self.offers.of(label).environment)
+
+    # --- lessons ---
+
+    def succeeded(self, task: Record, report: Report | None, refuted: tuple[str, ...] = ()) -> None:
+        """A try of the task ended with a result.
+
+        Args:
+            task: of which it was.
+            report: what the worker told of it.
+            refuted: fingerprints of the task's earlier failures.
+        """
+        func, label = self.identity(task["func"]), task["executor"]
+        memory = (report.memory or 0) if report is not None else 0
+        self._learn(self._lesson(func, label, report, good=1.0, memory=memory))
+        for fingerprint in refuted:
+            if self.places.hopeless(func, fingerprint):
+                self._learn(Lesson(func=func, hopeless=fingerprint, refuted=True))
+
+    def failed(self, task: Record, decision: DecisionMade, fingerprint: str = "") -> None:
+        """A try of the task has failed, and it was decided what to do.
+
+        Args:
+            task: of which it was, before it is moved anywhere.
+            decision: with the diagnosis, and where the try was.
+            fingerprint: of the failure.
+        """
+        func, diagnosis = self.identity(task["func"]), decision.diagnosis
+        kind = diagnosis.failure_class
+        if diagnosis.destined and fingerprint:
+            self._learn(Lesson(func=func, hopeless=fingerprint))
+        known = CLASSES.get(kind)
+        weight = weight_of(kind, infrastructure=known is not None and known.infrastructure)
+        if not weight or diagnosis.missing == OWN_PACKAGE:
+            return
+        label = decision.executor or task["executor"]
+        offer = self.offers.of_manager(label, decision.manager or "")
+        lack, memory = _lack(decision), offer.memory if kind == MEMORY else 0
+        self._learn(self._lesson(func, label, decision, bad=weight, lack=lack, memory=memory))
+
+    def forget(self) -> None:
+        """Forget all that is believed of places."""
+        self.places = Places()
+        self._explored.clear()
+
+    def _lesson(self, func: str, label: str, where: Any, **more: Any) -> Lesson:
+        """About an executor, in the environment of the manager where it happened."""
+        manager = getattr(where, "manager", None) or ""
+        environment = self.offers.of_manager(label, manager).environment or self.offers.of(label).environment
+        return Lesson(func=func, place=f"executor:{label}", environment=environment, tries=1, **more)
+
+    def _learn(self, lesson: Lesson) -> None:
+        self.places.learn(lesson, self._clock.time())
+        self.teach(lesson)
 
 
 def is_usable(task: Record, label: str) -> bool:
@@ -81,3 +241,32 @@ def is_usable(task: Record, label: str) -> bool:
     executor = task["dfk"].executors.get(label)
     gone = (getattr(executor, name, False) for name in ("bad_state_is_set", "is_without_blocks"))
     return executor is not None and not any(gone)
+
+
+_MODULE = "module "
+
+
+def _diagnosis(lack: str) -> Diagnosis:
+    """What would have happened, as far as it is known."""
+    if lack.startswith(_MODULE):
+        missing = lack.removeprefix(_MODULE).strip("'")
+        return Diagnosis(failure_class=MISSING_MODULE, layer="environment", missing=missing, evidence=(lack,))
+    return Diagnosis(failure_class=lack, evidence=(lack,)) if lack in CLASSES else Diagnosis()
+
+
+def _lack(decision: DecisionMade) -> str:
+    """What a failure proves its place to lack, in words."""
+    kind, missing = decision.diagnosis.failure_class, decision.diagnosis.missing
+    if kind not in PROOFS:
+        return ""
+    return f"{_MODULE}{missing!r}" if missing else kind
+
+
+def _declared_memory(task: Record) -> int:
+    """Bytes that the app's author says it needs; 0 for nothing said."""
+    declared = getattr(options_of(task["func"]), "memory", None)
+    return declared if isinstance(declared, int) else 0
+
+
+def _keep_to_itself(lesson: Lesson) -> None:
+    """Where nobody else is told."""

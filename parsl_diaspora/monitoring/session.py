@@ -86,7 +86,7 @@ class Session:
         self.redact = named_redactor(settings.redact) if settings.redact else None
         self.live: Live | None = None
         self.cancels = Cancels(self)
-        self.routing = Routing(settings)
+        self.routing = Routing(settings, self.clock)
         self.parked = Parked(self)
         self.orders = TaskOrders(self, self.parked)
         self.late = Late(self)
@@ -129,6 +129,7 @@ class Session:
                 live.listen(self.cancels.hear)
                 live.listen(self.orders.hear)
                 live.listen(self.late.hear)
+                self.routing.begin(live)
                 live.start()
                 if self.settings.triggers:
                     self._start_triggers(live)
@@ -229,7 +230,8 @@ class Session:
         live = self.begin(task["dfk"].run_id)
         number, try_id = task["id"], task["try_id"]
         if try_id == 0:
-            self.routing.first(live, task)
+            if not self.parked.is_sent(task):
+                self.routing.first(live, task)
             live.say_soon(
                 TaskSubmitted(task=number, try_id=0, executor=task["executor"], func=task["func_name"])
             )
@@ -259,6 +261,7 @@ class Session:
             live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
             return
         report = self._reports.pop((number, try_id), None)
+        self.routing.succeeded(task, report, _failures_before(live, task))
         live.say_soon(_try_ended(task, report))
         live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))
 
@@ -294,6 +297,12 @@ class Session:
             self._avoid[task] = managers
         else:
             self._avoid.pop(task, None)
+
+
+def _failures_before(live: Live, task: Record) -> tuple[str, ...]:
+    """Fingerprints of a task's earlier tries."""
+    state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
+    return tuple(each.fingerprint for each in state.tries if each.fingerprint) if state is not None else ()
 
 
 def _outcome(error: BaseException) -> str:

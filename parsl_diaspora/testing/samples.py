@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from parsl_diaspora.events import KINDS, Diagnosis, Event, Failure
+from parsl_diaspora.events import KINDS, Diagnosis, Event, Failure, Lesson
 
 
 def sample_events() -> list[Event]:
@@ -39,6 +39,8 @@ def _sample(field: Any, numbers: Iterator[int]) -> Any:
         )
     if field.name == "failure":
         return Failure(**{inner.name: _sample(inner, numbers) for inner in msgspec.structs.fields(Failure)})
+    if field.name == "lessons":
+        return (Lesson(**{inner.name: _sample(inner, numbers) for inner in msgspec.structs.fields(Lesson)}),)
     default = None if field.default in (msgspec.NODEFAULT, None) else field.default
     if isinstance(default, bool):
         return not default

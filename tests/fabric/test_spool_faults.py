@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
@@ -24,9 +25,10 @@ from parsl_diaspora.events import (
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.file.segment import SegmentWriter
 from parsl_diaspora.fabric.spool import SpooledFabric, thinning
-from parsl_diaspora.fabric.spool.backlog import size_of
+from parsl_diaspora.fabric.spool.backlog import Backlog, size_of
 from parsl_diaspora.fabric.spool.handover import PAUSE_FIRST, PAUSE_LONGEST, Handover
 from parsl_diaspora.fabric.spool.room import Room
+from parsl_diaspora.fabric.spool.thinning import thin
 from parsl_diaspora.testing.clock import VirtualClock
 from parsl_diaspora.testing.faulty_fabric import FaultyFabric
 
@@ -306,7 +308,10 @@ def test_lag_is_said_once_when_it_is_too_long_and_once_when_it_is_over(faulty, s
 # --- the limit on the disk ------------------------------------------------------------------------------
 
 
-_IN_FLIGHT = 60  # rounds of which some may be in the batch that is just being handed on
+def runs_of(numbers):
+    """Numbers that follow one another, together."""
+    breaks = [at for at in range(1, len(numbers)) if numbers[at] != numbers[at - 1] + 1]
+    return [numbers[low:high] for low, high in itertools.pairwise([0, *breaks, len(numbers)])]
 
 
 def fill(publisher, rounds):
@@ -352,14 +357,37 @@ def test_full_spool_drops_samples_first_oldest_first_and_says_how_many(faulty, s
         numbers = [event.task for event in own if event.topic == topic]
         assert numbers == sorted(numbers)
         assert kept[topic] + fabric.report().dropped.get(topic, 0) >= rounds
-        if (
-            topic in gone
-        ):  # the oldest went: there are none but the newest, and those that were being handed on
-            newer = [number for number in numbers if number > _IN_FLIGHT]
-            assert newer == list(range(rounds - len(newer), rounds))
+        if topic in gone:  # the oldest went: there are none but the newest, and one batch that was on its way
+            on_its_way, *newest = runs_of(numbers)
+            assert [run[-1] for run in newest] in ([], [rounds - 1]) or on_its_way[-1] == rounds - 1
             assert kept[topic] < rounds
     assert [event.seq for event in own] == sorted(event.seq for event in own)
     assert any("resources" in event.why for event in events if isinstance(event, EventsLost))
+
+
+def test_a_segment_that_is_thinned_while_it_is_about_to_be_read_does_not_come_after_later_ones(
+    faulty, spooled, monkeypatch
+):
+    faulty.fault = "refuses"
+    fabric = spooled(limit_bytes=2_000_000)
+    publisher = fabric.publisher("s")
+    fill(publisher, 800)
+    publisher.close()
+    first, *later = sorted(fabric.directory.glob("*.events"))
+    assert later
+    original, thinned = Backlog._read, []
+
+    def read(self, name, standing, batch):
+        if name == first.name and not thinned:  # between the look at the directory and the look at the file
+            thinned.append(thin(fabric.directory, name, "resources", self.position(name)))
+        return original(self, name, standing, batch)
+
+    monkeypatch.setattr(Backlog, "_read", read)
+    faulty.fault = "up"
+    assert fabric.drain(20)
+    own = [event.seq for event in arrived(faulty) if event.source == "s"]
+    assert thinned
+    assert own == sorted(own)
 
 
 @pytest.mark.parametrize("size", [200, 70_000], ids=["in segments", "set aside"])

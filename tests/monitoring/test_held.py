@@ -155,6 +155,18 @@ def test_a_released_task_runs_where_it_is_sent(program):
     assert "birch" in seen[1]
 
 
+def test_a_first_try_goes_where_it_is_sent_whatever_routing_knows(tmp_path):
+    with Program(tmp_path, move="any") as program:
+        program.session.routing.first = lambda live, task: task.update(executor="alder")
+        given, seen = Future(), []
+        future = fail_until(given, 0)
+        hold(future=future)
+        given.set_result(seen)
+        release(future=future, executor="birch")
+        assert future.result(timeout=10) == 1
+        assert "birch" in seen[0]
+
+
 def test_a_running_task_is_held_when_its_try_fails(program):
     started, gate = threading.Event(), threading.Event()
     future = block(started, gate)

@@ -7,11 +7,12 @@ that turns the old one into the new.
 from __future__ import annotations
 
 from parsl_diaspora.events.envelope import Event, kind_of
-from parsl_diaspora.events.kinds import decisions, fabrics, held, nodes, resources, tasks, triggers
+from parsl_diaspora.events.kinds import decisions, fabrics, held, nodes, places, resources, tasks, triggers
 
 __all__ = ["KINDS"]
 
-_MODULES = {module.__name__ for module in (decisions, fabrics, held, nodes, resources, tasks, triggers)}
+_WHERE = (decisions, fabrics, held, nodes, places, resources, tasks, triggers)
+_MODULES = {module.__name__ for module in _WHERE}
 
 
 def _all_kinds(base: type[Event]) -> dict[str, type[Event]]:

@@ -71,9 +71,12 @@ class Backlog:
         """
         with self._lock:
             batch = Batch()
-            standings = self.standings()
+            standings, replaced = self.standings(), set[str]()
             for name in self._in_turn(standings):
-                self._read(name, standings[name], batch)
+                if writer_of(name) in replaced:
+                    continue
+                if not self._read(name, standings[name], batch):
+                    replaced.add(writer_of(name))  # by one that comes before later ones
                 if batch.size >= self._batch_bytes:
                     self._turn = writer_of(name)
                     break
@@ -143,7 +146,8 @@ class Backlog:
         ours = [name for name, standing in standings.items() if standing != "foreign"]
         return sorted(ours, key=lambda name: (writer_of(name) <= self._turn, name))
 
-    def _read(self, name: str, standing: Standing, batch: Batch) -> None:
+    def _read(self, name: str, standing: Standing, batch: Batch) -> bool:
+        """Add what a segment holds; whether it is still there."""
         before, scan = len(batch.events), Scan(self.position(name))
         try:
             for frame in self.frames(name, scan):
@@ -151,14 +155,16 @@ class Backlog:
                 batch.ends[name] = frame.end
                 batch.size += frame.end - frame.start
                 if batch.size >= self._batch_bytes:
-                    return
+                    return True
         except FileNotFoundError:
             self.forget(name)
+            return False
         except OSError as error:
             self._say(f"The segment {name} of the spool cannot be read now: {error.strerror}.")
         else:
             if standing == "sealed" and len(batch.events) == before:
                 self._delete(name)
+        return True
 
     def _events(self, name: str, frame: Frame) -> list[Event]:
         try:

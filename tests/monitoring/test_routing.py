@@ -1,0 +1,142 @@
+"""First tries go where they are likely to succeed, and tries teach where that is."""
+
+from __future__ import annotations
+
+import pytest
+from parsl import python_app
+
+from parsl_diaspora.events import DecisionMade, NodeSeen
+from parsl_diaspora.state.places import PROOF_HOLDS
+from tests.monitoring.fakes import Program
+
+
+@pytest.fixture
+def program(tmp_path):
+    made = []
+
+    def make(*labels, **arguments):
+        program = Program(tmp_path, *(labels or ("alder", "birch")), **arguments)
+        program.session.live.listen(program.session.routing.hear)
+        made.append(program)
+        return program
+
+    yield make
+    for each in made:
+        each.memoizer.close()
+
+
+@python_app
+def needs_strokes():
+    import strokes
+
+    return strokes
+
+
+@python_app
+def grow():
+    return bytes(10)
+
+
+def divide():
+    try:
+        return 1 / 0
+    except ZeroDivisionError as error:
+        return error
+
+
+def tell(made, label, packages=("numpy",), memory=0, **limits):
+    made.see_manager(f"{label}-1", label)
+    versions = dict.fromkeys(packages, "1")
+    seen = NodeSeen(executor=label, manager=f"{label}-1", packages=versions, memory=memory, limits=limits)
+    made.session.live.say(seen)
+
+
+def first(made, app, executor="alder"):
+    task = made.task(executor, func=app.func)
+    made.launch(task)
+    return task
+
+
+def decision(made):
+    return made.said(DecisionMade)[-1]
+
+
+def test_a_place_whose_managers_do_not_list_what_the_app_imports_is_avoided_before_anything_fails(program):
+    made = program()
+    tell(made, "alder")
+    tell(made, "birch", ("numpy", "strokes"))
+    assert first(made, needs_strokes)["executor"] == "birch"
+    told = decision(made)
+    assert (told.rule, told.target, told.diagnosis.missing) == ("known-lack", "birch", "strokes")
+    assert "module 'strokes'" in told.reason
+
+
+def test_a_package_that_nobody_lists_may_be_anywhere(program):
+    made = program()
+    tell(made, "alder")
+    tell(made, "birch")
+    assert first(made, needs_strokes)["executor"] == "alder"
+
+
+def test_a_module_that_was_missing_at_a_place_is_not_looked_for_there_again(program):
+    made = program(retries=2)
+    task = made.task(func=needs_strokes.func)
+    made.run([ModuleNotFoundError("No module named 'strokes'", name="strokes")], task)
+    assert first(made, needs_strokes)["executor"] == "birch"
+    assert first(made, grow)["executor"] == "alder"
+
+
+def test_where_memory_was_short_tasks_of_that_app_do_not_begin(program):
+    made = program(retries=2)
+    made.run([MemoryError("no")], made.task(func=grow.func))
+    assert first(made, grow)["executor"] == "birch"
+    assert decision(made).reason == "not at alder: it lacks memory; birch is used at once"
+
+
+def test_a_place_with_less_memory_than_a_success_elsewhere_has_used_is_avoided(program):
+    made = program()
+    tell(made, "alder", memory=2_000, address_space=1_000)
+    tell(made, "birch", memory=2_000)
+    task = first(made, grow, "birch")
+    made.report(manager="birch-1")
+    made.session._reports[task["id"], 0].memory = 900
+    made.succeed(task)
+    assert first(made, grow)["executor"] == "birch"
+
+
+def test_a_proof_holds_for_a_while_only(program):
+    made = program(retries=2)
+    made.run([MemoryError("no")], made.task(func=grow.func))
+    made.picture.unfit.clear()
+    made.clock.advance(PROOF_HOLDS * 10)
+    assert made.session.routing.chance(grow.func, "alder") == pytest.approx(0.8, abs=0.1)
+    assert first(made, grow)["executor"] == "alder"
+
+
+def test_an_app_that_may_only_run_at_one_place_stays_there(program):
+    made = program(move="none", retries=2)
+    made.run([MemoryError("no")], made.task(func=grow.func))
+    assert first(made, grow)["executor"] == "alder"
+
+
+def test_a_success_after_a_failure_at_the_same_place_clears_it(program):
+    made = program(retries=5, move="none")
+    made.run([MemoryError("no")], made.task(func=grow.func))
+    routing = made.session.routing
+    assert routing.places.of(routing.identity(grow.func), "executor:alder").lack == ""
+
+
+def test_a_failure_that_was_proven_to_be_the_apps_own_is_known_the_next_time(program):
+    made = program(retries=5)
+    error = divide()
+    for label in ("alder", "birch"):
+        made.see_manager(f"{label}-1", label)
+    task = made.task(func=grow.func)
+    for _ in range(5):
+        made.launch(task)
+        made.report(error, manager=f"{task['executor']}-1")
+        if not made.fail(task, error):
+            break
+    last = made.picture.tasks[task["id"]].tries[-1]
+    assert "proven to be the app's own" in made.session.routing.proof(grow.func, last.fingerprint)
+    assert made.session.routing.proof(grow.func, "another") == ""
