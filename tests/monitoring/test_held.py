@@ -237,6 +237,41 @@ def test_a_program_that_waits_for_its_tasks_waits_for_held_ones_until_hold_timeo
         assert [event.how for event in program.said(TaskReleased)] == ["fail"]
 
 
+SCRIPT = """
+import sys
+from concurrent.futures import Future
+
+import parsl
+from parsl import Config, ThreadPoolExecutor, python_app
+
+from parsl_diaspora import hold, resilient
+
+
+@python_app
+def fail():
+    raise MemoryError("x")
+
+
+@python_app
+def add_one(number):
+    return number + 1
+
+
+stock = Config(executors=[ThreadPoolExecutor(label="alder")], run_dir="runinfo", retries=1)
+kernel = parsl.load(resilient(stock, retry_delay=3600.0, retry_delay_max=3600.0))
+fail()
+hold(future=add_one(Future()))
+print("the end")
+"""
+
+
+def test_a_script_that_ends_without_a_cleanup_is_not_kept_by_its_parked_tasks(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "script.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "the end\n"), done.stderr
+
+
 # --- from another shell ---
 
 
