@@ -19,11 +19,12 @@ from parsl_diaspora.errors import ConfigurationError, FabricError, SettingsError
 from parsl_diaspora.executors import ResilientHighThroughputExecutor, ResilientMPIExecutor
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.fabric import open_fabric
-from parsl_diaspora.failures.evidence import load_redactor
+from parsl_diaspora.failures.evidence import load_function
 from parsl_diaspora.monitoring.hub import ListeningHub
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
 from parsl_diaspora.monitoring.retries import RetryHandler
 from parsl_diaspora.monitoring.session import Session
+from parsl_diaspora.recovery import Policy
 from parsl_diaspora.settings import RELAY_WORDS, Settings
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def resilient(
     _check_config(config)
     chosen = _settings(settings, overrides)
     chosen = _checked_fabric(chosen)
+    chosen = _checked_policy(chosen)
     _check_redactor(chosen)
     _check_relay(chosen)
     _check_triggers(chosen)
@@ -105,12 +107,22 @@ def _checked_fabric(settings: Settings) -> Settings:
     return settings.replace(fabric=fabric.node_url or settings.fabric)  # a relative path is settled here
 
 
+def _checked_policy(settings: Settings) -> Settings:
+    """A policy that cannot be used is found now; a relative path is settled here."""
+    if not settings.policy:
+        return settings
+    Policy.of(settings.policy)
+    if isinstance(settings.policy, str):
+        return settings.replace(policy=os.path.abspath(settings.policy))
+    return settings
+
+
 def _check_redactor(settings: Settings) -> None:
     """Without it no text is recorded at all, so a wrong name is found now."""
     if settings.redact is None:
         return
     try:
-        load_redactor(settings.redact)
+        load_function(settings.redact)
     except Exception as error:
         message = f"The setting 'redact' names {settings.redact!r}, which cannot be had: {error}."
         raise SettingsError(message, hint="It is written as package.module:function.") from error

@@ -59,6 +59,9 @@ class Settings(
             classes. Classes that are not named keep their defaults. The class ``application`` defaults to
             ``Config.retries``, but at least 1.
         max_tries: hard total of tries a task, whatever the classes say.
+        policy: what is done about failed tries: the path of a YAML file, or the same as a mapping; see
+            `parsl_diaspora.recovery.Policy`. Its budgets and its total go over ``retries`` and ``max_tries``.
+        sites: site of each executor, by its label. An executor that is not named is a site of its own.
         retry_delay: seconds before the second infrastructure retry; doubles with each further one.
         retry_delay_max: longest delay before a retry, seconds.
         move: which executors a retry may go to: ``app`` (those the app itself allows), ``any``, ``none``.
@@ -88,6 +91,13 @@ class Settings(
         traceback_limit: bytes of a traceback that are recorded.
         redact: ``package.module:function`` from text to text, applied to recorded messages and tracebacks
             before they leave the worker.
+        failure_rules: path of a YAML file with rules that tell why a try failed, tried before the
+            built-in ones.
+        destined_after: different healthy places at which the same failure of the same task, with the same
+            inputs, proves that trying again is useless; 0 for never.
+        diagnoser: ``package.module:function`` of a diagnoser of the site's own, asked about failures that no
+            rule tells, in a thread of its own; see `parsl_diaspora.monitoring.second_opinion`.
+        diagnoser_timeout: seconds that it may take for one failure.
         triggers: what to do about which events while the program runs; see `Trigger`.
 
     Example:
@@ -99,6 +109,8 @@ class Settings(
     relay: bool | str = "auto"
     retries: dict[str, int] = {}
     max_tries: int = 12
+    policy: str | dict[str, Any] | None = None
+    sites: dict[str, str] = {}
     retry_delay: float = 0.5
     retry_delay_max: float = 30.0
     move: str = "app"
@@ -117,6 +129,10 @@ class Settings(
     restore_workers: bool = True
     traceback_limit: int = 8_192
     redact: str | None = None
+    failure_rules: str | None = None
+    destined_after: int = 2
+    diagnoser: str | None = None
+    diagnoser_timeout: float = 30.0
     triggers: tuple[Trigger, ...] = ()
 
     def __post_init__(self) -> None:
@@ -289,4 +305,6 @@ _LOWER_BOUNDS: dict[str, float] = {
     "hold_timeout": 0,
     "events_buffer": 100,
     "traceback_limit": 0,
+    "destined_after": 0,
+    "diagnoser_timeout": 0.1,
 }

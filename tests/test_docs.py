@@ -12,15 +12,16 @@ import yaml
 from parsl_diaspora.events.schema import json_schema
 from parsl_diaspora.fabric.triggers import Pattern
 from parsl_diaspora.failures import CLASSES
-from parsl_diaspora.recovery import RULES
+from parsl_diaspora.recovery import built_in
+from parsl_diaspora.recovery.words import rule_words
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.trigger_settings import Trigger
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("name", [*CLASSES, *(rule.name for rule in RULES)])
-def test_every_failure_class_and_rule_is_documented(name):
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_failure_class_is_documented(name):
     assert f"| `{name}` |" in (ROOT / "docs" / "failures.md").read_text()
 
 
@@ -42,9 +43,11 @@ def test_every_option_of_a_trigger_is_documented(name):
     assert f"`{name}`" in (ROOT / "docs" / "settings.md").read_text()
 
 
-def test_every_reason_of_a_rule_is_documented_as_it_is():
-    text = (ROOT / "docs" / "failures.md").read_text()
-    assert [rule.name for rule in RULES if rule.reason not in text] == []
+@pytest.mark.parametrize("rule", built_in().rules, ids=lambda rule: rule.name)
+def test_every_rule_is_documented_as_it_is(rule):
+    words = rule_words(rule)
+    row = f"| `{words.name}` | {words.classes} | {words.when} | {words.does} | {words.reason} |"
+    assert row in (ROOT / "docs" / "failures.md").read_text()
 
 
 def test_the_published_schema_is_that_of_the_code():

@@ -18,6 +18,8 @@ FILLED = {
     "relay": "10.0.0.1:4000",
     "retries": {"memory": 3},
     "max_tries": 8,
+    "policy": "policy.yaml",
+    "sites": {"cpu": "alder"},
     "retry_delay": 1.5,
     "retry_delay_max": 60.0,
     "move": "any",
@@ -36,6 +38,10 @@ FILLED = {
     "restore_workers": False,
     "traceback_limit": 100,
     "redact": "package.module:function",
+    "failure_rules": "./rules.yaml",
+    "destined_after": 3,
+    "diagnoser": "package.module:function",
+    "diagnoser_timeout": 5.0,
     "triggers": [
         {
             "name": "tell",
@@ -51,6 +57,8 @@ fabric: file:./events
 relay: 10.0.0.1:4000
 retries: {memory: 3}
 max_tries: 8
+policy: policy.yaml
+sites: {cpu: alder}
 retry_delay: 1.5
 retry_delay_max: 60
 move: any
@@ -69,6 +77,10 @@ events_buffer: 1000
 restore_workers: false
 traceback_limit: 100
 redact: package.module:function
+failure_rules: ./rules.yaml
+destined_after: 3
+diagnoser: package.module:function
+diagnoser_timeout: 5.0
 triggers:
   - name: tell
     pattern: {kind: [run.ended], failed: [{numeric: [">", 0]}]}

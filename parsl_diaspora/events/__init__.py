@@ -11,6 +11,7 @@ from parsl_diaspora.events.envelope import Event, Unknown
 from parsl_diaspora.events.kinds import KINDS
 from parsl_diaspora.events.kinds.decisions import (
     DecisionMade,
+    DiagnosisRevised,
     FaultInjected,
     PlaceHeld,
     PlaceQuarantined,
@@ -81,6 +82,7 @@ __all__ = [
     "BlockSeen",
     "DecisionMade",
     "Diagnosis",
+    "DiagnosisRevised",
     "Event",
     "EventsCompacted",
     "EventsDamaged",

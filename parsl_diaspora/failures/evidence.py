@@ -20,6 +20,7 @@ MESSAGE_LIMIT = 2_000
 NAME_LIMIT = 500
 LARGEST_NUMBER = 2**63
 
+_RETRY_AFTER = "parsl_diaspora.errors.RetryAfter"
 _WORKER_DIED = "parsl_diaspora.executors.errors.WorkerDied"
 
 #: Packages that carry a task to its worker; what runs above them is the program's.
@@ -36,6 +37,7 @@ def describe(
     phase: str = "run",
     traceback_limit: int = 8_192,
     redact: Callable[[str], str] | None = None,
+    stderr: str = "",
 ) -> Failure:
     """Turn an exception into evidence. Never raises, whatever the exception or the redactor does.
 
@@ -43,7 +45,8 @@ def describe(
         error: the exception.
         phase: where in the try's life it happened, see `Failure`.
         traceback_limit: bytes of traceback kept; its end, where the cause stands, is what stays.
-        redact: applied to message and traceback; where it fails, nothing of the text is kept.
+        stderr: the last lines that the program of a bash app wrote.
+        redact: applied to message, traceback and stderr; where it fails, nothing of the text is kept.
 
     Example:
         >>> describe(KeyError("x")).type
@@ -66,13 +69,15 @@ def describe(
         retryable=not final,
         declared=_text_of(error, "type") if final else "",
         filename=_filename(error, redact),
+        retry_after=_seconds(error) if _RETRY_AFTER in chain else None,
+        stderr=clean_text(lambda: stderr, redact)[-MESSAGE_LIMIT:] if stderr else "",
     )
 
 
-def load_redactor(path: str) -> Callable[[str], str]:
+def load_function(path: str) -> Callable[..., Any]:
     """The function that ``package.module:function`` names; raises what importing it raises."""
     module, _, name = path.partition(":")
-    function: Callable[[str], str] = getattr(import_module(module), name)
+    function: Callable[..., Any] = getattr(import_module(module), name)
     return function
 
 
@@ -80,7 +85,7 @@ def load_redactor(path: str) -> Callable[[str], str]:
 def named_redactor(path: str) -> Callable[[str], str]:
     """The function that ``package.module:function`` names; one that cannot be had lets no text through."""
     try:
-        return load_redactor(path)
+        return load_function(path)
     except Exception as fault:  # noqa: BLE001 - importing the user's module may raise anything
         note = f"<not recorded: the redactor {path} cannot be had ({type(fault).__name__})>"
         return lambda _: note
@@ -130,6 +135,13 @@ def _number(error: BaseException, name: str) -> int | None:
     value = _attribute(error, name)
     fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
     return int(value) if fits else None
+
+
+def _seconds(error: BaseException) -> float:
+    """For which the raiser asks; none if it is no time that can be waited for."""
+    value = _attribute(error, "seconds")
+    fits = isinstance(value, int | float) and 0 <= value < LARGEST_NUMBER
+    return float(value) if fits else 0.0
 
 
 def _filename(error: BaseException, redact: Callable[[str], str] | None) -> str:

@@ -15,12 +15,29 @@ from parsl_diaspora.failures.context import Context
 SHELL = 128
 
 
-class Case(NamedTuple):
-    """What rules look at."""
+class Case:
+    """What rules look at.
 
-    failure: Failure
-    context: Context
-    signal: str
+    Attributes:
+        failure: the evidence.
+        context: what is known beyond it.
+        signal: that ended the worker or a program; empty for none.
+    """
+
+    __slots__ = ("_lowered", "context", "failure", "signal")
+
+    def __init__(self, failure: Failure, context: Context) -> None:
+        self.failure = failure
+        self.context = context
+        self.signal = signal_of(failure)
+        self._lowered: str | None = None
+
+    @property
+    def lowered(self) -> str:
+        """Message and last lines of stderr in lower case."""
+        if self._lowered is None:
+            self._lowered = f"{self.failure.message}\n{self.failure.stderr}".lower()
+        return self._lowered
 
     def fact(self, name: str) -> Any:
         """What is known under a name."""
@@ -95,7 +112,7 @@ class FailureRules:
 
     def find(self, failure: Failure, context: Context) -> Finding | None:
         """The first rule that matches, if any."""
-        case = Case(failure, context, signal_of(failure))
+        case = Case(failure, context)
         for number in self._candidates(failure):
             rule = self.rules[number]
             found: str | bool = True

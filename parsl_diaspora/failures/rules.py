@@ -14,6 +14,7 @@ from typing import Any
 
 from parsl_diaspora.events import Failure
 from parsl_diaspora.failures.context import Context
+from parsl_diaspora.failures.literals import needed_literals
 from parsl_diaspora.failures.matching import Case, FailureRule, FailureRules, Test
 from parsl_diaspora.failures.taxonomy import CLASSES, current_name
 from parsl_diaspora.lined_yaml import Place, nearest, parse_lined, read_lined
@@ -184,8 +185,11 @@ def _pattern(read: Callable[[Failure], str]) -> Callable[[Any, Place], Test]:
             search = re.compile(str(wanted)).search
         except re.error as error:
             raise place.error(f"{str(wanted)!r} is no pattern: {error}.") from error
+        literals = needed_literals(str(wanted))
 
         def holds(case: Case) -> str | bool:
+            if literals and not any(literal in case.lowered for literal in literals):
+                return False
             text = read(case.failure)
             return bool(text) and (found := search(text)) is not None and (found[0] or True)
 

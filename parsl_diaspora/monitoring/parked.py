@@ -158,6 +158,8 @@ class Parked:
     def forget(self, task: Record) -> None:
         """A task has ended."""
         self._ends.forget(task)
+        self._session.late.forget(task)
+        self._session.orders.forget(task)
         self._values.pop(task["id"], None)
         self._sent.discard(task["id"])
         if self._entries:

@@ -17,17 +17,19 @@ from parsl.app.errors import AppTimeout, RemoteExceptionWrapper
 
 from parsl_diaspora.errors import TaskStopped
 from parsl_diaspora.events import Failure
-from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, Report, pack, read_launch, seal
+from parsl_diaspora.executors.launch import Launch, Report, pack, read_launch, seal
 from parsl_diaspora.executors.plain import serialize_bytes_fast, unpack_call
 from parsl_diaspora.executors.supervision.board import own_slot
 from parsl_diaspora.failures.evidence import describe, named_redactor
 from parsl_diaspora.monitoring.task import begin_task, end_task
 from parsl_diaspora.monitoring.worker import leaving, packing, speaking
 from parsl_diaspora.monitoring.worker.children import begun, end_children
+from parsl_diaspora.monitoring.worker.declining import declines
 from parsl_diaspora.monitoring.worker.ending import as_failure, exit_code
 from parsl_diaspora.monitoring.worker.peak import PeakMemory
 from parsl_diaspora.monitoring.worker.place import here
 from parsl_diaspora.monitoring.worker.restoring import WorkerState, state_of_worker
+from parsl_diaspora.monitoring.worker.stderr import last_words
 from parsl_diaspora.monitoring.worker.stopping import Stopping
 
 
@@ -76,7 +78,7 @@ class Runner:
 
     def _call(self, buffer: bytes, launch: Launch) -> tuple[Any, str]:
         """What came of the try and in which phase it ended."""
-        phase = "unpack"
+        phase, kwargs = "unpack", {}
         try:
             self.stopping.armed = True
             function, args, kwargs = unpack_call(buffer, plain=launch.plain)
@@ -85,9 +87,9 @@ class Runner:
             self.stopping.armed = False
         except BaseException as error:  # noqa: BLE001 - whatever the app raises, exits included, is to be reported
             self.stopping.armed = False
-            return _Raised(error), phase
+            return _Raised(error, said=last_words(error, kwargs)), phase
         if isinstance(outcome, RemoteExceptionWrapper):  # Parsl's apps return what they raise
-            return _Raised(outcome.e_value, outcome), phase
+            return _Raised(outcome.e_value, outcome, last_words(outcome.e_value, kwargs)), phase
         return outcome, phase
 
     def _restore(self, state: WorkerState, report: Report) -> None:
@@ -105,11 +107,14 @@ def _cpu_seconds() -> float:
 class _Raised:
     """In place of a result."""
 
-    __slots__ = ("error", "wrapper")
+    __slots__ = ("error", "said", "wrapper")
 
-    def __init__(self, error: BaseException, wrapper: RemoteExceptionWrapper | None = None) -> None:
+    def __init__(
+        self, error: BaseException, wrapper: RemoteExceptionWrapper | None = None, said: str = ""
+    ) -> None:
         self.error = error
         self.wrapper = wrapper
+        self.said = said
 
 
 _runner: Runner | None = None
@@ -128,7 +133,7 @@ def run(buffer: bytes, header: bytes) -> bytes:
     global _runner  # noqa: PLW0603 - one for the life of the worker
     launch = read_launch(header)
     report = here()
-    if report.manager in launch.avoid and launch.declined < MAX_DECLINES:
+    if declines(launch, report):
         report.declined = True
         return seal(pack(report), b"")
     if _runner is None:
@@ -151,7 +156,7 @@ def _failed(raised: _Raised, phase: str, launch: Launch, report: Report, started
     error = as_failure(raised.error)
     if isinstance(error, AppTimeout | TaskStopped):  # it was cut short, and so is what it has started
         end_children(begun() - (time.monotonic() - started))
-    report.failure = _describe(error, phase, launch)
+    report.failure = _describe(error, phase, launch, raised.said)
     return packing.pack_exception(error, raised.wrapper if error is raised.error else None)
 
 
@@ -163,6 +168,6 @@ def _leave_to_the_worker(outcome: Any) -> None:
     os._exit(exit_code(error.code) if isinstance(error, SystemExit) else int(error is not None))
 
 
-def _describe(error: BaseException, phase: str, launch: Launch) -> Failure:
+def _describe(error: BaseException, phase: str, launch: Launch, said: str) -> Failure:
     redact = named_redactor(launch.redact) if launch.redact else None
-    return describe(error, phase=phase, traceback_limit=launch.traceback_limit, redact=redact)
+    return describe(error, phase=phase, traceback_limit=launch.traceback_limit, redact=redact, stderr=said)

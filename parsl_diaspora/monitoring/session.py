@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import random
 import sys
 import threading
 from pathlib import Path
@@ -31,6 +30,7 @@ from parsl_diaspora.executors.launch import Launch, Report, launching
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
+from parsl_diaspora.failures.setting_up import diagnoser_for
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.late import Late
@@ -39,8 +39,10 @@ from parsl_diaspora.monitoring.parked import Parked
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.routing import Routing
 from parsl_diaspora.monitoring.run_key import RunKey
+from parsl_diaspora.monitoring.second_opinion import second_opinion_for
 from parsl_diaspora.monitoring.task_orders import TaskOrders
-from parsl_diaspora.recovery import Budgets
+from parsl_diaspora.recovery import Budgets, Policy, built_in
+from parsl_diaspora.recovery.policies import Policies
 from parsl_diaspora.settings import Settings, without_secrets
 from parsl_diaspora.state import Live
 
@@ -68,11 +70,14 @@ class Session:
     Attributes:
         live: the run's state, from its first executor or task on.
         budgets: the program's retry budgets.
+        policies: what each app's failures are met with.
+        diagnoser: tells why tries fail.
         cancels: tasks that somebody asked to be stopped.
         routing: where tasks may go.
         parked: tasks that are kept back.
         orders: carries out what people ask of tasks.
         late: losses that may yet be explained.
+        second_opinion: the site's own diagnoser, if it has one.
     """
 
     def __init__(
@@ -81,8 +86,10 @@ class Session:
         self.settings = settings
         self.retries = retries
         self.clock = clock or SystemClock()
-        self.budgets = Budgets(settings, retries)
-        self.chance = random.Random()  # for jitter
+        policy = Policy.of(settings.policy) if settings.policy else built_in()
+        self.policies = Policies(policy)
+        self.budgets = Budgets(settings, retries, policy)
+        self.diagnoser = diagnoser_for(settings)
         self.redact = named_redactor(settings.redact) if settings.redact else None
         self.live: Live | None = None
         self.cancels = Cancels(self)
@@ -90,6 +97,7 @@ class Session:
         self.parked = Parked(self)
         self.orders = TaskOrders(self, self.parked)
         self.late = Late(self)
+        self.second_opinion = second_opinion_for(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
         self._labels = labels
@@ -149,6 +157,8 @@ class Session:
         self.late.close()
         self.parked.close()
         self.cancels.close()
+        if self.second_opinion is not None:
+            self.second_opinion.close()
         if self.live is None:
             return
         if self._reach is not None:
@@ -229,6 +239,7 @@ class Session:
         """A try is about to be submitted by this thread: route it, say so, and let the executor know."""
         live = self.begin(task["dfk"].run_id)
         number, try_id = task["id"], task["try_id"]
+        self.late.forget(task)
         if try_id == 0:
             if not self.parked.is_sent(task):
                 self.routing.first(live, task)
@@ -248,7 +259,15 @@ class Session:
             traceback_limit=self.settings.traceback_limit,
             redact=self.settings.redact or "",
             restore=self.settings.restore_workers,
+            memory=self._memory(live, task),
         )
+
+    def _memory(self, live: Live, task: Record) -> int:
+        """Bytes that a try needs, where another manager may have them; 0 if that is not known."""
+        state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
+        asked = state.memory if state is not None else None
+        needed = asked or self.policies.of(task["func"]).options.memory
+        return needed if needed and len(live.picture.present.get(task["executor"], ())) > 1 else 0
 
     def succeeded(self, task: Record) -> None:
         """A task ended with a result."""

@@ -37,7 +37,9 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.state.held import HeldTasks
 from parsl_diaspora.state.holds import Holds
+from parsl_diaspora.state.recent import Recent
 from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
+from parsl_diaspora.state.surroundings import Surroundings
 
 #: Workers that lack this package run tasks as stock Parsl does, so they are not unfit for the app.
 OWN_PACKAGE = "parsl_diaspora"
@@ -69,6 +71,7 @@ class Picture:
         unfit: (app, executor) to the module that is missing there.
         overcome: (app, fingerprint) of failures after which the same task succeeded: not deterministic.
         faults: injected faults.
+        recent: the newest failures by executor and app.
         counts: finished tasks by outcome, and ``tries``, ``failed_tries``, ``decisions``.
     """
 
@@ -94,7 +97,9 @@ class Picture:
         self.unfit: dict[tuple[str, str], str] = {}
         self.overcome: set[tuple[str, str]] = set()
         self.faults: list[FaultInjected] = []
+        self.surroundings = Surroundings()
         self.counts: dict[str, int] = {}
+        self.recent = Recent()
         self._words: dict[str, str] = {}
 
     def fold(self, event: Event) -> None:
@@ -106,6 +111,7 @@ class Picture:
             self.first_time = event.time
         if (handler := _FOLDS.get(type(event))) is not None:
             handler(self, event)
+        self.surroundings.fold(event)
 
     # --- questions ---
 
@@ -284,7 +290,12 @@ class Picture:
         if event.budget:
             task.spent = {**task.spent, event.budget: event.used}
             state.charged = self._word(event.budget) or ""
-        state.decided = event.time
+        state.decided, state.rule = event.time, self._word(event.rule) or ""
+        if event.memory is not None:
+            task.memory = event.memory
+        if not event.revises:  # that one failure was counted
+            record = (event.time, event.task or 0, state.failure_class)
+            self.recent.fail(record, state.executor or "", task.func)
         self._blame(event.task or 0, state)
         missing = event.diagnosis.missing
         if state.failure_class in _LACKS and missing not in ("", OWN_PACKAGE) and state.executor:

@@ -15,7 +15,7 @@ from parsl.serialize import deserialize, serialize
 from parsl_diaspora import NonRetryable
 from parsl_diaspora.events import Failure
 from parsl_diaspora.failures import describe
-from parsl_diaspora.failures.evidence import MESSAGE_LIMIT, load_redactor, named_redactor
+from parsl_diaspora.failures.evidence import MESSAGE_LIMIT, load_function, named_redactor
 
 
 def caught(function, *args):
@@ -239,7 +239,7 @@ def test_a_redactor_that_fails_lets_no_text_out_and_loses_nothing_else():
 def test_a_redactor_is_found_by_its_path():
     assert named_redactor(f"{__name__}:shout")("hunter2") == "***"
     with pytest.raises(AttributeError):
-        load_redactor(f"{__name__}:no_such_function")
+        load_function(f"{__name__}:no_such_function")
 
 
 @pytest.mark.parametrize("path", ["no_such_module:shout", f"{__name__}:no_such_function", "nonsense"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
@@ -11,6 +12,8 @@ from parsl_diaspora import resilience
 from parsl_diaspora.events import (
     BlockLost,
     DecisionMade,
+    Diagnosis,
+    DiagnosisRevised,
     ManagerEnded,
     NodeEnding,
     NodeLost,
@@ -21,6 +24,11 @@ from parsl_diaspora.events import (
 from parsl_diaspora.executors.errors import WorkerDied
 from parsl_diaspora.monitoring.holds import OWNER
 from tests.monitoring.fakes import Program
+
+
+class BatchError(Exception):
+    """Of a kind that no rule knows."""
+
 
 WORKER, MANAGER = WorkerLost(3, "n1"), ManagerLost(b"m1", "n1")
 PLACE = {"executor": "alder", "block": "0", "manager": "m1", "node": "n1"}
@@ -134,6 +142,19 @@ def test_the_end_of_a_node_or_block_tells_why_a_manager_was_lost(program, event,
     assert decisions(made)[-1].diagnosis.failure_class == failure_class
 
 
+def test_a_later_diagnosis_by_the_sites_own_diagnoser_counts_as_long_as_the_task_is_parked(program):
+    made = program("alder", "birch", retry_delay=60.0, retry_delay_max=60.0)
+    made.session.second_opinion = SimpleNamespace(consider=lambda *_: None, close=lambda: None)
+    task = lose(made, BatchError("the scratch file system of n1 is full"))
+    made.session.parked.delay_at_least(task, 60.0)
+    full = Diagnosis(failure_class="disk_full", layer="runtime", confidence=0.9, rule="site")
+    said = say(made, DiagnosisRevised(task=task["id"], try_id=0, diagnosis=full))
+    assert becomes(lambda: len(decisions(made)) == 2)
+    first, second = decisions(made)
+    assert (second.diagnosis, second.revises) == (full, first.id)
+    assert said.id in second.cause
+
+
 def test_the_next_try_waits_for_evidence_and_no_longer(program):
     made = program("alder", "birch")
     task = lose(made)
@@ -157,7 +178,8 @@ def test_evidence_that_came_just_before_the_failure_counts(program):
     say(made, TryStarted(task=task["id"], try_id=0, worker=3, pid=7, **PLACE))
     say(made, short_of_memory())
     assert made.fail(task, WORKER)
-    assert becomes(lambda: [each.diagnosis.failure_class for each in decisions(made)][1:] == ["memory"])
+    assert becomes(lambda: decisions(made)[-1].diagnosis.failure_class == "memory")
+    assert made.picture.tasks[task["id"]].spent == {"memory": 1}
 
 
 def test_evidence_of_long_ago_does_not_count(program):
@@ -242,7 +264,7 @@ def test_a_fault_of_ours_while_deciding_anew_lets_the_next_try_begin(program, mo
 
     made = program("alder", "birch")
     task = lose(made)
-    monkeypatch.setattr(retries, "decide", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(retries, "choose", lambda *_, **__: 1 / 0)
     say(made, short_of_memory())
     assert becomes(lambda: made.session.live.faults.get("late evidence") == 1)
     made.clock.advance(1.0)

@@ -1,0 +1,86 @@
+"""What is known about a failed try beyond its exception, put together from the picture in O(1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parsl_diaspora.events import TryFailed
+from parsl_diaspora.failures import Context
+from parsl_diaspora.state import Picture, TryState
+from parsl_diaspora.state.surroundings import Block, Surrounding
+
+OUT_OF_MEMORY_WITHIN = 5.0  # seconds between the end of a worker and the word that memory had run out
+
+
+def context_of(picture: Picture, failed: TryFailed, executor: Any, now: float) -> Context:
+    """The facts about the place and the time of a failure.
+
+    Args:
+        picture: of the run.
+        failed: the try, with its place.
+        executor: Parsl's executor where it was.
+        now: seconds UTC.
+    """
+    near = picture.surroundings.of(failed.manager)
+    block = picture.surroundings.block(failed.executor, failed.block)
+    manager = picture.managers.get(failed.manager or "")
+    return Context(
+        memory_peak=failed.memory or _last_memory(near, failed.worker),
+        memory_limit=near.memory_limit,
+        memory_free=near.memory_free,
+        memory_growth=near.growth(failed.worker),
+        out_of_memory=now - near.out_of_memory_at < OUT_OF_MEMORY_WITHIN,
+        address_space=near.address_space,
+        walltime_left=walltime_left(block, executor, now),
+        block_state=block.state,
+        node_ending=near.ending,
+        node_gone=near.gone,
+        node_silent=max(0.0, now - near.silent_since) if near.silent_since else 0.0,
+        manager_ended=near.ended,
+        failures_there=len({task for _, task, _ in list(manager.failures)}) if manager is not None else 0,
+        successes_there=manager.succeeded if manager is not None else 0,
+        batch_words=picture.surroundings.refusal(failed.executor),
+    )
+
+
+def walltime_left(block: Block, executor: Any, now: float) -> float | None:
+    """Seconds that a block has left, where its provider declares a walltime and it was seen to run."""
+    seconds = walltime_seconds(getattr(getattr(executor, "provider", None), "walltime", None))
+    if seconds is None or not block.running_since:
+        return None
+    return block.running_since + seconds - now
+
+
+def walltime_seconds(walltime: Any) -> float | None:
+    """Seconds of a walltime as Parsl's providers take it.
+
+    Example:
+        >>> walltime_seconds("01:30:00"), walltime_seconds("2-00:00:00"), walltime_seconds(None)
+        (5400.0, 172800.0, None)
+    """
+    if not isinstance(walltime, str) or not walltime:
+        return None
+    days, dash, rest = walltime.partition("-") if "-" in walltime else ("0", "", walltime)
+    try:
+        parts = [float(part) for part in rest.split(":")]
+        seconds = 0.0
+        for part in parts:
+            seconds = 60.0 * seconds + part
+        if len(parts) == 2 and not dash:  # noqa: PLR2004 - as HH:MM, which PBS and LSF take
+            seconds *= 60.0
+        return seconds + 86_400.0 * float(days)
+    except ValueError:
+        return None
+
+
+def is_healthy(picture: Picture, state: TryState) -> bool:
+    """Whether the place of a try may bear witness against a task: not one that is in doubt itself."""
+    manager = picture.managers.get(state.manager or "")
+    if manager is None:
+        return True
+    return not (manager.suspected or (state.manager or "") in picture.quarantined)
+
+
+def _last_memory(near: Surrounding, worker: int | None) -> int | None:
+    seen = near.samples.get(-1 if worker is None else worker)
+    return seen[-1][1] if seen else None

@@ -1,0 +1,117 @@
+"""A site's own diagnoser is asked off the critical path, and whatever it does the program goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from parsl_diaspora.events import Diagnosis, DiagnosisRevised, Failure, TryFailed
+from parsl_diaspora.monitoring.second_opinion import SecondOpinion, second_opinion_for
+from parsl_diaspora.settings import Settings
+
+UNSURE = Diagnosis(failure_class="application", confidence=0.5, evidence=("the app raised Odd",))
+FAILED = TryFailed(task=7, try_id=1, executor="alder", failure=Failure(chain=("study.Odd",), message="m"))
+FAILED.boot, FAILED.seq = "boot", 1
+
+
+class Told:
+    """A session that remembers what is said and absorbed."""
+
+    def __init__(self, **settings):
+        self.settings = Settings(**settings)
+        self.said, self.absorbed = [], []
+        self.live = self
+
+    def say(self, event):
+        self.said.append(event)
+
+    def absorb(self, part, error):
+        self.absorbed.append(str(error))
+
+
+def becomes(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def asked(ask, diagnosis=UNSURE, **settings):
+    session = Told(**settings)
+    opinion = SecondOpinion(session, ask)
+    opinion.consider(FAILED, "simulate", diagnosis)
+    return session, opinion
+
+
+def test_its_answer_is_said_with_its_reason_and_cause():
+    session, _ = asked(lambda q: {"class": "gpu", "confidence": 0.8, "reason": f"{q['func']} needs one"})
+    assert becomes(lambda: session.said)
+    (event,) = session.said
+    assert isinstance(event, DiagnosisRevised)
+    assert (event.task, event.try_id, event.cause) == (7, 1, (FAILED.id,))
+    assert (event.diagnosis.failure_class, event.diagnosis.rule) == ("gpu", "site")
+    assert event.diagnosis.evidence == ("simulate needs one", "the app raised Odd")
+
+
+def test_it_gets_plain_data_and_all_classes():
+    got = []
+    asked(got.append)
+    assert becomes(lambda: got)
+    assert got[0]["type"] == "study.Odd"
+    assert "memory" in got[0]["classes"]
+
+
+def test_it_is_not_asked_about_what_a_rule_is_sure_of():
+    got = []
+    asked(got.append, Diagnosis(failure_class="memory", confidence=0.9))
+    time.sleep(0.1)
+    assert not got
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("memroy", "is no class"),
+        (7, "An answer is a class"),
+        ({"class": "gpu", "confidence": 9}, "between 0 and 1"),
+        ({"class": "gpu", "confidence": "high"}, "could not convert"),
+    ],
+)
+def test_nonsense_is_counted_and_nothing_is_said(answer, words):
+    session, _ = asked(lambda _: answer)
+    assert becomes(lambda: session.absorbed)
+    assert words in session.absorbed[0]
+    assert not session.said
+
+
+@pytest.mark.parametrize("answer", [None, "application", {"class": "gpu", "confidence": 0.2}])
+def test_an_answer_that_changes_nothing_is_not_said(answer):
+    done = threading.Event()
+    session, opinion = asked(lambda _: answer)
+    opinion._ask = lambda _: done.set()
+    opinion.consider(FAILED, "simulate", UNSURE)
+    assert done.wait(5)
+    assert (session.said, session.absorbed) == ([], [])
+
+
+def test_one_that_raises_is_asked_again_and_one_that_hangs_is_not():
+    session, opinion = asked(lambda _: 1 / 0)
+    assert becomes(lambda: session.absorbed == ["division by zero"])
+    release = threading.Event()
+    opinion._ask = lambda _: release.wait(30)
+    opinion._session.settings = Settings(diagnoser_timeout=0.1)
+    began = time.monotonic()
+    opinion.consider(FAILED, "simulate", UNSURE)
+    assert time.monotonic() - began < 0.1
+    assert becomes(lambda: opinion.hung)
+    release.set()
+    assert "is not asked again" in session.absorbed[-1]
+
+
+def test_one_that_cannot_be_had_is_said_once_and_the_run_goes_on():
+    session = Told(diagnoser="no_such_module:ask")
+    assert second_opinion_for(session) is None
+    assert "no_such_module" in session.absorbed[0]
+    assert second_opinion_for(Told()) is None
