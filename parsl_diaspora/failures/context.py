@@ -42,6 +42,13 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     successes_there: int = 0
     batch_words: str = ""
 
+    def with_more(self, other: Context) -> Context:
+        """These facts, and over them those that the other one has."""
+        if other == NOTHING_KNOWN:
+            return self
+        told = {name: value for name, value in msgspec.structs.asdict(other).items() if value}
+        return msgspec.structs.replace(self, **told)
+
     @property
     def memory_part(self) -> float | None:
         """The part of the limit that the worker had at its peak."""

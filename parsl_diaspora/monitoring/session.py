@@ -10,6 +10,8 @@ import os
 import platform
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,33 +152,41 @@ class Session:
         return (self.live.node_url if self.live is not None else None) or ""
 
     def end(self) -> None:
-        """Say how the run went and bring its events to safety."""
+        """Say how the run went and bring its events to safety. A part that fails keeps none from its end."""
         for executor in self._watched:
-            executor.stop_watching()
-        self.orders.close()
-        self.late.close()
-        self.parked.close()
-        self.cancels.close()
+            self._attempt("watching", executor.stop_watching)
+        self._attempt("orders of tasks", self.orders.close)
+        self._attempt("late evidence", self.late.close)
+        self._attempt("parked tasks", self.parked.close)
+        self._attempt("cancel", self.cancels.close)
         if self.second_opinion is not None:
-            self.second_opinion.close()
+            self._attempt("the site's diagnoser", self.second_opinion.close)
         if self.live is None:
             return
         if self._reach is not None:
-            self._reach.close()
-        self.live.catch_up()
-        counts = self.live.picture.counts
-        done = sum(counts.get(outcome, 0) for outcome in ("done", "memoized", "substituted"))
-        failed = counts.get("failed", 0) + counts.get("dependency_failed", 0)
-        cancelled = counts.get("cancelled", 0)
-        faults = dict(self.live.faults)
-        self.live.say(RunEnded(done=done, failed=failed, cancelled=cancelled, faults=faults))
+            self._attempt("relay", self._reach.close)
+        self._attempt("end of run", partial(self._say_ended, self.live))
         if self._triggers is not None:
-            self._triggers.end()
+            self._attempt("triggers", self._triggers.end)
         self.live.stop()
-        RunKey.remove(self._run_dir)
+        self._attempt("key for orders from outside", partial(RunKey.remove, self._run_dir))
         hand_on(self.live.fabric)
         if isinstance(self.clock, SystemClock):
             self.clock.close()
+
+    def _attempt(self, part: str, close: Callable[[], object]) -> None:
+        try:
+            close()
+        except Exception as error:  # noqa: BLE001 - promise 1: the rest of the run's end must not suffer
+            self.absorb(part, error)
+
+    def _say_ended(self, live: Live) -> None:
+        live.catch_up()
+        counts = live.picture.counts
+        done = sum(counts.get(outcome, 0) for outcome in ("done", "memoized", "substituted"))
+        failed = counts.get("failed", 0) + counts.get("dependency_failed", 0)
+        cancelled = counts.get("cancelled", 0)
+        live.say(RunEnded(done=done, failed=failed, cancelled=cancelled, faults=dict(live.faults)))
 
     def _guard(self, live: Live) -> None:
         """Let only those give orders to this run who can read its key."""

@@ -39,11 +39,6 @@ class SeenAnew(msgspec.Struct, frozen=True, kw_only=True):
     context: Context = NOTHING_KNOWN
     diagnosis: Diagnosis | None = None
 
-    def merged(self, known: Context) -> Context:
-        """What is known, with what has come to light."""
-        found = {name: value for name in Context.__struct_fields__ if (value := getattr(self.context, name))}
-        return msgspec.structs.replace(known, **found)
-
     def uncharged(self, spent: dict[str, int]) -> dict[str, int]:
         """What a task has spent, without the decision that is replaced."""
         budget = self.decision.budget
@@ -86,7 +81,7 @@ class Situations:
         state = live.picture.tasks[task["id"]]
         executor = task["dfk"].executors.get(failed.executor)
         context = context_of(live.picture, failed, executor, session.clock.time())
-        context = context if anew is None else anew.merged(context)
+        context = context if anew is None else context.with_more(anew.context)
         refuted = self._is_refuted(live, state, failure)
         told = anew.diagnosis if anew is not None else None
         diagnosis = told or session.diagnoser.diagnose(

@@ -178,8 +178,7 @@ def test_evidence_that_came_just_before_the_failure_counts(program):
     say(made, TryStarted(task=task["id"], try_id=0, worker=3, pid=7, **PLACE))
     say(made, short_of_memory())
     assert made.fail(task, WORKER)
-    assert becomes(lambda: decisions(made)[-1].diagnosis.failure_class == "memory")
-    assert made.picture.tasks[task["id"]].spent == {"memory": 1}
+    assert [each.diagnosis.failure_class for each in decisions(made)] == ["memory"]
 
 
 def test_evidence_of_long_ago_does_not_count(program):

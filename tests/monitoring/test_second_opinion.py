@@ -38,9 +38,20 @@ def becomes(condition, seconds=5.0):
     return condition()
 
 
+_made = []
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    while _made:
+        _made.pop().close()
+
+
 def asked(ask, diagnosis=UNSURE, **settings):
     session = Told(**settings)
     opinion = SecondOpinion(session, ask)
+    _made.append(opinion)
     opinion.consider(FAILED, "simulate", diagnosis)
     return session, opinion
 
