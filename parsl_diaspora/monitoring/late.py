@@ -126,7 +126,11 @@ class Late:
         failure = failed.failure
         if failure.phase != "lost" or failure.exit_code is not None or failure.out_of_memory:
             return False
-        return decision.diagnosis.failure_class in UNCERTAIN and not failure.type.endswith(".NeverStarted")
+        if decision.diagnosis.failure_class not in UNCERTAIN or failure.type.endswith(".NeverStarted"):
+            return False
+        live = self._session.live
+        manager = live.picture.managers.get(failed.manager or "") if live is not None else None
+        return manager is None or not manager.ended  # else its supervisor has told why
 
     def forget(self, task: Record) -> None:
         """A task's next try begins, or it has ended: what comes now is too late."""

@@ -225,6 +225,16 @@ def test_where_the_cause_is_known_nobody_waits(program, error):
     assert made.session.late._open == {}
 
 
+def test_where_a_supervisor_has_told_of_its_managers_end_nobody_waits(program):
+    made = program("alder", "birch")
+    task = made.task()
+    made.launch(task)
+    say(made, TryStarted(task=task["id"], try_id=0, worker=3, pid=7, **PLACE))
+    say(made, ManagerEnded(reason="SIGKILL", **PLACE))
+    assert made.fail(task, MANAGER)
+    assert made.session.late._open == {}
+
+
 def test_without_grace_nobody_waits(program):
     made = program("alder", "birch", grace=0)
     task = lose(made)
