@@ -103,7 +103,8 @@ class RetryHandler:
         if decision.action == "fail":
             return self._cost_of_failing(task)
         self._carrying.out(live, task, choice)
-        self._expect_evidence(task, failed, decision, own_cost)
+        if choice.do.tries:
+            self._expect_evidence(task, failed, decision, own_cost)
         free = own_cost is None or is_infrastructure(decision.diagnosis.failure_class)
         charged = 0.0 if free else own_cost or 0.0
         return min(charged, float(self._session.retries - task["fail_cost"]))
@@ -155,7 +156,7 @@ class RetryHandler:
             self._revise(task, failed, decision, own_cost, evidence)
 
         grace = self._session.late.expect(task, failed, decision, revise)
-        if grace > decision.delay:
+        if grace > decision.delay and not decision.wait:
             self._session.parked.delay_at_least(task, grace)
 
     def _revise(

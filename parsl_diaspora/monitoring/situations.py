@@ -109,7 +109,7 @@ class Situations:
             infrastructure_failures=session.budgets.infrastructure_failures(spent),
             proof="" if refuted else self._proof(task, failure, diagnosis.failure_class),
             own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
-            uses=uses_of(state),
+            uses=uses_of(state, but=anew.decision.rule if anew is not None else ""),
             asked_memory=_asked_memory(task, state, options),
             **self._place(live, task, failed),
             **self._elsewhere(live, task, failed, state),
