@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,12 +14,21 @@ import yaml
 from parsl_diaspora.events.schema import json_schema
 from parsl_diaspora.fabric.triggers import Pattern
 from parsl_diaspora.failures import CLASSES
-from parsl_diaspora.recovery import built_in
+from parsl_diaspora.recovery import Policy, built_in, options_of
+from parsl_diaspora.recovery.conditions import CONDITIONS, MEANINGS
+from parsl_diaspora.recovery.expressions import FUNCTIONS
+from parsl_diaspora.recovery.rules import ACTIONS
+from parsl_diaspora.recovery.situation import EVIDENCE
 from parsl_diaspora.recovery.words import rule_words
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.trigger_settings import Trigger
 
 ROOT = Path(__file__).parents[1]
+POLICY_KEYS = (
+    *("class", "layer", "exception", "exit_code", "log", "func", "attempt", "count", "is", "if"),
+    *("try", "to", "resize", "priority", "delay", "wait", "quarantine", "hold", "substitute"),
+    *("times", "else", "reason", "do"),
+)
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -48,6 +59,35 @@ def test_every_rule_is_documented_as_it_is(rule):
     words = rule_words(rule)
     row = f"| `{words.name}` | {words.classes} | {words.when} | {words.does} | {words.reason} |"
     assert row in (ROOT / "docs" / "failures.md").read_text()
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_every_condition_of_a_policy_is_documented_as_it_is(name):
+    assert f"| `{name}` | {MEANINGS[name]} |" in (ROOT / "docs" / "policy.md").read_text()
+
+
+@pytest.mark.parametrize("name", [*EVIDENCE, *FUNCTIONS, *ACTIONS, *POLICY_KEYS])
+def test_every_word_of_policies_is_documented(name):
+    assert re.search(rf"`{re.escape(name)}[`(:]", (ROOT / "docs" / "policy.md").read_text())
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / "policy.md").read_text(), re.DOTALL)
+
+
+def test_the_policy_in_the_documents_is_one(tmp_path):
+    (text,) = blocks("yaml")
+    policy = Policy.parse(text, "docs/policy.md")
+    assert len(policy.rules) == 8
+    assert policy.rules[-1].do.action == "substitute"
+
+
+def test_the_policy_in_python_in_the_documents_is_one():
+    (code,) = blocks("python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert options_of(names["simulate"]).rules == names["policy"].rules
+    assert names["simulate"](3) == 3
 
 
 def test_the_published_schema_is_that_of_the_code():

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
 
-import msgspec
-
-from parsl_diaspora.events import DecisionMade, Diagnosis, Failure, TryFailed
-from parsl_diaspora.failures import Context, is_infrastructure
+from parsl_diaspora.events import DecisionMade, Failure, TryFailed
+from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.failures.context import NOTHING_KNOWN
 from parsl_diaspora.monitoring.apps import has_staged_files
 from parsl_diaspora.monitoring.context import context_of, is_healthy
+from parsl_diaspora.monitoring.late import Evidence
 from parsl_diaspora.monitoring.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Options, Situation
 from parsl_diaspora.recovery.replay import counter_of, sites_of, uses_of
 from parsl_diaspora.state import Live, TaskState
-from parsl_diaspora.state.records import ManagerState
 
 #: Managers that are looked at for another node or block: nearly always the second one is.
 MOST_LOOKED_AT = 64
 MEGABYTE = 1_000_000
-
-
-class SeenAnew(msgspec.Struct, frozen=True, kw_only=True):
-    """A failure that is decided upon once more.
-
-    Attributes:
-        decision: that is replaced; what it charged is not charged twice.
-        context: what has come to light meanwhile.
-        diagnosis: what somebody else says of it; None if that is to be found out here.
-    """
-
-    decision: DecisionMade
-    context: Context = NOTHING_KNOWN
-    diagnosis: Diagnosis | None = None
-
-    def uncharged(self, spent: dict[str, int]) -> dict[str, int]:
-        """What a task has spent, without the decision that is replaced."""
-        budget = self.decision.budget
-        return {**spent, budget: spent.get(budget, 1) - 1} if budget else spent
 
 
 class Situations:
@@ -63,9 +41,10 @@ class Situations:
         task: Any,
         failed: TryFailed,
         own_cost: float | None,
-        options: Options,
         *,
-        anew: SeenAnew | None = None,
+        options: Options,
+        evidence: Evidence | None = None,
+        revises: DecisionMade | None = None,
     ) -> Situation:
         """The situation after a try has failed.
 
@@ -75,15 +54,15 @@ class Situations:
             failed: the failure, as it was said.
             own_cost: what the program's own handler asks for it; None without one.
             options: what the app's author said.
-            anew: if it was decided upon before.
+            evidence: what has come to light since the try failed.
+            revises: the decision that is to be replaced.
         """
         session, failure = self._session, failed.failure
         state = live.picture.tasks[task["id"]]
         executor = task["dfk"].executors.get(failed.executor)
-        context = context_of(live.picture, failed, executor, session.clock.time())
-        context = context if anew is None else context.with_more(anew.context)
+        late, told = (evidence.context, evidence.diagnosis) if evidence is not None else (NOTHING_KNOWN, None)
+        context = context_of(live.picture, failed, executor, session.clock.time()).with_more(late)
         refuted = self._is_refuted(live, state, failure)
-        told = anew.diagnosis if anew is not None else None
         diagnosis = told or session.diagnoser.diagnose(
             failure,
             state,
@@ -92,8 +71,10 @@ class Situations:
             is_healthy=partial(is_healthy, live.picture),
         )
         budget = session.budgets.name(diagnosis.failure_class, options)
-        spent = state.spent if anew is None else anew.uncharged(state.spent)
-        spent = {**spent, budget: spent.get(budget, 0) + 1}
+        spent = dict(state.spent)
+        if revises is not None:  # that failure is charged once
+            spent[revises.budget] = spent.get(revises.budget, 1) - 1
+        spent[budget] = spent.get(budget, 0) + 1
         limit = session.budgets.limit(diagnosis.failure_class, options)
         if self._asks_own and budget == "application":
             limit = session.settings.max_tries  # the program's own handler keeps that account
@@ -111,7 +92,7 @@ class Situations:
             infrastructure_failures=session.budgets.infrastructure_failures(spent),
             proof="" if refuted else self._proof(task, failure, diagnosis.failure_class),
             own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
-            uses=uses_of(state),
+            uses=uses_of(state, but=revises.rule if revises is not None else ""),
             asked_memory=_asked_memory(task, state, options),
             **self._place(live, task, failed),
             **self._elsewhere(live, task, failed, state),
@@ -137,14 +118,14 @@ class Situations:
         session, picture, here = self._session, live.picture, task["executor"]
         others, sites = session.routing.others(task, live), session.settings.sites
         site = sites.get(here, here)
-        company = list(_company(live, here, failed.manager))
+        other_node, other_block = _company(live, here, failed)
         return {
             "other_executors": tuple(others),
             "other_sites": tuple(label for label in others if sites.get(label, label) != site),
             "others_have_managers": bool(others) and picture.has_managers(others[0]),
             "other_manager": picture.has_other_manager(here, failed.manager),
-            "other_node": any(each.node != failed.node for each in company),
-            "other_block": any(each.block != failed.block for each in company),
+            "other_node": other_node,
+            "other_block": other_block,
             "other_worker": picture.workers.get(here, 0) > 1,
             "room": self._room((here, *others)),
             "unfit_everywhere": self._is_unfit_everywhere(live, task, here),
@@ -179,12 +160,19 @@ class Situations:
         return not is_infrastructure(failure_class) and task["fail_cost"] + own_cost > self._session.retries
 
 
-def _company(live: Live, executor: str, manager: str | None) -> Iterator[ManagerState]:
-    """Some other managers of an executor."""
+def _company(live: Live, executor: str, failed: TryFailed) -> tuple[bool, bool]:
+    """Whether an executor has managers on another node, and in another block, than where a try failed."""
     present: set[str] = live.picture.present.get(executor, set())
+    other_node = other_block = False
     for name in islice(tuple(present), MOST_LOOKED_AT):
-        if name != manager and (state := live.picture.managers.get(name)) is not None:
-            yield state
+        state = live.picture.managers.get(name) if name != failed.manager else None
+        if state is None:
+            continue
+        other_node = other_node or state.node != failed.node
+        other_block = other_block or state.block != failed.block
+        if other_node and other_block:
+            break
+    return other_node, other_block
 
 
 def _bound(task: Any, move: str) -> str:

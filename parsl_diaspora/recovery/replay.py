@@ -45,7 +45,13 @@ def known(situation: Situation) -> dict[str, Any]:
     return told
 
 
-def situation_again(failed: TryFailed, decided: DecisionMade, task: TaskState, picture: Picture) -> Situation:
+def situation_again(
+    failed: TryFailed,
+    decided: DecisionMade,
+    task: TaskState,
+    picture: Picture,
+    site: Collection[str] | None = None,
+) -> Situation:
     """The situation in which a decision was made.
 
     Args:
@@ -53,6 +59,7 @@ def situation_again(failed: TryFailed, decided: DecisionMade, task: TaskState, p
         decided: the decision.
         task: the task as it was.
         picture: the run as it was.
+        site: labels of the executors of the place's site.
     """
     told = {name: value for name, value in decided.known.items() if name in KNOWN}
     listed = decided.known.get(_LISTED, ())
@@ -78,17 +85,19 @@ def situation_again(failed: TryFailed, decided: DecisionMade, task: TaskState, p
         used=decided.used,
         limit=decided.limit,
         uses=uses_of(task),
-        counter=counter_of(picture, failed, fields["func"]),
+        counter=counter_of(picture, failed, fields["func"], site),
         **fields,
     )
 
 
-def uses_of(task: TaskState) -> dict[str, int]:
-    """How often each rule has decided for a task."""
+def uses_of(task: TaskState, but: str = "") -> dict[str, int]:
+    """How often each rule has decided for a task; ``but`` once less, as that decision is replaced."""
     uses: dict[str, int] = {}
     for each in task.tries[task.forgiven :]:
         if each.rule:
             uses[each.rule] = uses.get(each.rule, 0) + 1
+    if but in uses:
+        uses[but] -= 1
     return uses
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from parsl_diaspora.failures import CLASSES, current_name
+from parsl_diaspora.failures.patterns import read_pattern
 from parsl_diaspora.lined_yaml import Place, nearest
 from parsl_diaspora.recovery.conditions import CONDITIONS
 from parsl_diaspora.recovery.expressions import Expression, ExpressionError
@@ -105,10 +106,7 @@ def _attempt(value: Any, place: Place) -> str:
 
 
 def _pattern(value: Any, place: Place) -> str:
-    try:
-        re.compile(str(value))
-    except re.error as error:
-        raise place.error(f"{str(value)!r} is no pattern: {error}.", "It is a regular expression.") from error
+    read_pattern(str(value), place)
     return str(value)
 
 

@@ -327,6 +327,8 @@ WRONG = [
     ("rules: [{name: a, when: {if: '__import__(1)'}, do: fail, reason: b}]", "there is no function", ""),
     ("rules: [{name: a, when: {if: 'func.x'}, do: fail, reason: b}]", "cannot be used", ""),
     ("rules: [{name: a, when: {log: '('}, do: fail, reason: b}]", "no pattern", ""),
+    ("rules: [{name: a, when: {log: '(a+)+b'}, do: fail, reason: b}]", "take for ever", "repeat"),
+    ("rules: [{name: a, when: {log: '(x|(y*z)*)+'}, do: fail, reason: b}]", "take for ever", "repeat"),
     ("rules: [{name: a, when: {exit_code: 9-1}, do: fail, reason: b}]", "is empty", ""),
     ("rules: [{name: a, when: {exit_code: many}, do: fail, reason: b}]", "no exit code", "1-99"),
     ("rules: [{name: a, when: {attempt: 0}, do: fail, reason: b}]", "the first one is 1", ""),
