@@ -180,10 +180,10 @@ class RetryHandler:
         again.decision.revises = decision.id
 
         def carry_out() -> bool:
-            self._say_decided(live, task, failed, again.decision, (evidence.event,))
+            self._say_decided(live, task, failed, again, (evidence.event,))
             if evidence.error is not None:
                 self._session.parked.note(task, evidence.error)
-            if again.do.tries:
+            if again.action != "fail":
                 task["executor"] = failed.executor
                 self._carrying.out(live, task, again)
             return again.decision.action != "fail"

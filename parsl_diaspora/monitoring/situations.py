@@ -6,11 +6,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-import msgspec
-
-from parsl_diaspora.events import DecisionMade, Diagnosis, Failure, TryFailed
-from parsl_diaspora.failures import Context, is_infrastructure
-from parsl_diaspora.failures.context import NOTHING_KNOWN
+from parsl_diaspora.events import Failure, TryFailed
+from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.apps import has_staged_files
 from parsl_diaspora.monitoring.context import context_of, is_healthy
 from parsl_diaspora.monitoring.routing import is_usable
@@ -22,25 +19,6 @@ from parsl_diaspora.state import Live, TaskState
 #: Managers that are looked at for another node or block: nearly always the second one is.
 MOST_LOOKED_AT = 64
 MEGABYTE = 1_000_000
-
-
-class SeenAnew(msgspec.Struct, frozen=True, kw_only=True):
-    """A failure that is decided upon once more.
-
-    Attributes:
-        decision: that is replaced; what it charged is not charged twice.
-        context: what has come to light meanwhile.
-        diagnosis: what somebody else says of it; None if that is to be found out here.
-    """
-
-    decision: DecisionMade
-    context: Context = NOTHING_KNOWN
-    diagnosis: Diagnosis | None = None
-
-    def uncharged(self, spent: dict[str, int]) -> dict[str, int]:
-        """What a task has spent, without the decision that is replaced."""
-        budget = self.decision.budget
-        return {**spent, budget: spent.get(budget, 1) - 1} if budget else spent
 
 
 class Situations:
