@@ -34,10 +34,10 @@ COMMANDS = {
     "drain": ("parsl_diaspora.cli.hold", "give a place no new work, and let it go when it has ended its own"),
     "release": ("parsl_diaspora.cli.hold", "let a place have work again, or held tasks go on"),
     "holds": ("parsl_diaspora.cli.holds", "list the places that get no work, and why"),
-    "places": ("parsl_diaspora.cli.places", "tell what is believed of places: what works where, and why not"),
     "held": ("parsl_diaspora.cli.held", "list the tasks that wait until somebody releases them, and why"),
     "retry": ("parsl_diaspora.cli.held_orders", "let held tasks go on, with fresh budgets"),
     "fail": ("parsl_diaspora.cli.held_orders", "end held tasks with their last errors"),
+    "places": ("parsl_diaspora.cli.places", "tell what is believed of places: what works where, and why not"),
     "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
     "bridge": ("parsl_diaspora.cli.bridge", "carry events from one fabric to another, and back"),
 }

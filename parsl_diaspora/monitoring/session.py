@@ -141,9 +141,9 @@ class Session:
                 self._guard(live)
                 live.listen(self.cancels.hear)
                 self.routing.begin(live)
-                live.listen(self.quarantines.hear)
                 live.listen(self.orders.hear)
                 live.listen(self.late.hear)
+                live.listen(self.quarantines.hear)
                 live.start()
                 self._share_places(live)
                 if self.settings.triggers:
@@ -171,7 +171,7 @@ class Session:
         if self._reach is not None:
             self._attempt("relay", self._reach.close)
         if self._memory is not None:
-            self._attempt("placement memory", self._memory.close)
+            self._attempt("memory of places", self._memory.close)
         self._attempt("end of run", partial(self._say_ended, self.live))
         if self._triggers is not None:
             self._attempt("triggers", self._triggers.end)
@@ -180,13 +180,6 @@ class Session:
         hand_on(self.live.fabric)
         if isinstance(self.clock, SystemClock):
             self.clock.close()
-
-    def _share_places(self, live: Live) -> None:
-        url = self.settings.places or default_url(self._run_dir.parent)
-        if url != OFF:
-            run, choice = live.picture.run, len(self._labels) > 1
-            self._memory = PlaceMemory(url, self.routing, run, choice=choice, absorb=live.absorb)
-            self._memory.start()
 
     def _attempt(self, part: str, close: Callable[[], object]) -> None:
         try:
@@ -210,6 +203,13 @@ class Session:
             live.absorb("key for orders from outside", error)
             key = None
         live.heed(OrderGate(live.picture.run, key, live.say, self.clock).passes)
+
+    def _share_places(self, live: Live) -> None:
+        url = self.settings.places or default_url(self._run_dir.parent)
+        if url != OFF:
+            run, choice = live.picture.run, len(self._labels) > 1
+            self._memory = PlaceMemory(url, self.routing, run, choice=choice, absorb=live.absorb)
+            self._memory.start()
 
     def _start_triggers(self, live: Live) -> None:
         from parsl_diaspora.monitoring.triggers import RunTriggers

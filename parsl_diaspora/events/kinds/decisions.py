@@ -114,18 +114,18 @@ class PlaceReleased(Event, tag="place.released"):
     Attributes:
         reason: in words.
         owner: who asked; empty for the end of a quarantine.
-        trial: one task may try it, and its end decides.
         order: number of the order, which is used only once; empty if the program itself says it.
         mac: proves that who asked has the run's key.
+        trial: one task may try it, and its end decides.
     """
 
     topic: ClassVar[Topic] = "control"
 
     reason: str = ""
     owner: str = ""
-    trial: bool = False
     order: str = ""
     mac: str = ""
+    trial: bool = False
 
 
 class ServiceDegraded(Event, tag="service.degraded"):
