@@ -60,6 +60,9 @@ class Settings(
             classes. Classes that are not named keep their defaults. The class ``application`` defaults to
             ``Config.retries``, but at least 1.
         max_tries: hard total of tries a task, whatever the classes say.
+        policy: what is done about failed tries: the path of a YAML file, or the same as a mapping; see
+            `parsl_diaspora.recovery.Policy`. Its budgets and its total go over ``retries`` and ``max_tries``.
+        sites: site of each executor, by its label. An executor that is not named is a site of its own.
         retry_delay: seconds before the second infrastructure retry; doubles with each further one.
         retry_delay_max: longest delay before a retry, seconds.
         move: which executors a retry may go to: ``app`` (those the app itself allows), ``any``, ``none``.
@@ -91,6 +94,8 @@ class Settings(
             before they leave the worker.
         failure_rules: path of a YAML file with rules that tell why a try failed, tried before the
             built-in ones.
+        failure_model: path of a model that guesses where no rule is certain, made by ``parsl-diaspora model
+            train``; empty for the one that comes with this package, ``off`` for none.
         destined_after: different healthy places at which the same failure of the same task, with the same
             inputs, proves that trying again is useless; 0 for never.
         diagnoser: ``package.module:function`` of a diagnoser of the site's own, asked about failures that no
@@ -109,6 +114,8 @@ class Settings(
     relay: bool | str = "auto"
     retries: dict[str, int] = {}
     max_tries: int = 12
+    policy: str | dict[str, Any] | None = None
+    sites: dict[str, str] = {}
     retry_delay: float = 0.5
     retry_delay_max: float = 30.0
     move: str = "app"
@@ -128,6 +135,7 @@ class Settings(
     traceback_limit: int = 8_192
     redact: str | None = None
     failure_rules: str | None = None
+    failure_model: str = ""
     destined_after: int = 2
     diagnoser: str | None = None
     diagnoser_timeout: float = 30.0

@@ -18,6 +18,8 @@ FILLED = {
     "relay": "10.0.0.1:4000",
     "retries": {"memory": 3},
     "max_tries": 8,
+    "policy": "policy.yaml",
+    "sites": {"cpu": "alder"},
     "retry_delay": 1.5,
     "retry_delay_max": 60.0,
     "move": "any",
@@ -38,6 +40,7 @@ FILLED = {
     "places": "file:./places",
     "redact": "package.module:function",
     "failure_rules": "./rules.yaml",
+    "failure_model": "./model.json",
     "destined_after": 3,
     "diagnoser": "package.module:function",
     "diagnoser_timeout": 5.0,
@@ -56,6 +59,8 @@ fabric: file:./events
 relay: 10.0.0.1:4000
 retries: {memory: 3}
 max_tries: 8
+policy: policy.yaml
+sites: {cpu: alder}
 retry_delay: 1.5
 retry_delay_max: 60
 move: any
@@ -76,6 +81,7 @@ traceback_limit: 100
 places: file:./places
 redact: package.module:function
 failure_rules: ./rules.yaml
+failure_model: ./model.json
 destined_after: 3
 diagnoser: package.module:function
 diagnoser_timeout: 5.0

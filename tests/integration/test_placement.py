@@ -1,4 +1,4 @@
-"""What one program has learned of places, the next one knows; what managers tell spares the first failure."""
+"""What one program has learned of places the next one knows; what managers tell is used at once."""
 
 from __future__ import annotations
 
