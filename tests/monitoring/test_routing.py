@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from parsl import python_app
 
@@ -16,7 +18,8 @@ def program(tmp_path):
 
     def make(*labels, **arguments):
         program = Program(tmp_path, *(labels or ("alder", "birch")), **arguments)
-        program.session.live.listen(program.session.routing.hear)
+        if program.session.live is not None:
+            program.session.live.listen(program.session.routing.hear)
         made.append(program)
         return program
 
@@ -140,3 +143,22 @@ def test_a_failure_that_was_proven_to_be_the_apps_own_is_known_the_next_time(pro
     last = made.picture.tasks[task["id"]].tries[-1]
     assert "proven to be the app's own" in made.session.routing.proof(grow.func, last.fingerprint)
     assert made.session.routing.proof(grow.func, "another") == ""
+
+
+def test_the_next_program_knows_it_at_once_unless_the_memory_is_off(program):
+    found = []
+    for number, places in enumerate(("off", None, None)):
+        made = program(retries=2, whole=True, places=places)
+        made.session.begin(made.run_id)
+        wait_until(lambda read=made.session.routing.places, wanted=number > 1: bool(len(read)) == wanted)
+        found.append(first(made, grow)["executor"])
+        made.run([MemoryError("no")], made.task(func=grow.func))
+        made.memoizer.close()
+    assert found == ["alder", "alder", "birch"]
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
