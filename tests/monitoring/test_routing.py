@@ -7,7 +7,7 @@ import time
 import pytest
 from parsl import python_app
 
-from parsl_diaspora.events import DecisionMade, NodeSeen
+from parsl_diaspora.events import DecisionMade, ManagerLost, ManagerSeen, NodeSeen
 from parsl_diaspora.state.places import PROOF_HOLDS
 from tests.monitoring.fakes import Program
 
@@ -143,6 +143,51 @@ def test_a_failure_that_was_proven_to_be_the_apps_own_is_known_the_next_time(pro
     last = made.picture.tasks[task["id"]].tries[-1]
     assert "proven to be the app's own" in made.session.routing.proof(grow.func, last.fingerprint)
     assert made.session.routing.proof(grow.func, "another") == ""
+
+
+def mixed(made):
+    """One executor with a node that has the package and one that has not."""
+    for name, packages in (("bare", ("numpy",)), ("full", ("numpy", "strokes"))):
+        made.session.live.say(ManagerSeen(executor="alder", manager=name, node=f"node-{name}", workers=2))
+        made.session.live.say(
+            NodeSeen(
+                executor="alder", manager=name, node=f"node-{name}", packages=dict.fromkeys(packages, "1")
+            )
+        )
+
+
+def test_a_first_try_is_handed_back_by_a_manager_of_its_executor_that_lacks_a_package(program):
+    made = program("alder")
+    mixed(made)
+    first(made, needs_strokes)
+    assert made.launch_seen.avoid == ("bare",)
+    first(made, grow)
+    assert made.launch_seen.avoid == ()
+
+
+def test_a_node_where_memory_was_short_is_avoided_until_a_try_succeeds_there(program):
+    made = program("alder", retries=2)
+    mixed(made)
+    task = first(made, grow)
+    made.report(MemoryError("no"), manager="bare")
+    made.session._reports[task["id"], 0].node = "node-bare"
+    made.fail(task, MemoryError("no"))
+    first(made, grow)
+    assert made.launch_seen.avoid == ("bare",)
+    again = first(made, grow)
+    made.report(manager="bare")
+    made.session._reports[again["id"], 0].node = "node-bare"
+    made.succeed(again)
+    first(made, grow)
+    assert made.launch_seen.avoid == ()
+
+
+def test_the_last_manager_is_not_avoided_whatever_it_lacks(program):
+    made = program("alder", retries=2)
+    mixed(made)
+    made.session.live.say(ManagerLost(executor="alder", manager="full", reason="gone"))
+    first(made, needs_strokes)
+    assert made.launch_seen.avoid == ()
 
 
 def test_the_next_program_knows_it_at_once_unless_the_memory_is_off(program):
