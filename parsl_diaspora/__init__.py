@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from parsl_diaspora.configure import resilient
-    from parsl_diaspora.errors import DiasporaError, NonRetryable, TaskCancelled
+    from parsl_diaspora.errors import DiasporaError, NonRetryable, RetryAfter, TaskCancelled
     from parsl_diaspora.fabric import open_fabric
     from parsl_diaspora.monitoring.cancel import cancel
     from parsl_diaspora.monitoring.holds import drain, hold, release
@@ -29,6 +29,7 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "DiasporaError": "parsl_diaspora.errors",
     "NonRetryable": "parsl_diaspora.errors",
+    "RetryAfter": "parsl_diaspora.errors",
     "Settings": "parsl_diaspora.settings",
     "TaskCancelled": "parsl_diaspora.errors",
     "cancel": "parsl_diaspora.monitoring.cancel",
@@ -44,6 +45,7 @@ _HOMES = {
 __all__ = [
     "DiasporaError",
     "NonRetryable",
+    "RetryAfter",
     "Settings",
     "TaskCancelled",
     "cancel",

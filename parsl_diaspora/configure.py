@@ -25,6 +25,7 @@ from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
 from parsl_diaspora.monitoring.memory import OFF
 from parsl_diaspora.monitoring.retries import RetryHandler
 from parsl_diaspora.monitoring.session import Session
+from parsl_diaspora.recovery import Policy
 from parsl_diaspora.settings import RELAY_WORDS, Settings
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ def resilient(
     chosen = _settings(settings, overrides)
     chosen = _checked_fabric(chosen)
     chosen = _checked_places(chosen)
+    chosen = _checked_policy(chosen)
     _check_redactor(chosen)
     _check_relay(chosen)
     _check_triggers(chosen)
@@ -112,6 +114,16 @@ def _checked_places(settings: Settings) -> Settings:
     if settings.places in (None, OFF):
         return settings
     return settings.replace(places=open_fabric(settings.places).node_url or settings.places)
+
+
+def _checked_policy(settings: Settings) -> Settings:
+    """A policy that cannot be used is found now; a relative path is settled here."""
+    if not settings.policy:
+        return settings
+    Policy.of(settings.policy)
+    if isinstance(settings.policy, str):
+        return settings.replace(policy=os.path.abspath(settings.policy))
+    return settings
 
 
 def _check_redactor(settings: Settings) -> None:

@@ -14,6 +14,7 @@
     ├── TaskCancelled              cancel() ended the task; has .task and .reason
     ├── TaskHeldTooLong            a task that never ran was held to the end, or failed by hand; has .task
     ├── NonRetryable               raised by an app: trying again cannot help; has .type
+    ├── RetryAfter                 raised by an app: try again, but not before so many seconds; has .seconds
     ├── TaskFailure                a try that ended without a usable answer; has .place
     │   ├── ResultUnreadable       the task's result cannot be rebuilt on the submit side
     │   ├── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
@@ -174,6 +175,29 @@ class NonRetryable(DiasporaError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.type = type
+
+
+class RetryAfter(DiasporaError):
+    """Raised inside an app to be tried again, but not before so many seconds.
+
+    Args:
+        seconds: to wait, from the moment that the failure is known.
+        reason: what the app waits for, for people.
+
+    Attributes:
+        seconds: as given.
+
+    Example:
+        >>> raise RetryAfter(30, "the licence server is busy")
+        Traceback (most recent call last):
+        ...
+        parsl_diaspora.errors.RetryAfter: the licence server is busy (to be tried again after 30 s)
+    """
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        words = reason or "The app asks for time."
+        super().__init__(f"{words} (to be tried again after {seconds:g} s)")
+        self.seconds = float(seconds)
 
 
 class TaskFailure(DiasporaError):

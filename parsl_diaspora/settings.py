@@ -60,6 +60,9 @@ class Settings(
             classes. Classes that are not named keep their defaults. The class ``application`` defaults to
             ``Config.retries``, but at least 1.
         max_tries: hard total of tries a task, whatever the classes say.
+        policy: what is done about failed tries: the path of a YAML file, or the same as a mapping; see
+            `parsl_diaspora.recovery.Policy`. Its budgets and its total go over ``retries`` and ``max_tries``.
+        sites: site of each executor, by its label. An executor that is not named is a site of its own.
         retry_delay: seconds before the second infrastructure retry; doubles with each further one.
         retry_delay_max: longest delay before a retry, seconds.
         move: which executors a retry may go to: ``app`` (those the app itself allows), ``any``, ``none``.
@@ -111,6 +114,8 @@ class Settings(
     relay: bool | str = "auto"
     retries: dict[str, int] = {}
     max_tries: int = 12
+    policy: str | dict[str, Any] | None = None
+    sites: dict[str, str] = {}
     retry_delay: float = 0.5
     retry_delay_max: float = 30.0
     move: str = "app"

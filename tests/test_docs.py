@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,15 +15,25 @@ from parsl_diaspora.cli.main import main
 from parsl_diaspora.events.schema import json_schema
 from parsl_diaspora.fabric.triggers import Pattern
 from parsl_diaspora.failures import CLASSES
-from parsl_diaspora.recovery import RULES
+from parsl_diaspora.recovery import Policy, built_in, options_of
+from parsl_diaspora.recovery.conditions import CONDITIONS, MEANINGS
+from parsl_diaspora.recovery.expressions import FUNCTIONS
+from parsl_diaspora.recovery.rules import ACTIONS
+from parsl_diaspora.recovery.situation import EVIDENCE
+from parsl_diaspora.recovery.words import rule_words
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.trigger_settings import Trigger
 
 ROOT = Path(__file__).parents[1]
+POLICY_KEYS = (
+    *("class", "layer", "exception", "exit_code", "log", "func", "attempt", "count", "is", "if"),
+    *("try", "to", "resize", "priority", "delay", "wait", "quarantine", "hold", "substitute"),
+    *("times", "else", "reason", "do"),
+)
 
 
-@pytest.mark.parametrize("name", [*CLASSES, *(rule.name for rule in RULES)])
-def test_every_failure_class_and_rule_is_documented(name):
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_failure_class_is_documented(name):
     assert f"| `{name}` |" in (ROOT / "docs" / "failures.md").read_text()
 
 
@@ -43,9 +55,40 @@ def test_every_option_of_a_trigger_is_documented(name):
     assert f"`{name}`" in (ROOT / "docs" / "settings.md").read_text()
 
 
-def test_every_reason_of_a_rule_is_documented_as_it_is():
-    text = (ROOT / "docs" / "failures.md").read_text()
-    assert [rule.name for rule in RULES if rule.reason not in text] == []
+@pytest.mark.parametrize("rule", built_in().rules, ids=lambda rule: rule.name)
+def test_every_rule_is_documented_as_it_is(rule):
+    words = rule_words(rule)
+    row = f"| `{words.name}` | {words.classes} | {words.when} | {words.does} | {words.reason} |"
+    assert row in (ROOT / "docs" / "failures.md").read_text()
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_every_condition_of_a_policy_is_documented_as_it_is(name):
+    assert f"| `{name}` | {MEANINGS[name]} |" in (ROOT / "docs" / "policy.md").read_text()
+
+
+@pytest.mark.parametrize("name", [*EVIDENCE, *FUNCTIONS, *ACTIONS, *POLICY_KEYS])
+def test_every_word_of_policies_is_documented(name):
+    assert re.search(rf"`{re.escape(name)}[`(:]", (ROOT / "docs" / "policy.md").read_text())
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / "policy.md").read_text(), re.DOTALL)
+
+
+def test_the_policy_in_the_documents_is_one(tmp_path):
+    (text,) = blocks("yaml")
+    policy = Policy.parse(text, "docs/policy.md")
+    assert len(policy.rules) == 8
+    assert policy.rules[-1].do.action == "substitute"
+
+
+def test_the_policy_in_python_in_the_documents_is_one():
+    (code,) = blocks("python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert options_of(names["simulate"]).rules == names["policy"].rules
+    assert names["simulate"](3) == 3
 
 
 def test_the_published_schema_is_that_of_the_code():

@@ -13,6 +13,7 @@ import parsl_diaspora
 PUBLIC = [
     "DiasporaError",
     "NonRetryable",
+    "RetryAfter",
     "Settings",
     "TaskCancelled",
     "cancel",

@@ -18,6 +18,8 @@ FILLED = {
     "relay": "10.0.0.1:4000",
     "retries": {"memory": 3},
     "max_tries": 8,
+    "policy": "policy.yaml",
+    "sites": {"cpu": "alder"},
     "retry_delay": 1.5,
     "retry_delay_max": 60.0,
     "move": "any",
@@ -57,6 +59,8 @@ fabric: file:./events
 relay: 10.0.0.1:4000
 retries: {memory: 3}
 max_tries: 8
+policy: policy.yaml
+sites: {cpu: alder}
 retry_delay: 1.5
 retry_delay_max: 60
 move: any

@@ -38,6 +38,7 @@ COMMANDS = {
     "retry": ("parsl_diaspora.cli.held_orders", "let held tasks go on, with fresh budgets"),
     "fail": ("parsl_diaspora.cli.held_orders", "end held tasks with their last errors"),
     "places": ("parsl_diaspora.cli.places", "tell what is believed of places: what works where, and why not"),
+    "policy": ("parsl_diaspora.cli.policy", "check a policy, or try it on the log of a run"),
     "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
     "model": (
         "parsl_diaspora.cli.model",
@@ -57,6 +58,7 @@ RUN is Parsl's run id, its beginning, or 'last'. Logs are looked for in runinfo/
   parsl-diaspora hold last --node n17 --reason "its disk is full"
   parsl-diaspora held last
   parsl-diaspora release last --task 21 --executor gpu
+  parsl-diaspora policy simulate policy.yaml --run last
   parsl-diaspora bridge --from file:./events --to kafka://host:9092
 """
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from parsl_diaspora.cli.action_words import action_words
 from parsl_diaspora.cli.nearby import Surroundings
 from parsl_diaspora.cli.story import Cancel, Choice, Decline, HoldStory, TaskStory, TryStory
 from parsl_diaspora.cli.summary import run_state
-from parsl_diaspora.cli.words import count, duration
 from parsl_diaspora.errors import NotFound
 from parsl_diaspora.events import (
     DecisionMade,
@@ -248,25 +248,3 @@ def _choice(event: DecisionMade, at: float) -> Choice:
         alternatives=event.alternatives,
         diagnosis=event.diagnosis,
     )
-
-
-def action_words(event: DecisionMade) -> str:
-    """What was decided.
-
-    Example:
-        >>> action_words(DecisionMade(action="move", target="birch", delay=0.5))
-        'move to birch, after 0.5 s'
-    """
-    words = {
-        "retry": "retry here",
-        "avoid": f"avoid {_managers(event.avoid)}",
-        "move": f"move to {event.target}",
-        "fail": "fail now",
-    }.get(event.action, event.action)
-    return f"{words}, after {duration(event.delay)}" if event.delay else words
-
-
-def _managers(names: tuple[str, ...]) -> str:
-    if not names:
-        return "the manager where it failed"
-    return f"{'manager' if len(names) == 1 else count(len(names), 'manager')} {', '.join(names)}"

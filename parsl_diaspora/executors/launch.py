@@ -29,12 +29,13 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
         try_id: number of the try.
         executor: label.
         url: fabric that the worker publishes to; empty for none.
-        avoid: managers that hand this try back.
+        avoid: managers that hand this try back, or ``worker:MANAGER/RANK``, ``node:HOST``, ``block:ID``.
         declined: how often it was handed back.
         traceback_limit: bytes of traceback to keep.
         redact: ``package.module:function`` for texts, or empty.
         restore: what the try changes in its worker is put back.
         plain: the arguments are plain data, which ``pickle`` alone can read.
+        memory: bytes that the try needs: a worker with less hands it back; 0 if that is not known.
     """
 
     run: str
@@ -48,6 +49,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
     redact: str = ""
     restore: bool = True
     plain: bool = False
+    memory: int = 0
 
 
 class Report(msgspec.Struct, array_like=True, gc=False):

@@ -20,6 +20,7 @@ MESSAGE_LIMIT = 2_000
 NAME_LIMIT = 500
 LARGEST_NUMBER = 2**63
 
+_RETRY_AFTER = "parsl_diaspora.errors.RetryAfter"
 _WORKER_DIED = "parsl_diaspora.executors.errors.WorkerDied"
 
 #: Packages that carry a task to its worker; what runs above them is the program's.
@@ -68,6 +69,7 @@ def describe(
         retryable=not final,
         declared=_text_of(error, "type") if final else "",
         filename=_filename(error, redact),
+        retry_after=_seconds(error) if _RETRY_AFTER in chain else None,
         stderr=clean_text(lambda: stderr, redact)[-MESSAGE_LIMIT:] if stderr else "",
     )
 
@@ -133,6 +135,13 @@ def _number(error: BaseException, name: str) -> int | None:
     value = _attribute(error, name)
     fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
     return int(value) if fits else None
+
+
+def _seconds(error: BaseException) -> float:
+    """For which the raiser asks; none if it is no time that can be waited for."""
+    value = _attribute(error, "seconds")
+    fits = isinstance(value, int | float) and 0 <= value < LARGEST_NUMBER
+    return float(value) if fits else 0.0
 
 
 def _filename(error: BaseException, redact: Callable[[str], str] | None) -> str:

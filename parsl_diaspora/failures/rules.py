@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno as errnos
 import operator
-import re
 import signal as signals
 import string
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from parsl_diaspora.events import Failure
 from parsl_diaspora.failures.context import Context
 from parsl_diaspora.failures.literals import needed_literals
 from parsl_diaspora.failures.matching import Case, FailureRule, FailureRules, Test
+from parsl_diaspora.failures.patterns import read_pattern
 from parsl_diaspora.failures.taxonomy import CLASSES, current_name
 from parsl_diaspora.lined_yaml import Place, nearest, parse_lined, read_lined
 
@@ -181,10 +181,7 @@ def _declared(wanted: Any, place: Place) -> Test:
 
 def _pattern(read: Callable[[Failure], str]) -> Callable[[Any, Place], Test]:
     def make(wanted: Any, place: Place) -> Test:
-        try:
-            search = re.compile(str(wanted)).search
-        except re.error as error:
-            raise place.error(f"{str(wanted)!r} is no pattern: {error}.") from error
+        search = read_pattern(str(wanted), place).search
         literals = needed_literals(str(wanted))
 
         def holds(case: Case) -> str | bool:

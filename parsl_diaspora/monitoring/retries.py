@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import msgspec
 from parsl.dataflow.errors import DependencyError
 from parsl.dataflow.states import States
 from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
 from parsl_diaspora.errors import TaskCancelled
-from parsl_diaspora.events import DecisionMade, Diagnosis, Failure, TryFailed
+from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.launch import Report
-from parsl_diaspora.executors.mixin import Hardening
-from parsl_diaspora.failures import CLASSES, describe
+from parsl_diaspora.failures import describe, is_infrastructure
 from parsl_diaspora.failures.context import NOTHING_KNOWN, Context
-from parsl_diaspora.monitoring.context import context_of, is_healthy
+from parsl_diaspora.monitoring.carrying import Carrying
 from parsl_diaspora.monitoring.late import Evidence
-from parsl_diaspora.monitoring.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
-from parsl_diaspora.recovery import Situation, decide, options_of
-from parsl_diaspora.state import Live, TaskState
-from parsl_diaspora.state.picture import OWN_PACKAGE
+from parsl_diaspora.monitoring.situations import Situations
+from parsl_diaspora.recovery import Chosen, choose
+from parsl_diaspora.state import Live
 
 OwnHandler = Callable[[Exception, Any], float]
 
@@ -49,6 +45,8 @@ class RetryHandler:
     def __init__(self, session: Session, own: OwnHandler | None = None) -> None:
         self._session = session
         self._own = own
+        self._situations = Situations(session, asks_own=own is not None)
+        self._carrying = Carrying(session)
 
     def __call__(self, error: Exception, task: Any) -> float:
         """The cost of this failure: 0 or less for another try, more than is left for none.
@@ -97,16 +95,16 @@ class RetryHandler:
         live = self._session.begin(task["dfk"].run_id)
         self._session.parked.note(task, error)
         failed = self._say_failed(live, error, task)
-        situation = self._situation(live, task, failed, own_cost)
-        decision = decide(situation, self._session.settings, chance=self._session.chance)
-        if chosen != situation.executor and decision.action != "fail":
+        choice = self._choose(live, task, failed, own_cost)
+        decision = choice.decision
+        if chosen != task["executor"] and choice.do.tries:
             _obey(decision, chosen)
         self._say_decided(live, task, failed, decision)
         if self._session.second_opinion is not None:
             self._session.second_opinion.consider(failed, task["func_name"], decision.diagnosis)
         if decision.action == "fail":
             return self._cost_of_failing(task)
-        self._carry_out(live, task, decision)
+        self._carrying.out(live, task, choice)
         self._expect_evidence(task, failed, decision, own_cost)
         free = own_cost is None or is_infrastructure(decision.diagnosis.failure_class)
         charged = 0.0 if free else own_cost or 0.0
@@ -134,86 +132,19 @@ class RetryHandler:
 
     # --- decision ---
 
-    def _situation(
+    def _choose(
         self,
         live: Live,
         task: Any,
         failed: TryFailed,
         own_cost: float | None,
         *,
-        context: Context = NOTHING_KNOWN,
+        late: Context = NOTHING_KNOWN,
         revises: DecisionMade | None = None,
-    ) -> Situation:
-        session, failure = self._session, failed.failure
-        state = live.picture.tasks[task["id"]]
-        options = options_of(task["func"])
-        diagnosis = self._diagnose(live, task, state, failed, context)
-        budget = session.budgets.name(diagnosis.failure_class, options)
-        spent = dict(state.spent)
-        if revises is not None:  # that failure is charged once
-            spent[revises.budget] = spent.get(revises.budget, 1) - 1
-        spent[budget] = spent.get(budget, 0) + 1
-        limit = session.budgets.limit(diagnosis.failure_class, options)
-        if self._own is not None and budget == "application":
-            limit = session.settings.max_tries  # the program's own handler keeps that account
-        here, others = task["executor"], session.routing.others(task, live)
-        return Situation(
-            failure=failure,
-            diagnosis=diagnosis,
-            options=options,
-            executor=here,
-            manager=failed.manager,
-            other_executors=tuple(others),
-            others_have_managers=bool(others) and live.picture.has_managers(others[0]),
-            other_manager=live.picture.has_other_manager(here, failed.manager),
-            executor_usable=is_usable(task, here),
-            unfit_everywhere=session.routing.is_unfit_elsewhere(task, live),
-            tries=len(state.tries) - state.forgiven,
-            max_tries=session.budgets.max_tries(options),
-            budget=budget,
-            used=spent[budget],
-            limit=limit,
-            infrastructure_failures=session.budgets.infrastructure_failures(spent),
-            own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
-            avoid=_failed_managers(live, state, here, failed.manager),
-        )
-
-    def _diagnose(
-        self, live: Live, task: Any, state: TaskState, failed: TryFailed, late: Context
-    ) -> Diagnosis:
-        executor = task["dfk"].executors.get(failed.executor)
-        known = context_of(live.picture, failed, executor, self._session.clock.time())
-        refuted = self._is_refuted(live, task, state, failed.failure)
-        diagnosis = self._session.diagnoser.diagnose(
-            failed.failure,
-            state,
-            context=known.with_more(late),
-            refuted=refuted,
-            is_healthy=partial(is_healthy, live.picture),
-        )
-        return diagnosis if refuted else self._remembered(diagnosis, task, failed.failure)
-
-    def _remembered(self, diagnosis: Diagnosis, task: Any, failure: Failure) -> Diagnosis:
-        """A failure that was proven to be the app's own, maybe by an earlier run, need not be again."""
-        proof = self._session.routing.proof(task["func"], failure.fingerprint)
-        if not proof or diagnosis.destined:
-            return diagnosis
-        return msgspec.structs.replace(diagnosis, destined=True, evidence=(*diagnosis.evidence, proof))
-
-    def _is_refuted(self, live: Live, task: Any, state: TaskState, failure: Failure) -> bool:
-        same = sum(each.fingerprint == failure.fingerprint for each in state.tries)
-        return (
-            self._own is not None
-            or (state.func, failure.fingerprint) in live.picture.overcome
-            or self._session.routing.is_by_chance(task["func"], same)
-        )
-
-    def _own_stops(self, task: Any, own_cost: float | None, failure_class: str) -> bool:
-        if own_cost is None:
-            return False
-        if own_cost == float("inf") or own_cost != own_cost:  # noqa: PLR0124 - not a number: stock ends the task
-            return True
-        return not is_infrastructure(failure_class) and task["fail_cost"] + own_cost > self._session.retries
+    ) -> Chosen:
+        options, policy = self._session.policies.of(task["func"])
+        situation = self._situations.of(live, task, failed, own_cost, options, late=late, revises=revises)
+        return choose(situation, self._session.settings, policy)
 
     def _say_decided(
         self, live: Live, task: Any, failed: TryFailed, decision: DecisionMade, also: tuple[str, ...] = ()
@@ -223,6 +154,7 @@ class RetryHandler:
         decision.cause = (failed.id, *also)
         live.say(decision)
         self._session.routing.failed(task, decision, failed.failure.fingerprint)
+        self._carrying.rest(decision)
         self._session.quarantines.failed(live, failed, decision.diagnosis.failure_class)
 
     # --- late evidence ---
@@ -250,10 +182,10 @@ class RetryHandler:
         known = copy.copy(failed)
         known.failure = evidence.failure(failed.failure)
         here = {**task, "executor": failed.executor}  # where it failed: it may have been moved since
-        situation = self._situation(live, here, known, own_cost, context=evidence.context, revises=decision)
-        if situation.diagnosis.failure_class == decision.diagnosis.failure_class:
+        choice = self._choose(live, here, known, own_cost, late=evidence.context, revises=decision)
+        again = choice.decision
+        if again.diagnosis.failure_class == decision.diagnosis.failure_class:
             return
-        again = decide(situation, self._session.settings, chance=self._session.chance)
         again.revises = decision.id
 
         def carry_out() -> bool:
@@ -262,48 +194,16 @@ class RetryHandler:
                 self._session.parked.note(task, evidence.error)
             if again.action != "fail":
                 task["executor"] = failed.executor
-                self._carry_out(live, task, again)
+                self._carrying.out(live, task, choice)
             return again.action != "fail"
 
         self._session.parked.revise(task, carry_out)
-
-    # --- carrying out ---
-
-    def _carry_out(self, live: Live, task: Any, decision: DecisionMade) -> None:
-        if decision.diagnosis.missing == OWN_PACKAGE:
-            self._use_plain_workers(live, task)
-        if decision.target is not None:
-            task["executor"] = decision.target
-        self._session.avoid(task["id"], decision.avoid)
-        if decision.delay > 0:
-            self._session.parked.delay(task, decision.delay)
-
-    def _use_plain_workers(self, live: Live, task: Any) -> None:
-        executor = task["dfk"].executors.get(task["executor"])
-        if isinstance(executor, Hardening):
-            executor.use_plain_workers()
-            why = "its workers' environment lacks parsl_diaspora; they run tasks as stock Parsl's do"
-            live.absorb(f"workers of {executor.label}", ImportError(why))
-
-
-def is_infrastructure(failure_class: str) -> bool:
-    """Whether the program had no part in failures of this class."""
-    return CLASSES[failure_class].infrastructure
 
 
 def _obey(decision: DecisionMade, chosen: str) -> None:
     """The program's own handler has sent the task to another executor: it knows best."""
     decision.rule, decision.action, decision.target, decision.avoid = "own-handler-moves", "move", chosen, ()
     decision.reason = f"the program's own retry handler sends it to {chosen}"
-
-
-def _failed_managers(live: Live, state: TaskState, here: str, manager: str | None) -> tuple[str, ...]:
-    """Managers of this executor where earlier tries of the task failed, unless no other would be left."""
-    present: set[str] = live.picture.present.get(here, set())
-    tried = {each.manager for each in state.tries if each.status == "failed" and each.manager in present}
-    failed = {name for name in tried if name != manager}
-    others = len(present) - (manager in present)
-    return tuple(sorted(failed)) if len(failed) < others else ()
 
 
 def _describe(error: Exception, task: Any, session: Session) -> Failure:

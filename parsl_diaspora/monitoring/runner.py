@@ -17,13 +17,14 @@ from parsl.app.errors import AppTimeout, RemoteExceptionWrapper
 
 from parsl_diaspora.errors import TaskStopped
 from parsl_diaspora.events import Failure
-from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, Report, pack, read_launch, seal
+from parsl_diaspora.executors.launch import Launch, Report, pack, read_launch, seal
 from parsl_diaspora.executors.plain import serialize_bytes_fast, unpack_call
 from parsl_diaspora.executors.supervision.board import own_slot
 from parsl_diaspora.failures.evidence import describe, named_redactor
 from parsl_diaspora.monitoring.task import begin_task, end_task
 from parsl_diaspora.monitoring.worker import leaving, packing, speaking
 from parsl_diaspora.monitoring.worker.children import begun, end_children
+from parsl_diaspora.monitoring.worker.declining import declines
 from parsl_diaspora.monitoring.worker.ending import as_failure, exit_code
 from parsl_diaspora.monitoring.worker.peak import PeakMemory
 from parsl_diaspora.monitoring.worker.place import here
@@ -132,7 +133,7 @@ def run(buffer: bytes, header: bytes) -> bytes:
     global _runner  # noqa: PLW0603 - one for the life of the worker
     launch = read_launch(header)
     report = here()
-    if report.manager in launch.avoid and launch.declined < MAX_DECLINES:
+    if declines(launch, report):
         report.declined = True
         return seal(pack(report), b"")
     if _runner is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import random
 import sys
 import threading
 from collections.abc import Callable
@@ -47,7 +46,8 @@ from parsl_diaspora.monitoring.routing import Routing
 from parsl_diaspora.monitoring.run_key import RunKey
 from parsl_diaspora.monitoring.second_opinion import second_opinion_for
 from parsl_diaspora.monitoring.task_orders import TaskOrders
-from parsl_diaspora.recovery import Budgets
+from parsl_diaspora.recovery import Budgets, Policy, built_in
+from parsl_diaspora.recovery.policies import Policies
 from parsl_diaspora.settings import Settings, without_secrets
 from parsl_diaspora.state import Live
 
@@ -75,6 +75,7 @@ class Session:
     Attributes:
         live: the run's state, from its first executor or task on.
         budgets: the program's retry budgets.
+        policies: what each app's failures are met with.
         diagnoser: tells why tries fail.
         cancels: tasks that somebody asked to be stopped.
         routing: where tasks may go.
@@ -91,8 +92,9 @@ class Session:
         self.settings = settings
         self.retries = retries
         self.clock = clock or SystemClock()
-        self.budgets = Budgets(settings, retries)
-        self.chance = random.Random()  # for jitter
+        policy = Policy.of(settings.policy) if settings.policy else built_in()
+        self.policies = Policies(policy)
+        self.budgets = Budgets(settings, retries, policy)
         self.diagnoser = diagnoser_for(settings)
         self.redact = named_redactor(settings.redact) if settings.redact else None
         self.live: Live | None = None
@@ -110,7 +112,7 @@ class Session:
         self._begin = threading.Lock()
         self._said: set[str] = set()
         self._watched: list[Any] = []
-        self._memory: PlaceMemory | None = None
+        self._shared: PlaceMemory | None = None
         self._reports: dict[tuple[int, int], Report] = {}
         self._avoid: dict[int, tuple[str, ...]] = {}
 
@@ -172,8 +174,8 @@ class Session:
             return
         if self._reach is not None:
             self._attempt("relay", self._reach.close)
-        if self._memory is not None:
-            self._attempt("memory of places", self._memory.close)
+        if self._shared is not None:
+            self._attempt("memory of places", self._shared.close)
         self._attempt("end of run", partial(self._say_ended, self.live))
         if self._triggers is not None:
             self._attempt("triggers", self._triggers.end)
@@ -210,8 +212,8 @@ class Session:
         url = self.settings.places or default_url(self._run_dir.parent)
         if url != OFF:
             run, choice = live.picture.run, len(self._labels) > 1
-            self._memory = PlaceMemory(url, self.routing, run, choice=choice, absorb=live.absorb)
-            self._memory.start()
+            self._shared = PlaceMemory(url, self.routing, run, choice=choice, absorb=live.absorb)
+            self._shared.start()
 
     def _start_triggers(self, live: Live) -> None:
         from parsl_diaspora.monitoring.triggers import RunTriggers
@@ -283,7 +285,15 @@ class Session:
             traceback_limit=self.settings.traceback_limit,
             redact=self.settings.redact or "",
             restore=self.settings.restore_workers,
+            memory=self._memory(live, task),
         )
+
+    def _memory(self, live: Live, task: Record) -> int:
+        """Bytes that a try needs, where another manager may have them; 0 if that is not known."""
+        state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
+        asked = state.memory if state is not None else None
+        needed = asked or self.policies.of(task["func"]).options.memory
+        return needed if needed and len(live.picture.present.get(task["executor"], ())) > 1 else 0
 
     def succeeded(self, task: Record) -> None:
         """A task ended with a result."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from parsl_diaspora.failures import CLASSES
 from parsl_diaspora.recovery.options import NO_OPTIONS, Options, checked_budgets
+from parsl_diaspora.recovery.policy import Policy
 from parsl_diaspora.settings import Settings
 
 
@@ -16,6 +17,7 @@ class Budgets:
         settings: the program's settings.
         retries: ``Config.retries``; the application's budget is that, but at least 1, because one more try
             at another place is what tells a bad task from a bad place.
+        policy: where it names a budget or a total, that goes over the settings.
 
     Raises:
         SettingsError: the settings name a failure class that does not exist.
@@ -25,11 +27,12 @@ class Budgets:
         2
     """
 
-    def __init__(self, settings: Settings, retries: int) -> None:
+    def __init__(self, settings: Settings, retries: int, policy: Policy | None = None) -> None:
         self._limits: dict[str, int | None] = {name: each.budget for name, each in CLASSES.items()}
         self._limits["application"] = max(1, retries)
         self._limits.update(checked_budgets(settings.retries, "the settings"))
-        self._max_tries = settings.max_tries
+        self._limits.update(policy.budgets if policy is not None else {})
+        self._max_tries = (policy.max_tries if policy is not None else None) or settings.max_tries
 
     def name(self, failure_class: str, options: Options = NO_OPTIONS) -> str:
         """The budget that a class charges."""

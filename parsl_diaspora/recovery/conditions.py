@@ -4,59 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
-from parsl_diaspora.events import Diagnosis, Failure
-from parsl_diaspora.recovery.options import NO_OPTIONS, Options
+from parsl_diaspora.failures import is_infrastructure
+from parsl_diaspora.recovery.situation import Situation
 from parsl_diaspora.state.picture import OWN_PACKAGE
 
 REPEATED = 2
-
-
-class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a decision may look at. Built by the caller from the picture, in O(1).
-
-    Attributes:
-        failure: the evidence.
-        diagnosis: why the try failed.
-        options: what the app's author said.
-        executor: label of the executor where it failed.
-        manager: id of the manager where it failed, if known.
-        other_executors: labels that the app may use, that are usable, and not known to be unfit for it,
-            least loaded first.
-        others_have_managers: the first of them has managers now.
-        other_manager: the same executor has managers besides the one where it failed.
-        executor_usable: the executor where it failed still takes tasks.
-        unfit_everywhere: each executor that the app may use is known to lack what is missing.
-        tries: tries so far.
-        max_tries: the hard total.
-        budget: name of the budget that this failure charges.
-        used: what that budget has spent, this failure included.
-        limit: what it allows.
-        infrastructure_failures: failures of the task that it had no part in, this one included.
-        own_handler_stops: the program's own retry handler allows no further try.
-        avoid: managers that the task should avoid already.
-    """
-
-    failure: Failure
-    diagnosis: Diagnosis
-    options: Options = NO_OPTIONS
-    executor: str = ""
-    manager: str | None = None
-    other_executors: tuple[str, ...] = ()
-    others_have_managers: bool = False
-    other_manager: bool = False
-    executor_usable: bool = True
-    unfit_everywhere: bool = False
-    tries: int = 1
-    max_tries: int = 12
-    budget: str = "application"
-    used: int = 1
-    limit: int = 1
-    infrastructure_failures: int = 0
-    own_handler_stops: bool = False
-    avoid: tuple[str, ...] = ()
-
 
 Condition = Callable[[Situation], bool]
 
@@ -66,29 +18,66 @@ CONDITIONS: dict[str, Condition] = {
     "never_left": lambda s: s.failure.phase == "launch",
     "own_handler_stops": lambda s: s.own_handler_stops,
     "destined": lambda s: s.diagnosis.destined,
+    "proven_before": lambda s: bool(s.proof),
     "tries_spent": lambda s: s.tries >= s.max_tries,
     "budget_spent": lambda s: s.used > s.limit,
+    "asked_to_wait": lambda s: s.failure.retry_after is not None,
     "own_package_missing": lambda s: s.diagnosis.missing == OWN_PACKAGE and s.used == 1,
     "unfit_everywhere": lambda s: s.unfit_everywhere,
+    "infrastructure": lambda s: is_infrastructure(s.diagnosis.failure_class),
     "other_executor": lambda s: bool(s.other_executors),
+    "other_site": lambda s: bool(s.other_sites),
     "other_manager": lambda s: s.other_manager and s.manager is not None,
+    "other_node": lambda s: s.other_node and s.node is not None,
+    "other_block": lambda s: s.other_block and s.block is not None,
     "executor_usable": lambda s: s.executor_usable,
     "only_elsewhere": lambda s: not s.other_manager and s.others_have_managers and bool(s.other_executors),
     "first_of_its_class": lambda s: s.used == 1,
-    "repeated_and_other_manager": lambda s: s.used >= REPEATED and s.other_manager and s.manager is not None,
-    "repeated_and_other_executor": lambda s: s.used >= REPEATED and bool(s.other_executors),
+    "repeated": lambda s: s.used >= REPEATED,
+    "bound": lambda s: bool(s.bound),
+    "memory_known": lambda s: bool(s.asked_memory or s.memory_peak),
 }
 
-#: Why a condition did not hold, for the alternatives of a decision.
+#: What each condition asks, for people.
+MEANINGS: dict[str, str] = {
+    "raised_non_retryable": "the app raised NonRetryable",
+    "listed_non_retryable": "the app's `@resilience` lists the exception as non-retryable",
+    "never_left": "the task could not leave the submit side",
+    "own_handler_stops": "the program's own retry handler allows no further try",
+    "destined": "trying again is proven useless",
+    "proven_before": "other tasks or programs have proven that this failure is the app's own",
+    "tries_spent": "the task had the hard total of tries",
+    "budget_spent": "the budget that this failure charges is spent",
+    "asked_to_wait": "the app raised RetryAfter",
+    "own_package_missing": "the workers' environment lacks this package, which is no fault of the task",
+    "unfit_everywhere": "each executor that the app may use is known to lack what is missing",
+    "infrastructure": "the program had no part in failures of this class",
+    "other_executor": "the app may use another executor, which takes tasks",
+    "other_site": "one of them belongs to another site",
+    "other_manager": "the executor has another manager",
+    "other_node": "the executor has a manager on another node",
+    "other_block": "the executor has a manager in another block",
+    "executor_usable": "the executor where it failed takes tasks",
+    "only_elsewhere": "the executor has no other manager, and another executor has one",
+    "first_of_its_class": "it is the task's first failure that charges this budget",
+    "repeated": "it is not the first one",
+    "bound": "the task may not leave its executor: staged files, or the setting `move`",
+    "memory_known": "it is known how much memory the task asks for, or had",
+}
+
+#: Why a condition did not hold, for the alternatives of a decision. Others are not told.
 WHY_NOT: dict[str, str] = {
     "other_executor": "no other executor is usable for this app",
+    "other_site": "no executor of another site is usable for this app",
     "other_manager": "no other manager is there at this executor",
+    "other_node": "no other node is there at this executor",
+    "other_block": "no other block is there at this executor",
     "executor_usable": "the executor takes no tasks",
     "only_elsewhere": "this executor still has managers, or no other one has",
     "first_of_its_class": "it is not the first failure of this class",
-    "repeated_and_other_manager": "it is the first such loss, or there is no other manager",
-    "repeated_and_other_executor": "it is the first such loss, or there is no other executor",
+    "repeated": "it is the first such loss",
     "own_package_missing": "it is not about this package's own part on the workers",
-    "unfit_everywhere": "not every executor is known to lack it",
     "never_left": "it had left the submit side",
+    "unfit_everywhere": "not every executor is known to lack it",
+    "memory_known": "nothing tells how much memory it had",
 }

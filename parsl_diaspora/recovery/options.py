@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.failures import CLASSES, current_name
+from parsl_diaspora.recovery.rules import Rule
+from parsl_diaspora.recovery.sizes import read_size
+
+if TYPE_CHECKING:
+    from parsl_diaspora.recovery.policy import Policy
 
 #: Plain data under a plain name, so that a decorated function can be pickled to workers without this package.
 ATTRIBUTE = "__parsl_diaspora__"
@@ -17,6 +22,9 @@ ATTRIBUTE = "__parsl_diaspora__"
 MOST_LAYERS = 16
 
 F = TypeVar("F")
+
+#: None is a value, too.
+NOTHING = object()
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,11 +34,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         retries: budget per failure class, over those of the settings.
         non_retryable: qualified names of exceptions that end the task at once, subclasses included.
         max_tries: hard total of tries, over that of the settings.
+        rules: tried before those of the program's policy.
+        inherit: those come after them.
+        memory: bytes that a try needs.
+        substitute: the value that stands in for the result of a task that would fail; empty for none.
     """
 
     retries: dict[str, int] = {}
     non_retryable: tuple[str, ...] = ()
     max_tries: int | None = None
+    rules: tuple[Rule, ...] = ()
+    inherit: bool = True
+    memory: int | None = None
+    substitute: tuple[Any, ...] = ()
 
 
 NO_OPTIONS = Options()
@@ -41,6 +57,10 @@ def resilience(
     retries: Mapping[str, int] | int | None = None,
     non_retryable: tuple[type[BaseException], ...] = (),
     max_tries: int | None = None,
+    policy: Any = None,
+    rules: Iterable[Any] = (),
+    memory: int | str | None = None,
+    substitute: Any = NOTHING,
 ) -> Callable[[F], F]:
     """Say how an app's failures are to be met.
 
@@ -48,9 +68,15 @@ def resilience(
         retries: budget per failure class, as ``{"memory": 3}``; a plain number is that of ``application``.
         non_retryable: exceptions that end the task at once, subclasses included.
         max_tries: hard total of tries.
+        policy: a `Policy`, the path of a YAML file with one, or the same as a mapping; it goes before that
+            of the program.
+        rules: before those of the policy; each a `Rule`, or a mapping as in YAML.
+        memory: what a try needs, as ``"4 GB"`` or in bytes.
+        substitute: stands in for the result where the task would fail, so that what waits for it goes on.
 
     Raises:
-        SettingsError: a failure class does not exist, or a number is negative.
+        SettingsError: a failure class does not exist, a number is negative, or something in the rules is
+            wrong.
 
     Example:
         >>> @resilience(retries={"memory": 3}, non_retryable=(ValueError,))
@@ -61,12 +87,39 @@ def resilience(
     budgets = checked_budgets(given, "@resilience")
     if max_tries is not None and max_tries < 1:
         raise SettingsError(f"max_tries in @resilience must be at least 1, not {max_tries}.")
+    own = _own_policy(policy, rules)
     options = Options(
-        retries=budgets,
+        retries={**own.budgets, **budgets} if own is not None else budgets,
         non_retryable=tuple(f"{each.__module__}.{each.__qualname__}" for each in non_retryable),
-        max_tries=max_tries,
+        max_tries=max_tries or (own.max_tries if own is not None else None),
+        rules=own.rules if own is not None else (),
+        inherit=own is None or own.inherit,
+        memory=_bytes(memory),
     )
-    return lambda function: _mark(function, msgspec.to_builtins(options))
+    marked = msgspec.to_builtins(options)
+    if substitute is not NOTHING:
+        marked["substitute"] = (substitute,)
+    return lambda function: _mark(function, marked)
+
+
+def _own_policy(policy: Any, rules: Iterable[Any]) -> Policy | None:
+    from parsl_diaspora.recovery.policy import Policy
+
+    given = Policy.of(policy, "the policy in @resilience") if policy is not None else None
+    own = Policy.of({"rules": list(rules)}, "the rules in @resilience") if rules else None
+    if own is not None and given is not None:
+        return own.over(given)
+    return own or given
+
+
+def _bytes(memory: int | str | None) -> int | None:
+    try:
+        size = None if memory is None else read_size(memory)
+    except ValueError as error:
+        raise SettingsError(f"The memory in @resilience: {error}.", hint="Write it as '4 GB'.") from None
+    if size is not None and size <= 0:
+        raise SettingsError(f"The memory in @resilience must be more than 0, not {memory}.")
+    return size
 
 
 def checked_budgets(given: Mapping[str, int], where: str) -> dict[str, int]:
@@ -88,10 +141,16 @@ def checked_budgets(given: Mapping[str, int], where: str) -> dict[str, int]:
 
 def options_of(function: Any) -> Options:
     """The options of a task's function, however Parsl has wrapped it."""
+    marked = mark_of(function)
+    return NO_OPTIONS if marked is None else msgspec.convert(marked, Options)
+
+
+def mark_of(function: Any) -> Any:
+    """The mark that `resilience` left; None if there is none."""
     for each in _layers(function):
         if (marked := getattr(each, ATTRIBUTE, None)) is not None:
-            return msgspec.convert(marked, Options)
-    return NO_OPTIONS
+            return marked
+    return None
 
 
 def original(function: Any) -> Any:

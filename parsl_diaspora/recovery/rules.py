@@ -1,250 +1,196 @@
-"""The rules, as data: the first that matches decides, and its reason is what people read.
+"""The rules as plain data: the same in Python, in YAML, and on the way to a log.
 
-A rule matches when the failure's class is among its classes (none named: any) and its condition holds in
-the situation. Conditions are named here and defined in `parsl_diaspora.recovery.conditions`.
+A rule says *when* it is for a failure and what to *do* then. The first rule that is for a failure, and can
+be carried out, decides; its reason is what people read.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-Action = Literal["retry", "move", "avoid", "fail"]
+Level = Literal["manager", "node", "site"]
+CountBy = Literal["manager", "node", "executor", "site", "func"]
+Action = Literal[
+    "here",
+    "other worker",
+    "other manager",
+    "other node",
+    "other block",
+    "other executor",
+    "other site",
+    "fail",
+    "hold",
+    "substitute",
+]
+
+#: Actions after which there is a further try.
+TRIES: tuple[Action, ...] = (
+    "here",
+    "other worker",
+    "other manager",
+    "other node",
+    "other block",
+    "other executor",
+    "other site",
+)
+ENDS: tuple[Action, ...] = ("fail", "hold", "substitute")
+ACTIONS = (*TRIES, *ENDS)
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
+class Count(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Failures of different tasks at one place, or of one app, lately.
+
+    Attributes:
+        by: ``manager``, ``node``, ``executor``, ``site`` or ``func``.
+        at_least: so many of them, this one included.
+        within: seconds.
+    """
+
+    by: CountBy
+    at_least: int
+    within: float = 60.0
+
+
+class When(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which failures a rule is for: all that is named must hold; nothing named is any failure.
+
+    Attributes:
+        classes: of failures, see `parsl_diaspora.failures`.
+        layers: application, framework, runtime, environment.
+        exceptions: class that was raised or one of its bases: with its module, or its last name alone.
+        exit_codes: of a program or worker; numbers, or ranges as ``1-99``.
+        log: a pattern that is found in message, traceback or stderr.
+        funcs: names of apps, with ``*`` for any letters.
+        attempt: tries so far, as ``1``, ``2-4``, ``> 2``.
+        count: failures lately.
+        conditions: names in `parsl_diaspora.recovery.conditions`; ``not NAME`` for its contrary.
+        expression: over the evidence, see `parsl_diaspora.recovery.expressions`.
+    """
+
+    classes: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    exceptions: tuple[str, ...] = ()
+    exit_codes: tuple[str, ...] = ()
+    log: str = ""
+    funcs: tuple[str, ...] = ()
+    attempt: str = ""
+    count: Count | None = None
+    conditions: tuple[str, ...] = ()
+    expression: str = ""
+
+
+class Delay(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Seconds before the next try.
+
+    Attributes:
+        seconds: before the first one; None for the setting ``retry_delay``.
+        factor: by which each further one is longer.
+        most: longest delay, seconds; None for the setting ``retry_delay_max``.
+        jitter: the part of it that is left to chance, so that a crowd spreads out.
+        at_once_if_lost: none before the first retry after a mere loss of the place.
+    """
+
+    seconds: float | None = None
+    factor: float = 2.0
+    most: float | None = None
+    jitter: float = 0.25
+    at_once_if_lost: bool = False
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A condition that is waited for before the next try.
+
+    Attributes:
+        condition: ``file:/path``, ``executor:LABEL``, ``manager:ID`` or ``fabric``; may name ``{file}``,
+            ``{place}`` and ``{manager}``.
+        at_most: seconds.
+        then: what happens when they are over: ``retry`` all the same, ``hold`` or ``fail``.
+    """
+
+    condition: str
+    at_most: float
+    then: Literal["retry", "hold", "fail"] = "retry"
+
+
+class Resize(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much memory the next try needs.
+
+    Attributes:
+        memory: ``x2`` for twice what the task asks for, or else had at its peak; ``peak x1.5``; ``16 GB``.
+        most: not more than this, as ``64 GB``.
+    """
+
+    memory: str
+    most: str = ""
+
+
+class Rest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A place that gets no new work for a while.
+
+    Attributes:
+        level: ``manager``, ``node`` or ``site``.
+        seconds: for which it gets none; None for the setting ``quarantine_for``.
+    """
+
+    level: Level
+    seconds: float | None = None
+
+
+class Do(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is done.
+
+    Attributes:
+        action: where the next try goes, or how the task ends.
+        to: labels of executors that ``other executor`` may choose from; empty for all that the app allows.
+        resize: what the next try needs.
+        priority: of the next try, at executors that know one; None to leave it.
+        delay: before the next try.
+        wait: for a condition before the next try.
+        rest: a place that gets no new work meanwhile.
+        number: of the reason why the task is held.
+        suggestion: what a person may do about a task that is held.
+        value: that stands in for the task's result.
+    """
+
+    action: Action = "here"
+    to: tuple[str, ...] = ()
+    resize: Resize | None = None
+    priority: int | None = None
+    delay: Delay | None = None
+    wait: Wait | None = None
+    rest: Rest | None = None
+    number: int = 0
+    suggestion: str = ""
+    value: Any = None
+
+    @property
+    def tries(self) -> bool:
+        """There is a further try."""
+        return self.action in TRIES
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One rule.
 
     Attributes:
         name: as it stands in decisions.
-        classes: failure classes that it is for; empty for all.
-        when: name of a condition; empty for always.
-        do: ``retry`` at the same executor, ``avoid`` the manager where it failed, ``move`` to another
-            executor, or ``fail`` now.
-        delay: wait before the next try, longer each time.
-        reason: for people; may name ``{missing}``, ``{place}``, ``{target}``, ``{limit}``, ``{budget}``.
+        when: which failures it is for.
+        do: what is done.
+        otherwise: what is done where that is impossible; None to go on to the next rule.
+        times: how often it may decide for one task. Without it, it obeys the budget of the class.
+        reason: for people; may name ``{missing}``, ``{place}``, ``{target}``, ``{limit}``, ``{budget}``,
+            ``{file}``, ``{manager}``, ``{node}``, ``{memory}``, ``{func}``, ``{proof}``.
+
+    Example:
+        >>> Rule(name="again", when=When(exceptions=("KeyError",)), do=Do(action="other node")).do.tries
+        True
     """
 
     name: str
-    classes: tuple[str, ...] = ()
-    when: str = ""
-    do: Action
-    delay: bool = False
-    reason: str
-
-
-_LACKING = ("missing_module", "version_mismatch")
-_NODE = ("manager_lost", "node_lost", "partition", "block_walltime", "preempted")
-_EXECUTOR = ("executor_lost", "interchange_lost", "block_failed", "batch_refused")
-_TOO_SMALL = ("memory", "limits", "disk_full", "gpu")
-
-RULES: tuple[Rule, ...] = (
-    # --- when to stop ---
-    Rule(
-        name="cancelled",
-        classes=("cancelled",),
-        do="fail",
-        reason="somebody asked that the task be stopped",
-    ),
-    Rule(
-        name="raiser-knows-best",
-        when="raised_non_retryable",
-        do="fail",
-        reason="the app said that trying again cannot help",
-    ),
-    Rule(
-        name="listed-non-retryable",
-        when="listed_non_retryable",
-        do="fail",
-        reason="@resilience lists this exception as non-retryable",
-    ),
-    Rule(
-        name="dependency-failed",
-        classes=("dependency",),
-        do="fail",
-        reason="a task that this one waits for failed; see there",
-    ),
-    Rule(
-        name="own-handler-stops",
-        when="own_handler_stops",
-        do="fail",
-        reason="the program's own retry handler allows no further try",
-    ),
-    Rule(
-        name="refused-at-submission",
-        classes=("submission", "serialization"),
-        when="never_left",
-        do="fail",
-        reason="the task cannot leave the submit side, so no place can help",
-    ),
-    Rule(
-        name="proven-hopeless",
-        when="destined",
-        do="fail",
-        reason="the same failure with the same inputs at two different places: it is the task's own",
-    ),
-    Rule(
-        name="hard-total",
-        when="tries_spent",
-        do="fail",
-        reason="the task had all the tries that any task may have",
-    ),
-    Rule(
-        name="workers-as-stock",
-        classes=_LACKING,
-        when="own_package_missing",
-        do="retry",
-        reason="{place} lacks this package on its workers; it runs tasks as stock Parsl does from now on",
-    ),
-    Rule(
-        name="lacking-everywhere",
-        classes=_LACKING,
-        when="unfit_everywhere",
-        do="fail",
-        reason="each executor that the app may use lacks {missing!r}",
-    ),
-    Rule(
-        name="budget-spent",
-        when="budget_spent",
-        do="fail",
-        reason="the budget for {budget} failures ({limit}) is spent",
-    ),
-    # --- where to go ---
-    Rule(
-        name="lacking-elsewhere",
-        classes=_LACKING,
-        when="other_executor",
-        do="move",
-        reason="{place} lacks {missing!r}; {target} may have it",
-    ),
-    Rule(
-        name="lacking-other-node",
-        classes=_LACKING,
-        when="other_manager",
-        do="avoid",
-        reason="this node lacks {missing!r}; another one may have it",
-    ),
-    Rule(
-        name="lacking-once-more",
-        classes=_LACKING,
-        when="first_of_its_class",
-        do="retry",
-        delay=True,
-        reason="there is no other place; once more, in case a file system was slow to show {missing!r}",
-    ),
-    Rule(
-        name="lacking-nowhere",
-        classes=_LACKING,
-        do="fail",
-        reason="no place that the app may use has {missing!r}",
-    ),
-    Rule(
-        name="executor-lost-move",
-        classes=_EXECUTOR,
-        when="other_executor",
-        do="move",
-        reason="{place} is gone as a whole; {target} is there",
-    ),
-    Rule(
-        name="executor-lost-wait",
-        classes=_EXECUTOR,
-        when="executor_usable",
-        do="retry",
-        delay=True,
-        reason="the executor takes tasks again",
-    ),
-    Rule(
-        name="executor-lost-nowhere",
-        classes=_EXECUTOR,
-        do="fail",
-        reason="no executor that the app may use is left",
-    ),
-    Rule(
-        name="manager-lost-move",
-        classes=_NODE,
-        when="only_elsewhere",
-        do="move",
-        reason="no manager is left at this executor; {target} has some",
-    ),
-    Rule(
-        name="manager-lost-retry",
-        classes=_NODE,
-        do="retry",
-        delay=True,
-        reason="the manager was lost, not the task; a free try at what is left or comes",
-    ),
-    Rule(
-        name="worker-lost-again-avoid",
-        classes=("worker_lost",),
-        when="repeated_and_other_manager",
-        do="avoid",
-        reason="workers keep dying under this task here; another node may bear it",
-    ),
-    Rule(
-        name="worker-lost-again-move",
-        classes=("worker_lost",),
-        when="repeated_and_other_executor",
-        do="move",
-        reason="workers keep dying under this task here; {target} may bear it",
-    ),
-    Rule(
-        name="worker-lost-retry",
-        classes=("worker_lost",),
-        do="retry",
-        delay=True,
-        reason="the worker was lost, not the task; its manager starts a new one",
-    ),
-    Rule(
-        name="memory-move",
-        classes=_TOO_SMALL,
-        when="other_executor",
-        do="move",
-        reason="{target} may have nodes with more memory",
-    ),
-    Rule(
-        name="memory-avoid",
-        classes=_TOO_SMALL,
-        when="other_manager",
-        do="avoid",
-        reason="another node may have more memory free",
-    ),
-    Rule(
-        name="memory-retry",
-        classes=_TOO_SMALL,
-        do="retry",
-        delay=True,
-        reason="there is no other place; its neighbours may be gone by then",
-    ),
-    Rule(
-        name="walltime-avoid",
-        classes=("walltime",),
-        when="other_manager",
-        do="avoid",
-        reason="another node may be faster",
-    ),
-    Rule(
-        name="walltime-move",
-        classes=("walltime",),
-        when="other_executor",
-        do="move",
-        reason="{target} may be faster",
-    ),
-    Rule(
-        name="second-opinion-avoid",
-        when="other_manager",
-        do="avoid",
-        reason="a try at another node tells a bad task from a bad place",
-    ),
-    Rule(
-        name="second-opinion-move",
-        when="other_executor",
-        do="move",
-        reason="a try at {target} tells a bad task from a bad place",
-    ),
-    Rule(
-        name="once-more-here",
-        do="retry",
-        reason="there is no other place to try",
-    ),
-)
+    when: When = When()
+    do: Do = Do()
+    otherwise: Do | None = None
+    times: int | None = None
+    reason: str = ""

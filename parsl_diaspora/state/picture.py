@@ -37,6 +37,7 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.state.held import HeldTasks
 from parsl_diaspora.state.holds import Holds
+from parsl_diaspora.state.recent import Recent
 from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
 from parsl_diaspora.state.resting import Resting
 from parsl_diaspora.state.surroundings import Surroundings
@@ -72,6 +73,7 @@ class Picture:
         unfit: (app, executor) to the module that is missing there.
         overcome: (app, fingerprint) of failures after which the same task succeeded: not deterministic.
         faults: injected faults.
+        recent: the newest failures by executor and app.
         counts: finished tasks by outcome, and ``tries``, ``failed_tries``, ``decisions``.
     """
 
@@ -100,6 +102,7 @@ class Picture:
         self.faults: list[FaultInjected] = []
         self.surroundings = Surroundings()
         self.counts: dict[str, int] = {}
+        self.recent = Recent()
         self._words: dict[str, str] = {}
 
     def fold(self, event: Event) -> None:
@@ -290,7 +293,10 @@ class Picture:
         if event.budget:
             task.spent = {**task.spent, event.budget: event.used}
             state.charged = self._word(event.budget) or ""
-        state.decided = event.time
+        state.decided, state.rule = event.time, self._word(event.rule) or ""
+        if event.memory is not None:
+            task.memory = event.memory
+        self.recent.fail((event.time, event.task or 0, state.failure_class), state.executor or "", task.func)
         self._blame(event.task or 0, state)
         missing = event.diagnosis.missing
         named = missing.replace(".", "_").isidentifier() and missing != OWN_PACKAGE

@@ -26,6 +26,7 @@ class TryState(msgspec.Struct, gc=False):
         failure_class: as diagnosed.
         decided: when that failure was decided upon, seconds UTC.
         charged: name of the budget that was charged for it.
+        rule: name of the rule that decided then.
         outstanding_at: label of the executor that owes an end of this try; None when none does.
     """
 
@@ -41,6 +42,7 @@ class TryState(msgspec.Struct, gc=False):
     failure_class: str = ""
     decided: float = 0.0
     charged: str = ""
+    rule: str = ""
     outstanding_at: str | None = None
 
     @property
@@ -54,6 +56,7 @@ class TaskState(msgspec.Struct, gc=False):
 
     Attributes:
         func: name of the app.
+        memory: bytes that its newest decision asked for; None if none did.
         tries: its tries, in order.
         outcome: empty until it ends.
         spent: failures charged so far, by budget.
@@ -67,6 +70,7 @@ class TaskState(msgspec.Struct, gc=False):
     spent: dict[str, int] = {}
     error: str = ""
     forgiven: int = 0
+    memory: int | None = None
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,10 +10,11 @@ import random
 import msgspec
 import pytest
 
+from parsl_diaspora.cli.action_words import action_words
 from parsl_diaspora.cli.find import Found
 from parsl_diaspora.cli.output import console
 from parsl_diaspora.cli.story_text import render
-from parsl_diaspora.cli.storyteller import Storyteller, action_words
+from parsl_diaspora.cli.storyteller import Storyteller
 from parsl_diaspora.events import (
     BlockLost,
     DecisionMade,
@@ -340,7 +341,25 @@ def test_a_task_that_is_no_number_is_refused(call, log, arguments):
         ({"action": "avoid"}, "avoid the manager where it failed"),
         ({"action": "move", "target": "birch"}, "move to birch"),
         ({"action": "fail"}, "fail now"),
-        ({"action": "substitute"}, "substitute"),
+        ({"action": "substitute"}, "end it with a value that stands in for its result"),
+        ({"action": "hold", "held_number": 101}, "hold it until somebody releases it (reason 101)"),
+        (
+            {"action": "avoid", "avoid": ("m1", "node:n1", "worker:m2/3")},
+            "avoid manager m1 and node n1 and worker m2/3",
+        ),
+        (
+            {"action": "retry", "memory": 8 * 10**9, "priority": 1},
+            "retry here, with 8.0 GB of memory, with priority 1",
+        ),
+        (
+            {"action": "retry", "wait": "file:/x", "wait_timeout": 60.0, "wait_else": "hold"},
+            "retry here, when file /x is there, or after 1 min 0 s hold",
+        ),
+        (
+            {"action": "retry", "rest": "node", "rest_for": 5.0},
+            "retry here, no new work for its node for 5.0 s",
+        ),
+        ({"action": "of a later release"}, "of a later release"),
     ],
 )
 def test_actions_in_words(fields, words):

@@ -242,7 +242,7 @@ def test_a_fault_of_ours_while_deciding_anew_lets_the_next_try_begin(program, mo
 
     made = program("alder", "birch")
     task = lose(made)
-    monkeypatch.setattr(retries, "decide", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(retries, "choose", lambda *_, **__: 1 / 0)
     say(made, short_of_memory())
     assert becomes(lambda: made.session.live.faults.get("late evidence") == 1)
     made.clock.advance(1.0)

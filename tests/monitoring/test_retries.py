@@ -30,7 +30,7 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.executors import ResilientHighThroughputExecutor
 from parsl_diaspora.executors.errors import InterchangeLost, RunnerUnusable
-from parsl_diaspora.monitoring import retries
+from parsl_diaspora.monitoring import retries, situations
 from tests.monitoring.fakes import Program
 
 WORKER, MANAGER = WorkerLost(3, "n1"), ManagerLost(b"m1", "n1")
@@ -421,7 +421,7 @@ def test_where_it_sends_the_task_is_kept_even_if_ours_has_a_fault(program, monke
         return 0.5
 
     made = program("alder", "birch", retries=3, own=own)
-    monkeypatch.setattr(retries, "decide", None)
+    monkeypatch.setattr(retries, "choose", None)
     task = made.task()
     made.launch(task)
     assert made.fail(task, ValueError("x"))
@@ -432,7 +432,11 @@ def test_where_it_sends_the_task_is_kept_even_if_ours_has_a_fault(program, monke
 
 
 @pytest.mark.parametrize("own", [None, lambda error, task: 0.25])
-@pytest.mark.parametrize("part", ["decide", "context_of", "describe", "Situation"])
+@pytest.mark.parametrize(
+    "part",
+    [(retries, "choose"), (retries, "describe"), (situations, "context_of"), (situations, "Situation")],
+    ids=lambda part: part[1],
+)
 def test_a_fault_of_ours_falls_back_to_the_stock_answer_counted_and_said_once(
     program, monkeypatch, own, part
 ):
@@ -441,7 +445,7 @@ def test_a_fault_of_ours_falls_back_to_the_stock_answer_counted_and_said_once(
     def broken(*arguments, **more):
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(retries, part, broken)
+    monkeypatch.setattr(*part, broken)
     task = made.task()
     for number in range(3):
         made.launch(task)

@@ -188,6 +188,18 @@ class TestOnAWorker:
         assert not report.declined
         assert deserialize(body) == 42
 
+    @pytest.mark.parametrize("level", ["worker:{0.manager}/{0.worker}", "node:{0.node}", "block:{0.block}"])
+    def test_a_try_may_avoid_a_worker_a_node_or_a_block(self, level):
+        at_home, _ = run(double, 21)
+        assert not at_home.declined
+        report, body = run(double, 21, avoid=(level.format(at_home),))
+        assert (report.declined, body) == (True, b"")
+
+    def test_a_try_that_needs_more_memory_than_is_free_is_handed_back_a_few_times(self):
+        assert run(double, 21, memory=2**60)[0].declined
+        assert not run(double, 21, memory=2**60, declined=MAX_DECLINES)[0].declined
+        assert not run(double, 21, memory=1_000)[0].declined
+
     def test_a_try_that_should_avoid_others_runs(self):
         report, _ = run(double, 21, avoid=("m9",))
         assert not report.declined

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import msgspec
 
 from parsl_diaspora.events.envelope import Event, Topic
 from parsl_diaspora.events.kinds.values import Diagnosis
@@ -31,17 +33,30 @@ class DecisionMade(Event, tag="decision.made"):
         diagnosis: why the try failed.
         rule: name of the rule that matched.
         reason: the rule's reason, in words.
-        action: ``retry``, ``move``, ``avoid`` or ``fail``; ``cancel`` without any failure.
+        action: ``retry``, ``move``, ``avoid``, ``fail``, ``hold`` or ``substitute``; ``cancel`` without any
+            failure.
         target: label of the executor for the next try.
         delay: seconds before the next try.
-        avoid: managers that the next try declines.
+        wait: what is waited for before the next try, as ``file:/path``, ``executor:LABEL``,
+            ``manager:LABEL`` or ``fabric``.
+        wait_timeout: seconds for which that is waited for at most.
+        wait_else: what happens then: ``retry`` all the same, ``hold`` or ``fail``.
+        avoid: places that the next try declines: ids of managers, or ``worker:MANAGER/RANK``, ``node:HOST``,
+            ``block:ID``.
+        memory: bytes that the next try needs; None if that is not known.
+        priority: of the next try; None to leave it.
+        rest: ``manager``, ``node`` or ``site`` where it failed, if that gets no new work for a while.
+        rest_for: seconds that this lasts.
+        held_number: number of the reason why the task is held.
+        suggestion: what a person may do about a task that is held.
         budget: name of the budget that was charged.
         used: what that budget has spent, this failure included.
         limit: what that budget allows.
         tries: tries so far, of ``max_tries``.
         max_tries: the hard total.
-        alternatives: rules that were looked at first and why each did not match.
+        alternatives: rules that were looked at first and why each did not decide.
         revises: id of the decision that this one replaces.
+        known: what else was known when it was decided, so that it can be decided again from the log.
     """
 
     topic: ClassVar[Topic] = "control"
@@ -52,7 +67,16 @@ class DecisionMade(Event, tag="decision.made"):
     action: str = "retry"
     target: str | None = None
     delay: float = 0.0
+    wait: str = ""
+    wait_timeout: float = 0.0
+    wait_else: str = ""
     avoid: tuple[str, ...] = ()
+    memory: int | None = None
+    priority: int | None = None
+    rest: str = ""
+    rest_for: float = 0.0
+    held_number: int = 0
+    suggestion: str = ""
     budget: str = ""
     used: int = 0
     limit: int = 0
@@ -60,6 +84,7 @@ class DecisionMade(Event, tag="decision.made"):
     max_tries: int = 0
     alternatives: tuple[str, ...] = ()
     revises: str = ""
+    known: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class DiagnosisRevised(Event, tag="diagnosis.revised"):

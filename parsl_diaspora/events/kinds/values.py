@@ -25,6 +25,7 @@ class Failure(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=
         declared: the raiser's own name for this kind of failure.
         filename: the path that an OSError is about, redacted.
         stderr: the last lines that a bash app wrote to stderr, redacted and cut.
+        retry_after: seconds after which the raiser asks to be tried again; None if it asks for nothing.
     """
 
     chain: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Failure(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=
     declared: str = ""
     filename: str = ""
     stderr: str = ""
+    retry_after: float | None = None
 
     @property
     def type(self) -> str:

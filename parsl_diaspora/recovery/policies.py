@@ -1,0 +1,58 @@
+"""The policy that each app has: the program's, under what its own author says."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from parsl_diaspora.recovery.options import NO_OPTIONS, Options, mark_of
+from parsl_diaspora.recovery.policy import Policy, built_in
+
+MOST_KEPT = 1_000
+
+
+class Ways(NamedTuple):
+    """How failures of one app are met."""
+
+    options: Options
+    policy: Policy
+
+
+class _Made(NamedTuple):
+    mark: Any
+    ways: Ways
+
+
+class Policies:
+    """Finds an app's policy in O(1): each is put together once.
+
+    Args:
+        policy: the program's own.
+
+    Example:
+        >>> Policies().of(print).policy is built_in()
+        True
+    """
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self._plain = Ways(NO_OPTIONS, policy if policy is not None else built_in())
+        self._made: dict[int, _Made] = {}
+
+    def of(self, function: Any) -> Ways:
+        """How failures of a task's function are met."""
+        mark = mark_of(function)
+        if mark is None:
+            return self._plain
+        made = self._made.get(id(mark))
+        if made is None or made.mark is not mark:
+            if len(self._made) >= MOST_KEPT:  # apps that are made in a loop
+                self._made.clear()
+            made = self._made[id(mark)] = _Made(mark, self._put_together(msgspec.convert(mark, Options)))
+        return made.ways
+
+    def _put_together(self, options: Options) -> Ways:
+        if not options.rules and options.inherit:
+            return Ways(options, self._plain.policy)
+        own = Policy(options.rules, inherit=options.inherit, source="@resilience")
+        return Ways(options, own.over(self._plain.policy))
