@@ -6,7 +6,6 @@ with a number; a delay is a gate in the task's own list of dependencies, never a
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -20,11 +19,10 @@ from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.failures import describe, is_infrastructure
-from parsl_diaspora.failures.context import NOTHING_KNOWN, Context
 from parsl_diaspora.monitoring.carrying import Carrying
 from parsl_diaspora.monitoring.late import Evidence
 from parsl_diaspora.monitoring.session import Session
-from parsl_diaspora.monitoring.situations import Situations
+from parsl_diaspora.monitoring.situations import SeenAnew, Situations
 from parsl_diaspora.recovery import Chosen, choose
 from parsl_diaspora.state import Live
 
@@ -132,18 +130,9 @@ class RetryHandler:
 
     # --- decision ---
 
-    def _choose(
-        self,
-        live: Live,
-        task: Any,
-        failed: TryFailed,
-        own_cost: float | None,
-        *,
-        late: Context = NOTHING_KNOWN,
-        revises: DecisionMade | None = None,
-    ) -> Chosen:
+    def _choose(self, live: Live, task: Any, failed: TryFailed, own_cost: float | None) -> Chosen:
         options, policy = self._session.policies.of(task["func"])
-        situation = self._situations.of(live, task, failed, own_cost, options, late=late, revises=revises)
+        situation = self._situations.of(live, task, failed, own_cost, options)
         return choose(situation, self._session.settings, policy)
 
     def _say_decided(
@@ -179,23 +168,24 @@ class RetryHandler:
     ) -> None:
         """In the slow path: decide anew about a task that still waits for its next try."""
         live = self._session.begin(task["dfk"].run_id)
-        known = copy.copy(failed)
-        known.failure = evidence.failure(failed.failure)
         here = {**task, "executor": failed.executor}  # where it failed: it may have been moved since
-        choice = self._choose(live, here, known, own_cost, late=evidence.context, revises=decision)
-        again = choice.decision
-        if again.diagnosis.failure_class == decision.diagnosis.failure_class:
+        known = evidence.failed(failed)
+        options, policy = self._session.policies.of(task["func"])
+        seen_anew = SeenAnew(decision=decision, context=evidence.context, diagnosis=evidence.diagnosis)
+        situation = self._situations.of(live, here, known, own_cost, options, anew=seen_anew)
+        if situation.diagnosis.failure_class == decision.diagnosis.failure_class:
             return
-        again.revises = decision.id
+        again = choose(situation, self._session.settings, policy)
+        again.decision.revises = decision.id
 
         def carry_out() -> bool:
-            self._say_decided(live, task, failed, again, (evidence.event,))
+            self._say_decided(live, task, failed, again.decision, (evidence.event,))
             if evidence.error is not None:
                 self._session.parked.note(task, evidence.error)
-            if again.action != "fail":
+            if again.do.tries:
                 task["executor"] = failed.executor
-                self._carrying.out(live, task, choice)
-            return again.action != "fail"
+                self._carrying.out(live, task, again)
+            return again.decision.action != "fail"
 
         self._session.parked.revise(task, carry_out)
 

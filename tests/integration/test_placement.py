@@ -46,5 +46,6 @@ def test_what_managers_list_and_allow_spares_the_first_failure(program):
     until(lambda: all(offers.of(label).packages for label in ("alder", "birch")))
     assert offers.of("birch").memory <= 3_000_000_000 < offers.of("alder").memory
     assert [apps.needs_module().result(timeout=60) for _ in range(8)] == ["found"] * 8
-    assert [apps.allocate(3_500_000_000).result(timeout=60) for _ in range(8)] == [3_500_000_000] * 8
+    unmeasured = [apps.allocate(3_500_000_000) for _ in range(2)]
+    assert [each.result(timeout=60) for each in unmeasured] == [3_500_000_000] * 2
     assert [event for event in program.events() if isinstance(event, TryFailed)] == []
