@@ -1,10 +1,10 @@
-"""What a decision about a failed try costs with many tasks in the state, by a short and by a long policy.
+"""What a decision about a failed try costs with many tasks in the state, by the built-in and a long policy.
 
     python benchmarks/recovery_decision.py [--tasks N] [--failures N] [--json FILE]
 
 The goal is a decision under 200 microseconds in 99 of 100 cases: the situation put together from the state,
-the diagnosis with it, and the first rule that is for it. Told as well is all that Parsl's thread spends in
-the retry handler, where evidence and decision are written to a log in memory, too. Other programs on the same
+the diagnosis with it, and the first rule for it. Told as well is all that Parsl's thread spends in the
+retry handler, where evidence and decision are written to a log in memory, too. Other programs on the same
 cores lengthen all of these; what the thread itself had of its core tells less of them.
 """
 

@@ -22,6 +22,7 @@ from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.failures.evidence import load_function
 from parsl_diaspora.monitoring.hub import ListeningHub
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
+from parsl_diaspora.monitoring.memory import OFF
 from parsl_diaspora.monitoring.retries import RetryHandler
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Policy
@@ -60,6 +61,7 @@ def resilient(
     _check_config(config)
     chosen = _settings(settings, overrides)
     chosen = _checked_fabric(chosen)
+    chosen = _checked_places(chosen)
     chosen = _checked_policy(chosen)
     _check_redactor(chosen)
     _check_relay(chosen)
@@ -105,6 +107,13 @@ def _checked_fabric(settings: Settings) -> Settings:
     fabric = open_fabric(settings.fabric)
     fabric.publisher("configure", immediate=True).close()
     return settings.replace(fabric=fabric.node_url or settings.fabric)  # a relative path is settled here
+
+
+def _checked_places(settings: Settings) -> Settings:
+    """A wrong URL is found now."""
+    if settings.places in (None, OFF):
+        return settings
+    return settings.replace(places=open_fabric(settings.places).node_url or settings.places)
 
 
 def _checked_policy(settings: Settings) -> Settings:

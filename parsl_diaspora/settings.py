@@ -33,6 +33,7 @@ OTHER_VARIABLES = frozenset(
 )
 _TEXTS = (str, str | None, bool | str)
 RELAY_WORDS = ("auto", "on", "off")
+_URLS = ("fabric", "places")
 
 
 class _CheckedKeywords(type(msgspec.Struct)):  # type: ignore[misc]
@@ -93,12 +94,16 @@ class Settings(
             before they leave the worker.
         failure_rules: path of a YAML file with rules that tell why a try failed, tried before the
             built-in ones.
+        failure_model: path of a model that guesses where no rule is certain, made by ``parsl-diaspora model
+            train``; empty for the one that comes with this package, ``off`` for none.
         destined_after: different healthy places at which the same failure of the same task, with the same
             inputs, proves that trying again is useless; 0 for never.
         diagnoser: ``package.module:function`` of a diagnoser of the site's own, asked about failures that no
             rule tells, in a thread of its own; see `parsl_diaspora.monitoring.second_opinion`.
         diagnoser_timeout: seconds that it may take for one failure.
         triggers: what to do about which events while the program runs; see `Trigger`.
+        places: URL of the fabric through which runs share what they learn of places; None for a directory
+            ``places`` beside those of the runs, ``off`` for a memory that ends with the run.
 
     Example:
         >>> Settings(retries={"memory": 3}, max_tries=8).max_tries
@@ -130,10 +135,12 @@ class Settings(
     traceback_limit: int = 8_192
     redact: str | None = None
     failure_rules: str | None = None
+    failure_model: str = ""
     destined_after: int = 2
     diagnoser: str | None = None
     diagnoser_timeout: float = 30.0
     triggers: tuple[Trigger, ...] = ()
+    places: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.relay, bool):
@@ -193,7 +200,8 @@ class Settings(
 
     def shown(self) -> dict[str, Any]:
         """All fields as plain data without secrets: for logs, events and people."""
-        shown = {**self.to_dict(), "fabric": self.fabric and without_secrets(self.fabric)}
+        urls = {name: url and without_secrets(url) for name in _URLS for url in [getattr(self, name)]}
+        shown = {**self.to_dict(), **urls}
         return {**shown, "triggers": [trigger.shown() for trigger in self.triggers]}
 
     def __repr__(self) -> str:

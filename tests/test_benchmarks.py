@@ -108,3 +108,30 @@ def test_figures_of_a_pattern_match_are_printed_beside_those_of_a_naive_reading(
     assert len(figures) == 12
     assert all(0 < each["p50"] <= each["p99"] for each in figures)
     assert f"{figures[0]['p50']:.2f}" in ended.stdout
+
+
+@pytest.mark.slow
+def test_what_comes_of_failures_is_measured_and_nothing_is_left_behind(tmp_path):
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "recovery.py"),
+        "--quick",
+        "--dir",
+        str(tmp_path / "d"),
+    ]
+    ended = subprocess.run(
+        [*command, "--sides", "stock,warm", "--cells", "import,doomed"],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    rows = [line.split() for line in ended.stdout.splitlines() if line.startswith(("import", "doomed"))]
+    assert [row[:3] for row in rows] == [
+        ["import", "stock", "2"],
+        ["import", "warm", "2"],
+        ["doomed", "stock", "2"],
+        ["doomed", "warm", "2"],
+    ]
+    assert processes_at(tmp_path / "d") == []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from parsl_diaspora.cli.main import main
 from parsl_diaspora.events.schema import json_schema
 from parsl_diaspora.fabric.triggers import Pattern
 from parsl_diaspora.failures import CLASSES
@@ -93,3 +94,15 @@ def test_the_policy_in_python_in_the_documents_is_one():
 def test_the_published_schema_is_that_of_the_code():
     published = json.loads((ROOT / "docs" / "events.schema.json").read_text())
     assert published == json.loads(json.dumps(json_schema()))
+
+
+@pytest.mark.parametrize("name", ["test", "provoked"])
+def test_the_figures_of_rules_and_model_are_what_their_command_prints(name, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    command = f"model test tests/data/failures/{name}.jsonl"
+    assert main(command.split()) == 0
+    printed = textwrap.indent(capsys.readouterr().out.rstrip(), "    ")
+    printed = "\n".join(line.rstrip() for line in printed.splitlines())
+    text = (ROOT / "docs" / "diagnosis.md").read_text()
+    shown = text.partition(f"    $ parsl-diaspora {command}\n")[2]
+    assert shown.startswith(printed if name == "test" else printed.partition("\n\n    By class")[0])

@@ -37,8 +37,10 @@ FILLED = {
     "events_buffer": 1000,
     "restore_workers": False,
     "traceback_limit": 100,
+    "places": "file:./places",
     "redact": "package.module:function",
     "failure_rules": "./rules.yaml",
+    "failure_model": "./model.json",
     "destined_after": 3,
     "diagnoser": "package.module:function",
     "diagnoser_timeout": 5.0,
@@ -76,8 +78,10 @@ hold_timeout: 600
 events_buffer: 1000
 restore_workers: false
 traceback_limit: 100
+places: file:./places
 redact: package.module:function
 failure_rules: ./rules.yaml
+failure_model: ./model.json
 destined_after: 3
 diagnoser: package.module:function
 diagnoser_timeout: 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from parsl_diaspora.cli.words import clock_time, duration, first_line, joined, plain, size, times
+from parsl_diaspora.cli.words import clock_time, count, duration, first_line, joined, plain, size, times
 from parsl_diaspora.events import (
     BlockLost,
     BlockSeen,
@@ -30,6 +30,7 @@ from parsl_diaspora.events import (
     PlaceHeld,
     PlaceQuarantined,
     PlaceReleased,
+    PlacesLearned,
     RunEnded,
     RunStarted,
     SamplesReduced,
@@ -146,6 +147,12 @@ def _interchange_started(event: InterchangeStarted) -> str:
     return joined((f"pid {event.pid}", f"number {event.number}", f"after {duration(event.seconds)}"))
 
 
+def _learned(event: PlacesLearned) -> str:
+    forgotten = f"{event.forget} is forgotten" if event.forget else ""
+    lacks = sorted({each.lack for each in event.lessons if each.lack})
+    return joined((count(len(event.lessons), "lesson"), *lacks, forgotten))
+
+
 def _quarantined(event: PlaceQuarantined) -> str:
     return f"for {duration(event.seconds)}: {event.reason}"
 
@@ -189,7 +196,8 @@ def _order_answered(event: OrderAnswered) -> str:
 
 
 def _released(event: PlaceReleased) -> str:
-    return joined((event.reason, f"by {event.owner}" if event.owner else ""))
+    by = f"by {event.owner}" if event.owner else ""
+    return joined((event.reason, by, "on trial" if event.trial else ""))
 
 
 def _suspected(event: NodeSuspected) -> str:
@@ -258,6 +266,7 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     NodeEnding: lambda event: str(event.reason),
     PlaceHeld: _held,
     PlaceReleased: _released,
+    PlacesLearned: _learned,
     NodeSuspected: _suspected,
     NodeRecovered: lambda event: f"silent for {duration(event.seconds)}",
     NodeLost: _node_lost,

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def holds_of(picture: Picture) -> list[Hold]:
-    """All holds of a run, and the managers that are in quarantine."""
+    """All holds of a run, and the places that are in quarantine."""
     resting = [
         Hold(
             level="manager",
@@ -49,7 +49,11 @@ def holds_of(picture: Picture) -> list[Hold]:
         )
         for name, reason in picture.quarantined.items()
     ]
-    return [*sorted(picture.holds, key=lambda hold: hold.since), *resting]
+    larger = [
+        Hold(level=level, name=name, reason=reason, owner=QUARANTINE)
+        for (level, name), reason in picture.resting.reasons.items()
+    ]
+    return [*sorted(picture.holds, key=lambda hold: hold.since), *resting, *larger]
 
 
 _COLUMNS = ("place", "executor", "what", "since", "owner", "reason")

@@ -34,11 +34,16 @@ COMMANDS = {
     "drain": ("parsl_diaspora.cli.hold", "give a place no new work, and let it go when it has ended its own"),
     "release": ("parsl_diaspora.cli.hold", "let a place have work again, or held tasks go on"),
     "holds": ("parsl_diaspora.cli.holds", "list the places that get no work, and why"),
-    "policy": ("parsl_diaspora.cli.policy", "check a policy, or try it on the log of a run"),
     "held": ("parsl_diaspora.cli.held", "list the tasks that wait until somebody releases them, and why"),
     "retry": ("parsl_diaspora.cli.held_orders", "let held tasks go on, with fresh budgets"),
     "fail": ("parsl_diaspora.cli.held_orders", "end held tasks with their last errors"),
+    "places": ("parsl_diaspora.cli.places", "tell what is believed of places: what works where, and why not"),
+    "policy": ("parsl_diaspora.cli.policy", "check a policy, or try it on the log of a run"),
     "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
+    "model": (
+        "parsl_diaspora.cli.model",
+        "look at, train or test what guesses where no rule is certain",
+    ),
     "bridge": ("parsl_diaspora.cli.bridge", "carry events from one fabric to another, and back"),
 }
 EPILOG = """\
@@ -51,9 +56,9 @@ RUN is Parsl's run id, its beginning, or 'last'. Logs are looked for in runinfo/
   parsl-diaspora cancel last 21 --reason "wrong input"
   parsl-diaspora events tail --follow
   parsl-diaspora hold last --node n17 --reason "its disk is full"
-  parsl-diaspora policy simulate policy.yaml --run last
   parsl-diaspora held last
   parsl-diaspora release last --task 21 --executor gpu
+  parsl-diaspora policy simulate policy.yaml --run last
   parsl-diaspora bridge --from file:./events --to kafka://host:9092
 """
 

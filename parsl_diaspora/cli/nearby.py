@@ -98,7 +98,8 @@ def _block_lost(event: BlockLost) -> str:
 
 
 def _quarantined(event: PlaceQuarantined) -> str:
-    return f"the manager was put in quarantine for {duration(event.seconds)}: {event.reason}"
+    level = "manager" if event.manager else "node" if event.node else "executor"
+    return f"the {level} was put in quarantine for {duration(event.seconds)}: {event.reason}"
 
 
 def _fault(event: FaultInjected) -> str:

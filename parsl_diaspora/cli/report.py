@@ -25,6 +25,7 @@ from parsl_diaspora.events.envelope import place_of
 from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.file.verify import Verdict, verify
 from parsl_diaspora.state.reading import Reading
+from parsl_diaspora.state.resting import key_of
 
 _ENDS = ("done", "memoized", "substituted", "failed", "dependency_failed", "cancelled")
 
@@ -133,7 +134,8 @@ def _block_lost(tally: Tally, event: BlockLost) -> Incident:
 
 def _quarantine(tally: Tally, event: PlaceQuarantined) -> Incident:
     start = tally.picture.first_time
-    over = [each for each in tally.released if each.manager == event.manager and each.time >= event.time]
+    same = [each for each in tally.released if key_of(each) == key_of(event)]
+    over = [each for each in same if each.time >= event.time]
     released = f"released at {offset(over[0].time - start)}: {over[0].reason}" if over else ""
     note = joined((f"for {duration(event.seconds)}: {event.reason}", released))
     return _incident(tally, event, "quarantined", note)

@@ -95,9 +95,14 @@ class Diagnoser:
         found = self.rules.find(failure, context)
         if self.model is not None and (found is None or found.confidence < CERTAIN):
             guess = self.model(failure, context)
-            if guess is not None and (found is None or guess.confidence > found.confidence):
+            if guess is not None and (found is None or _says_more(guess, found)):
                 return guess
         return found or _UNKNOWN
+
+
+def _says_more(guess: Finding, found: Finding) -> bool:
+    """Where both name the same class, the rule's reason is the better one."""
+    return guess.failure_class != found.failure_class and guess.confidence > found.confidence
 
 
 def diagnose(

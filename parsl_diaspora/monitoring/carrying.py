@@ -10,15 +10,16 @@ from typing import Any
 
 from parsl.executors import HighThroughputExecutor
 
-from parsl_diaspora.events import DecisionMade, PlaceQuarantined, PlaceReleased
+from parsl_diaspora.events import DecisionMade
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.monitoring.parked import Otherwise
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.monitoring.situations import MEGABYTE
 from parsl_diaspora.recovery import Chosen
 from parsl_diaspora.recovery.replay import sites_of
-from parsl_diaspora.state import Live, Picture
+from parsl_diaspora.state import Live
 from parsl_diaspora.state.picture import OWN_PACKAGE
+from parsl_diaspora.state.resting import EXECUTOR, MANAGER, NODE
 
 _OTHERWISE: dict[str, Otherwise] = {"retry": "retry", "hold": "hold", "fail": "fail"}
 
@@ -54,40 +55,21 @@ class Carrying:
         elif decision.delay > 0:
             parked.delay(task, decision.delay)
 
-    def rest(self, live: Live, decision: DecisionMade) -> None:
+    def rest(self, decision: DecisionMade) -> None:
         """Give the place of a failure no new work for a while, if the decision says so."""
         if not decision.rest:
             return
-        for manager in self._managers(live.picture, decision):
-            self._rest(live, manager, decision)
-
-    def _managers(self, picture: Picture, decision: DecisionMade) -> list[str]:
-        """The managers of that place; never the last ones of an executor, unless all of a site is meant."""
-        here = decision.executor or ""
-        present = set(picture.present.get(here, ()))
-        if decision.rest == "site":
-            labels = sites_of(self._session.settings.sites, here)
-            return sorted(name for label in labels for name in picture.present.get(label, ()))
-        node = picture.nodes.get(decision.node or "") if decision.rest == "node" else None
-        meant = (node.managers if node is not None else {decision.manager or ""}) & present
-        return sorted(meant) if present - meant else []
-
-    def _rest(self, live: Live, manager: str, decision: DecisionMade) -> None:
-        state = live.picture.managers[manager]
         reason = f"the rule {decision.rule!r} of the policy: {decision.reason}"
-        live.say(
-            PlaceQuarantined(
-                executor=state.executor,
-                block=state.block,
-                manager=manager,
-                node=state.node,
-                reason=reason,
-                seconds=decision.rest_for,
-                cause=(decision.id,),
-            )
-        )
-        over = PlaceReleased(executor=state.executor, manager=manager, reason="its time is over")
-        self._session.clock.call_later(decision.rest_for, lambda: _say(live, over))
+        for level, name in self._places(decision):
+            self._session.quarantines.place(level, name, decision.rest_for, reason)
+
+    def _places(self, decision: DecisionMade) -> list[tuple[str, str]]:
+        if decision.rest == "site":
+            labels = sites_of(self._session.settings.sites, decision.executor or "")
+            return [(EXECUTOR, label) for label in labels]
+        if decision.rest == "node" and decision.node:
+            return [(NODE, decision.node)]
+        return [(MANAGER, decision.manager)] if decision.manager else []
 
     def _resize(self, live: Live, task: Any, decision: DecisionMade) -> None:
         """Tell executors that take such words how much memory a task needs, and how urgent it is."""
@@ -119,7 +101,3 @@ def _takes(executor: Any, specification: dict[str, Any]) -> bool:
     except Exception:  # noqa: BLE001 - each executor has its own errors for words that it does not know
         return False
     return True
-
-
-def _say(live: Live, event: PlaceReleased) -> None:
-    live.say(event)

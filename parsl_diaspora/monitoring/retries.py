@@ -23,7 +23,7 @@ from parsl_diaspora.monitoring.carrying import Carrying
 from parsl_diaspora.monitoring.late import Evidence
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.monitoring.situations import Situations
-from parsl_diaspora.recovery import Chosen, Quarantine, choose
+from parsl_diaspora.recovery import Chosen, choose
 from parsl_diaspora.state import Live
 
 OwnHandler = Callable[[Exception, Any], float]
@@ -43,7 +43,6 @@ class RetryHandler:
     def __init__(self, session: Session, own: OwnHandler | None = None) -> None:
         self._session = session
         self._own = own
-        self._quarantine = Quarantine(session.settings)
         self._situations = Situations(session, asks_own=own is not None)
         self._carrying = Carrying(session)
 
@@ -144,7 +143,7 @@ class RetryHandler:
     ) -> Chosen:
         options, policy = self._session.policies.of(task["func"])
         situation = self._situations.of(
-            live, task, failed, own_cost, options=options, evidence=evidence, revises=revises
+            live, task, failed, own_cost, options, evidence=evidence, revises=revises
         )
         return choose(situation, self._session.settings, policy)
 
@@ -156,17 +155,8 @@ class RetryHandler:
         decision.cause = (failed.id, *also)
         live.say(decision)
         self._session.routing.failed(task, decision, failed.failure.fingerprint)
-        self._carrying.rest(live, decision)
-        event = self._quarantine.consider(live.picture, failed.manager, self._session.clock.time())
-        if event is not None:
-            event.cause = (failed.id,)
-            live.say(event)
-            manager = event.manager or ""
-            self._session.clock.call_later(event.seconds, lambda: self._release(live, manager))
-
-    def _release(self, live: Live, manager: str) -> None:
-        if (event := self._quarantine.release(manager)) is not None:
-            live.say(event)
+        self._carrying.rest(decision)
+        self._session.quarantines.failed(live, failed, decision.diagnosis.failure_class)
 
     # --- late evidence ---
 
@@ -191,9 +181,8 @@ class RetryHandler:
         """In the slow path: decide anew about a task that still waits for its next try."""
         live = self._session.begin(task["dfk"].run_id)
         here = {**task, "executor": failed.executor}  # where it failed: it may have been moved since
-        choice = self._choose(
-            live, here, evidence.failed(failed), own_cost, evidence=evidence, revises=decision
-        )
+        known = evidence.failed(failed)
+        choice = self._choose(live, here, known, own_cost, evidence=evidence, revises=decision)
         again = choice.decision
         if again.diagnosis.failure_class == decision.diagnosis.failure_class:
             return

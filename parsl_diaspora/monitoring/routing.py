@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import DecisionMade, Diagnosis, Event, Lesson
 from parsl_diaspora.executors.launch import Report
@@ -19,14 +21,16 @@ from parsl_diaspora.recovery.options import options_of
 from parsl_diaspora.recovery.placement import PROOFS, Candidate, Choice, best_first, choose, weight_of
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
-from parsl_diaspora.state.offers import Offers
+from parsl_diaspora.state.offers import Offer, Offers
 from parsl_diaspora.state.picture import OWN_PACKAGE
 from parsl_diaspora.state.places import PROOF_HOLDS, Belief, Places
+from parsl_diaspora.state.resting import EXECUTOR
 
 #: A Parsl task record.
 Record = dict[str, Any]
 
 EXPLORE_AFTER = 600.0  # seconds after which a place of poor repute is tried again by one task
+BY_CHANCE = 1e-4  # what happens more rarely in as many tries does not happen by chance
 MARGIN = 1.2  # times the memory that a function was seen to use
 MEMORY = "memory"
 MISSING_MODULE = "missing_module"
@@ -85,16 +89,35 @@ class Routing:
         labels = [label for label in self.allowed(task) if label != here]
         return [each.label for each in best_first(self._candidates(live, task, labels))]
 
+    def is_unfit_elsewhere(self, task: Record, live: Live) -> bool:
+        """Whether each other executor that the task may use is proven, or seen, to lack something for it."""
+        elsewhere = [label for label in self.allowed(task) if label != task["executor"]]
+        return bool(elsewhere) and all(each.lack for each in self._candidates(live, task, elsewhere))
+
     def chance(self, function: Any, label: str) -> float:
         """Estimated share of an app's tries that succeed at an executor, 0 to 1."""
         return self._belief(self.identity(function), label).chance(self._clock.time())
 
     def proof(self, function: Any, fingerprint: str) -> str:
-        """How it was proven before that a failure is the app's own, in words; empty if it was not."""
-        when = self.places.hopeless(self.identity(function), fingerprint)
-        if not when or self._clock.time() - when > PROOF_HOLDS:
+        """How it was proven before that a failure is the app's own, in words; empty if it was not.
+
+        Of an app that ever succeeded nothing is said: whether it fails may depend on its inputs.
+        """
+        func = self.identity(function)
+        when, now = self.places.hopeless(func, fingerprint), self._clock.time()
+        if not when or now - when > PROOF_HOLDS or self.places.is_known(func):
             return ""
-        return f"the same failure was proven to be the app's own {self._clock.time() - when:.0f} s ago"
+        return (
+            f"the same failure was proven to be the app's own {now - when:.0f} s ago, and it never succeeded"
+        )
+
+    def is_by_chance(self, function: Any, times: int) -> bool:
+        """Whether so many failures in a row may come about by chance, as often as the app's tries fail.
+
+        An app that never succeeded does not fail by chance.
+        """
+        share = self.places.share_failed(self.identity(function))
+        return share is not None and share**times > BY_CHANCE
 
     def identity(self, function: Any) -> str:
         """What tells a task's function from others, in this program and the next one."""
@@ -137,41 +160,33 @@ class Routing:
         )
 
     def _candidates(self, live: Live, task: Record, labels: list[str]) -> list[Candidate]:
-        lacking = self._lacking_modules(task, labels)
-        return [self._candidate(live, task, label, lacking.get(label, "")) for label in labels]
+        func = self.identity(task["func"])
+        needs = _declared_memory(task) or self.places.used(func) * MARGIN
+        modules = self._apps.modules(task["func"])
+        lacking = self._lacking_modules(modules, labels) if modules else {}
+        asked = _Asked(task=task, func=func, needs=needs, now=self._clock.time(), lacking=lacking)
+        return [self._candidate(live, asked, label) for label in labels]
 
-    def _candidate(self, live: Live, task: Record, label: str, lacking: str) -> Candidate:
-        func, now, picture = self.identity(task["func"]), self._clock.time(), live.picture
-        belief = self._belief(func, label)
-        explored = self._explored.get((func, label), 0.0)
+    def _candidate(self, live: Live, asked: _Asked, label: str) -> Candidate:
+        picture, offer = live.picture, self.offers.of(label)
+        belief = self.places.of(asked.func, f"executor:{label}", offer.environment)
+        explored = self._explored.get((asked.func, label), 0.0)
         return Candidate(
             label=label,
-            usable=is_usable(task, label),
-            lack=self._proven_lack(live, task, label, belief) or lacking,
-            chance=belief.chance(now),
+            usable=is_usable(asked.task, label),
+            rests=_rests(live, label),
+            lack=_lack_of(live, asked, label, belief, offer),
+            chance=belief.chance(asked.now),
             has_managers=picture.has_managers(label),
             load=picture.load(label) if picture.workers.get(label) else 0.0,
-            memory=self.offers.of(label).memory,
-            stale=now - max(belief.last, explored),
+            memory=offer.memory,
+            stale=asked.now - max(belief.last, explored),
         )
 
-    def _proven_lack(self, live: Live, task: Record, label: str, belief: Belief) -> str:
-        module = live.picture.unfit.get((task["func_name"], label), "")
-        if module and not belief.good:
-            return f"{_MODULE}{module!r}"
-        if belief.lack and self._clock.time() - belief.proven < PROOF_HOLDS:
-            return belief.lack
-        return self._lacking_memory(task, label)
-
-    def _lacking_memory(self, task: Record, label: str) -> str:
-        has = self.offers.of(label).memory
-        needs = _declared_memory(task) or self.places.used(self.identity(task["func"])) * MARGIN
-        return MEMORY if has and needs > has else ""
-
-    def _lacking_modules(self, task: Record, labels: list[str]) -> dict[str, str]:
+    def _lacking_modules(self, modules: frozenset[str], labels: list[str]) -> dict[str, str]:
         """Executors whose managers have not listed a package that those of another one have."""
         found: dict[str, str] = {}
-        for module in self._apps.modules(task["func"]):
+        for module in modules:
             names = self._distributions.of(module)
             has = [label for label in labels if not self.offers.of(label).packages.isdisjoint(names)]
             if has:
@@ -220,6 +235,10 @@ class Routing:
         lack, memory = _lack(decision), offer.memory if kind == MEMORY else 0
         self._learn(self._lesson(func, label, decision, bad=weight, lack=lack, memory=memory))
 
+    def now(self) -> float:
+        """Seconds UTC."""
+        return self._clock.time()
+
     def forget(self) -> None:
         """Forget all that is believed of places."""
         self.places = Places()
@@ -234,6 +253,37 @@ class Routing:
     def _learn(self, lesson: Lesson) -> None:
         self.places.learn(lesson, self._clock.time())
         self.teach(lesson)
+
+
+class _Asked(msgspec.Struct, gc=False):
+    """What one look at the places is about: a task, the bytes that it needs, modules that places lack."""
+
+    task: Record
+    func: str
+    needs: float
+    now: float
+    lacking: dict[str, str]
+
+
+def _lack_of(live: Live, asked: _Asked, label: str, belief: Belief, offer: Offer) -> str:
+    """What an executor is proven to lack for a function, or seen to lack, in words."""
+    module = live.picture.unfit.get((asked.task["func_name"], label), "")
+    if module and not belief.good:
+        return f"{_MODULE}{module!r}"
+    if belief.lack and asked.now - belief.proven < PROOF_HOLDS:
+        return belief.lack
+    if offer.memory and asked.needs > offer.memory:
+        return MEMORY
+    return asked.lacking.get(label, "")
+
+
+def _rests(live: Live, label: str) -> str:
+    """Why an executor gets no work for now: it is in quarantine, or on trial and has its one task."""
+    key, resting = (EXECUTOR, label), live.picture.resting
+    if key in resting.reasons:
+        return resting.reasons[key]
+    on_trial = key in resting.on_trial and live.picture.outstanding.get(label, 0) > 0
+    return "one task tries it after its quarantine" if on_trial else ""
 
 
 def is_usable(task: Record, label: str) -> bool:
@@ -259,7 +309,11 @@ def _lack(decision: DecisionMade) -> str:
     kind, missing = decision.diagnosis.failure_class, decision.diagnosis.missing
     if kind not in PROOFS:
         return ""
-    return f"{_MODULE}{missing!r}" if missing else kind
+    if kind == MISSING_MODULE:
+        return (
+            f"{_MODULE}{missing!r}" if missing.replace(".", "_").isidentifier() else ""
+        )  # no name, no proof
+    return kind
 
 
 def _declared_memory(task: Record) -> int:

@@ -32,12 +32,15 @@ from parsl_diaspora.executors.launch import Launch, Report, launching
 from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
+from parsl_diaspora.failures.model import model_for
 from parsl_diaspora.failures.setting_up import diagnoser_for
 from parsl_diaspora.monitoring.cancels import Cancels
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.late import Late
+from parsl_diaspora.monitoring.memory import OFF, PlaceMemory, default_url
 from parsl_diaspora.monitoring.order_gate import OrderGate
 from parsl_diaspora.monitoring.parked import Parked
+from parsl_diaspora.monitoring.quarantines import Quarantines
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.routing import Routing
 from parsl_diaspora.monitoring.run_key import RunKey
@@ -76,10 +79,11 @@ class Session:
         diagnoser: tells why tries fail.
         cancels: tasks that somebody asked to be stopped.
         routing: where tasks may go.
+        quarantines: places that get no work for a while.
         parked: tasks that are kept back.
+        second_opinion: the site's own diagnoser, if it has one.
         orders: carries out what people ask of tasks.
         late: losses that may yet be explained.
-        second_opinion: the site's own diagnoser, if it has one.
     """
 
     def __init__(
@@ -96,10 +100,11 @@ class Session:
         self.live: Live | None = None
         self.cancels = Cancels(self)
         self.routing = Routing(settings, self.clock)
+        self.quarantines = Quarantines(self)
         self.parked = Parked(self)
+        self.second_opinion = second_opinion_for(self)
         self.orders = TaskOrders(self, self.parked)
         self.late = Late(self)
-        self.second_opinion = second_opinion_for(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
         self._labels = labels
@@ -107,6 +112,7 @@ class Session:
         self._begin = threading.Lock()
         self._said: set[str] = set()
         self._watched: list[Any] = []
+        self._shared: PlaceMemory | None = None
         self._reports: dict[tuple[int, int], Report] = {}
         self._avoid: dict[int, tuple[str, ...]] = {}
 
@@ -135,12 +141,15 @@ class Session:
                 live.say(self._run_started())
                 self._reach = Reach(live, str(self.settings.relay), self._run_dir, self._watched)
                 self.live = live
+                self.diagnoser.model = model_for(self.settings.failure_model, self.absorb)
                 self._guard(live)
                 live.listen(self.cancels.hear)
+                self.routing.begin(live)
                 live.listen(self.orders.hear)
                 live.listen(self.late.hear)
-                self.routing.begin(live)
+                live.listen(self.quarantines.hear)
                 live.start()
+                self._share_places(live)
                 if self.settings.triggers:
                     self._start_triggers(live)
         return self.live
@@ -165,6 +174,8 @@ class Session:
             return
         if self._reach is not None:
             self._attempt("relay", self._reach.close)
+        if self._shared is not None:
+            self._attempt("memory of places", self._shared.close)
         self._attempt("end of run", partial(self._say_ended, self.live))
         if self._triggers is not None:
             self._attempt("triggers", self._triggers.end)
@@ -196,6 +207,13 @@ class Session:
             live.absorb("key for orders from outside", error)
             key = None
         live.heed(OrderGate(live.picture.run, key, live.say, self.clock).passes)
+
+    def _share_places(self, live: Live) -> None:
+        url = self.settings.places or default_url(self._run_dir.parent)
+        if url != OFF:
+            run, choice = live.picture.run, len(self._labels) > 1
+            self._shared = PlaceMemory(url, self.routing, run, choice=choice, absorb=live.absorb)
+            self._shared.start()
 
     def _start_triggers(self, live: Live) -> None:
         from parsl_diaspora.monitoring.triggers import RunTriggers
@@ -291,6 +309,7 @@ class Session:
             return
         report = self._reports.pop((number, try_id), None)
         self.routing.succeeded(task, report, _failures_before(live, task))
+        self.quarantines.succeeded(live, task["executor"], report)
         live.say_soon(_try_ended(task, report))
         live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))
 

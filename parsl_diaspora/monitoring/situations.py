@@ -41,8 +41,8 @@ class Situations:
         task: Any,
         failed: TryFailed,
         own_cost: float | None,
-        *,
         options: Options,
+        *,
         evidence: Evidence | None = None,
         revises: DecisionMade | None = None,
     ) -> Situation:
@@ -54,15 +54,15 @@ class Situations:
             failed: the failure, as it was said.
             own_cost: what the program's own handler asks for it; None without one.
             options: what the app's author said.
-            evidence: what has come to light since the try failed.
-            revises: the decision that is to be replaced.
+            evidence: what has come to light since.
+            revises: the decision upon the same failure that is to be replaced: it is charged once.
         """
         session, failure = self._session, failed.failure
         state = live.picture.tasks[task["id"]]
         executor = task["dfk"].executors.get(failed.executor)
         late, told = (evidence.context, evidence.diagnosis) if evidence is not None else (NOTHING_KNOWN, None)
         context = context_of(live.picture, failed, executor, session.clock.time()).with_more(late)
-        refuted = self._is_refuted(live, state, failure)
+        refuted = self._is_refuted(live, task, state, failure)
         diagnosis = told or session.diagnoser.diagnose(
             failure,
             state,
@@ -71,10 +71,7 @@ class Situations:
             is_healthy=partial(is_healthy, live.picture),
         )
         budget = session.budgets.name(diagnosis.failure_class, options)
-        spent = dict(state.spent)
-        if revises is not None:  # that failure is charged once
-            spent[revises.budget] = spent.get(revises.budget, 1) - 1
-        spent[budget] = spent.get(budget, 0) + 1
+        spent = _spent(state, budget, revises)
         limit = session.budgets.limit(diagnosis.failure_class, options)
         if self._asks_own and budget == "application":
             limit = session.settings.max_tries  # the program's own handler keeps that account
@@ -128,7 +125,7 @@ class Situations:
             "other_block": other_block,
             "other_worker": picture.workers.get(here, 0) > 1,
             "room": self._room((here, *others)),
-            "unfit_everywhere": self._is_unfit_everywhere(live, task, here),
+            "unfit_everywhere": session.routing.is_unfit_elsewhere(task, live),
             "avoid": _failed_managers(live, state, here, failed.manager),
         }
 
@@ -142,14 +139,12 @@ class Situations:
             return ""
         return self._session.routing.proof(task["func"], failure.fingerprint)
 
-    def _is_refuted(self, live: Live, state: TaskState, failure: Failure) -> bool:
-        return self._asks_own or (state.func, failure.fingerprint) in live.picture.overcome
-
-    def _is_unfit_everywhere(self, live: Live, task: Any, here: str) -> bool:
-        labels = self._session.routing.allowed(task)
-        elsewhere = [label for label in labels if label != here]
-        return bool(elsewhere) and all(
-            (task["func_name"], label) in live.picture.unfit for label in elsewhere
+    def _is_refuted(self, live: Live, task: Any, state: TaskState, failure: Failure) -> bool:
+        same = sum(each.fingerprint == failure.fingerprint for each in state.tries)
+        return (
+            self._asks_own
+            or (state.func, failure.fingerprint) in live.picture.overcome
+            or self._session.routing.is_by_chance(task["func"], same)
         )
 
     def _own_stops(self, task: Any, own_cost: float | None, failure_class: str) -> bool:
@@ -158,6 +153,14 @@ class Situations:
         if own_cost == float("inf") or own_cost != own_cost:  # noqa: PLR0124 - not a number: stock ends the task
             return True
         return not is_infrastructure(failure_class) and task["fail_cost"] + own_cost > self._session.retries
+
+
+def _spent(state: TaskState, budget: str, revises: DecisionMade | None) -> dict[str, int]:
+    spent = dict(state.spent)
+    if revises is not None:
+        spent[revises.budget] = spent.get(revises.budget, 1) - 1
+    spent[budget] = spent.get(budget, 0) + 1
+    return spent
 
 
 def _company(live: Live, executor: str, failed: TryFailed) -> tuple[bool, bool]:

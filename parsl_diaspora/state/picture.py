@@ -39,6 +39,7 @@ from parsl_diaspora.state.held import HeldTasks
 from parsl_diaspora.state.holds import Holds
 from parsl_diaspora.state.recent import Recent
 from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
+from parsl_diaspora.state.resting import Resting
 from parsl_diaspora.state.surroundings import Surroundings
 
 #: Workers that lack this package run tasks as stock Parsl does, so they are not unfit for the app.
@@ -66,6 +67,7 @@ class Picture:
         failed: tries that failed at managers, by executor label and failure class.
         blocks: state by (executor, block).
         quarantined: manager ids that get no new work for a while, with the reason.
+        resting: nodes and executors in quarantine, and places on trial after it.
         holds: places that get no new work until somebody releases them.
         held: tasks that wait until somebody releases them.
         unfit: (app, executor) to the module that is missing there.
@@ -92,6 +94,7 @@ class Picture:
         self.failed: dict[str, dict[str, int]] = {}
         self.blocks: dict[tuple[str, str], str] = {}
         self.quarantined: dict[str, str] = {}
+        self.resting = Resting()
         self.holds = Holds()
         self.held = HeldTasks()
         self.unfit: dict[tuple[str, str], str] = {}
@@ -184,7 +187,7 @@ class Picture:
         self.workers[manager.executor] = counted
 
     def _gets_no_work(self, name: str, manager: ManagerState) -> bool:
-        gone = manager.lost or manager.ended or manager.suspected
+        gone = manager.lost or manager.ended or manager.suspected or self.resting.on(manager)
         return bool(gone) or name in self.quarantined or self.holds.on(name, manager) is not None
 
     def _count(self, what: str, by: int = 1) -> None:
@@ -293,12 +296,11 @@ class Picture:
         state.decided, state.rule = event.time, self._word(event.rule) or ""
         if event.memory is not None:
             task.memory = event.memory
-        if not event.revises:
-            record = (event.time, event.task or 0, state.failure_class)
-            self.recent.fail(record, state.executor or "", task.func)
+        self.recent.fail((event.time, event.task or 0, state.failure_class), state.executor or "", task.func)
         self._blame(event.task or 0, state)
         missing = event.diagnosis.missing
-        if state.failure_class in _LACKS and missing not in ("", OWN_PACKAGE) and state.executor:
+        named = missing.replace(".", "_").isidentifier() and missing != OWN_PACKAGE
+        if state.failure_class in _LACKS and named and state.executor:
             self.unfit[task.func, state.executor] = missing
 
     def _take_back(self, number: int, task: TaskState, state: TryState) -> None:
@@ -365,7 +367,10 @@ class Picture:
         self.blocks[event.executor or "", event.block or ""] = event.state
 
     def _quarantined(self, event: PlaceQuarantined) -> None:
-        if event.manager is not None and (manager := self._manager(event)) is not None:
+        self.resting.put(event)
+        if event.manager is None:
+            self._settle_all(event.executor)
+        elif (manager := self._manager(event)) is not None:
             self.quarantined[event.manager] = event.reason
             self._settle(event.manager, manager)
 
@@ -385,7 +390,10 @@ class Picture:
             state.spent, state.forgiven = {}, len(state.tries)
 
     def _released(self, event: PlaceReleased) -> None:
-        if event.manager is not None and (manager := self._manager(event)) is not None:
+        self.resting.lift(event)
+        if event.manager is None:
+            self._settle_all(event.executor)
+        elif (manager := self._manager(event)) is not None:
             self.quarantined.pop(event.manager, None)
             self._settle(event.manager, manager)
         if event.owner:

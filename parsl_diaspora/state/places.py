@@ -64,7 +64,7 @@ class Belief(msgspec.Struct):
         self.faded = max(self.faded, at)
         self.tries += lesson.tries
         self.last = max(self.last, at)
-        if lesson.lack:
+        if lesson.lack and self.good < 1:  # where it has succeeded lately, it was something else
             self.lack, self.proven, self.memory = lesson.lack, at, lesson.memory
         elif lesson.good:
             self.memory = lesson.memory if self.lack else max(self.memory, lesson.memory)
@@ -93,6 +93,8 @@ class Places:
         self._hopeless: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._environments: dict[str, str] = {}  # by place: the newest
         self._used: dict[str, int] = {}  # by function: most bytes that a successful try used
+        self._ended: dict[str, tuple[int, int]] = {}  # by function: tries that succeeded, and that failed
+        self._forgotten: dict[str, float] = {}  # until when, seconds UTC, by pattern
         self.skipped = 0
 
     def __len__(self) -> int:
@@ -121,6 +123,11 @@ class Places:
         """Whether any try of a function ever succeeded."""
         return func in self._used
 
+    def share_failed(self, func: str) -> float | None:
+        """Which part of a function's tries fails, wherever they are; None if none ever succeeded."""
+        good, bad = self._ended.get(func, (0, 0))
+        return (bad + 1) / (good + bad + 2) if good else None
+
     def hopeless(self, func: str, fingerprint: str) -> float:
         """When it was last proven that a failure is the function's own, seconds UTC; 0 if it was not."""
         return self._hopeless.get((func, fingerprint), 0.0)
@@ -134,8 +141,11 @@ class Places:
     def fold(self, event: PlacesLearned) -> None:
         """Take in what a run has learned; what makes no sense is counted and passed over."""
         if event.forget:
-            self.forget(event.forget)
+            self._forgotten[event.forget] = event.time
+            self.forget(event.forget, event.time)
         for lesson in event.lessons:
+            if self._is_forgotten(lesson.func, event.time):
+                continue
             if _makes_sense(lesson):
                 self.learn(lesson, event.time)
             else:
@@ -155,19 +165,31 @@ class Places:
         belief.learn(lesson, at)
         if lesson.environment:
             self._environments[lesson.place] = lesson.environment
+        good, bad = self._ended.get(lesson.func, (0, 0))
+        succeeded = min(lesson.tries, round(lesson.good))
+        self._ended[lesson.func] = (good + succeeded, bad + lesson.tries - succeeded)
         if lesson.good:
             self._used[lesson.func] = max(self._used.get(lesson.func, 0), lesson.memory)
 
-    def forget(self, pattern: str) -> int:
-        """Forget what is known of functions whose name matches; how many beliefs that were."""
-        keys = [key for key in list(self._beliefs) if matches(key[0], pattern)]
-        for key in keys:
-            del self._beliefs[key]
-        for proof in [each for each in list(self._hopeless) if matches(each[0], pattern)]:
-            del self._hopeless[proof]
-        for func in [each for each in list(self._used) if matches(each, pattern)]:
-            del self._used[func]
-        return len(keys)
+    def forget(self, pattern: str, until: float) -> None:
+        """Forget what was learned of functions whose name matches until then; later lessons stay."""
+        later: set[str] = set()
+        for key, belief in self:
+            if matches(key[0], pattern):
+                if belief.last <= until:
+                    self._beliefs.pop(key, None)
+                else:
+                    later.add(key[0])
+        for func, fingerprint, at in self.hopeless_ones():
+            if matches(func, pattern) and at <= until:
+                self._hopeless.pop((func, fingerprint), None)
+        for func in [each for each in list(self._ended) if matches(each, pattern) and each not in later]:
+            self._ended.pop(func, None)
+            self._used.pop(func, None)
+
+    def _is_forgotten(self, func: str, at: float) -> bool:
+        """Sources are read one after another, so what was said before may be read after it."""
+        return any(at <= until and matches(func, pattern) for pattern, until in self._forgotten.items())
 
     def _learn_hopeless(self, lesson: Lesson, at: float) -> None:
         proof = lesson.func, lesson.hopeless

@@ -25,8 +25,8 @@ class TryState(msgspec.Struct, gc=False):
         fingerprint: of the failure.
         failure_class: as diagnosed.
         decided: when that failure was decided upon, seconds UTC.
-        rule: name of the rule that decided then.
         charged: name of the budget that was charged for it.
+        rule: name of the rule that decided then.
         outstanding_at: label of the executor that owes an end of this try; None when none does.
     """
 
@@ -41,8 +41,8 @@ class TryState(msgspec.Struct, gc=False):
     fingerprint: str = ""
     failure_class: str = ""
     decided: float = 0.0
-    rule: str = ""
     charged: str = ""
+    rule: str = ""
     outstanding_at: str | None = None
 
     @property

@@ -105,3 +105,11 @@ def becomes(condition):
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
     return condition()
+
+
+def test_nodes_and_executors_in_quarantine_are_listed_too(call, running):
+    running.say(1.0, PlaceQuarantined(node="n1", reason="its disk is full", seconds=60))
+    running.say(2.0, PlaceQuarantined(executor="alder", reason="its file system is away", seconds=60))
+    running.say(3.0, PlaceReleased(executor="alder", reason="its time is over", trial=True))
+    rows = json.loads(call("holds", "--json").out)
+    assert [(row["level"], row["name"], row["owner"]) for row in rows] == [("node", "n1", "quarantine")]

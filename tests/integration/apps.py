@@ -74,6 +74,12 @@ def needs_module() -> str:
 
 
 @python_app
+def allocate(size: int) -> int:
+    """Take so many bytes, without touching them."""
+    return len(bytes(size))
+
+
+@python_app
 def divide(number: int) -> float:
     """Fail for 0, everywhere."""
     return 1 / number

@@ -83,15 +83,15 @@ def test_a_task_that_needs_a_module_moves_to_the_site_that_has_it_and_the_next_o
     program.load(program.pool("alder", path=(modules,)), program.pool("birch"))
     assert [apps.needs_module().result(timeout=60) for _ in range(12)] == ["found"] * 12
     found = rules(program.events())
-    assert found.count("environment-elsewhere") == 1
-    assert set(found) <= {"environment-elsewhere", "known-lack"}
+    assert found.count("lacking-elsewhere") == 1
+    assert set(found) <= {"lacking-elsewhere", "known-lack"}
 
 
 def test_a_module_that_no_site_has_fails_after_one_try_a_site(program):
     program.load(program.pool("alder"), program.pool("birch"))
     with pytest.raises(ModuleNotFoundError, match="only_at_one_site"):
         apps.needs_module().result(timeout=60)
-    assert rules(program.events()) == ["environment-elsewhere", "lacking-everywhere"]
+    assert rules(program.events()) == ["lacking-elsewhere", "lacking-everywhere"]
 
 
 def test_a_bug_fails_once_two_places_have_proven_it(program):

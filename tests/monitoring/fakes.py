@@ -50,7 +50,7 @@ class Program:
     ):
         self.clock = VirtualClock()
         self.url = f"memory:{uuid.uuid4().hex}"
-        chosen = Settings(fabric=self.url, retries=budgets or {}, **settings)
+        chosen = Settings(**{"fabric": self.url, "retries": budgets or {}, "places": "off", **settings})
         self.session = Session(chosen, retries, labels or ("alder",), self.clock)
         self.handler = RetryHandler(self.session, own)
         self.memoizer = LifecycleMemoizer(memoizer or BasicMemoizer(), self.session)

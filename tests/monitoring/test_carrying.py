@@ -221,10 +221,10 @@ def test_a_node_rests_with_all_its_managers_for_the_time_that_a_rule_says(progra
     live.picture.nodes["n1"] = NodeState(managers={"m1", "m2"})
     failed_once(made)
     told = made.said(PlaceQuarantined)
-    assert [(event.manager, event.seconds) for event in told] == [("m1", 60.0), ("m2", 60.0)]
+    assert [(event.node, event.seconds) for event in told] == [("n1", 60.0)]
     assert live.picture.present["alder"] == {"m3"}
     made.clock.advance(60)
-    assert [event.manager for event in made.said(PlaceReleased)] == ["m1", "m2"]
+    assert [event.node for event in made.said(PlaceReleased)] == ["n1"]
     assert live.picture.present["alder"] == {"m1", "m2", "m3"}
 
 

@@ -567,6 +567,48 @@ def test_a_manager_where_tasks_keep_failing_rests_and_is_released_after_its_time
     assert made.picture.present["alder"] == {"m1", "m2"}
 
 
+def bad_manager(made, name="m1", tasks=3):
+    for _ in range(tasks):
+        task = made.task()
+        made.launch(task)
+        made.report(ValueError("no GPU"), name)
+        made.fail(task, ValueError("no GPU"))
+
+
+def test_after_its_quarantine_one_task_decides_whether_a_manager_is_well(program):
+    made = program(retries=9, quarantine_for=300.0)
+    made.see_manager("m1")
+    made.see_manager("m2")
+    bad_manager(made)
+    made.clock.advance(301)
+    assert made.picture.resting.on_trial == {("manager", "m1")}
+    bad_manager(made, tasks=1)
+    assert [event.seconds for event in made.said(PlaceQuarantined)] == [300, 600]
+    made.clock.advance(601)
+    task = made.task()
+    made.launch(task)
+    made.report(manager="m1")
+    made.succeed(task)
+    assert made.said(PlaceReleased)[-1].reason == "a task has succeeded there"
+    assert made.picture.resting.on_trial == set()
+
+
+def test_an_executor_can_be_given_no_work_for_a_while_and_one_task_tries_it_afterwards(program):
+    made = program("alder", "birch")
+    for label in ("alder", "birch"):
+        made.see_manager(f"{label}-1", label)
+    assert made.session.quarantines.place("executor", "alder", 60.0, "its file system is away")
+    assert not made.session.quarantines.place("executor", "birch", 60.0, "the last one")
+    task = made.task("alder")
+    made.launch(task)
+    assert task["executor"] == "birch"
+    made.clock.advance(61)
+    tasks = [made.task("alder") for _ in range(3)]
+    for task in tasks:
+        made.launch(task)
+    assert [task["executor"] for task in tasks] == ["alder", "birch", "birch"]
+
+
 # --- delays ---
 
 

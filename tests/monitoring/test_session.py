@@ -260,3 +260,20 @@ def test_the_end_stops_the_watching_and_tells_what_was_absorbed(program):
     made.session.end()
     assert stopped == [True]
     assert [event.faults for event in made.said(RunEnded)] == [{"scaler": 1}]
+
+
+# --- the model of failures ---
+
+
+def test_a_model_that_cannot_be_had_is_counted_and_said_once_and_the_run_goes_on(program, tmp_path):
+    made = program("alder", whole=True, failure_model=str(tmp_path / "none.json"))
+    live = made.session.begin(made.run_id)
+    assert made.session.diagnoser.model is None
+    assert live.faults == {"model of failures": 1}
+
+
+def test_a_run_has_the_shipped_model_unless_it_is_switched_off(program):
+    for choice, there in (("", True), ("off", False)):
+        made = program("alder", whole=True, failure_model=choice)
+        made.session.begin(made.run_id)
+        assert (made.session.diagnoser.model is not None) is there

@@ -128,13 +128,13 @@ def test_a_manager_that_rests_is_not_put_to_rest_again():
     assert [site.fail("m1", at) is not None for at in range(10, 20)].count(True) == 1
 
 
-def test_after_its_time_it_is_released_once_and_may_rest_again():
+def test_after_its_time_it_is_put_on_trial_once():
     site = Site("m1", "m2")
     for at in (10, 11, 12):
         site.fail("m1", at)
-    assert site.quarantine.release("m1").manager == "m1"
-    assert site.quarantine.release("m1") is None
-    assert site.fail("m1", 13) is not None
+    event = site.quarantine.release("manager", "m1")
+    assert (event.manager, event.trial) == ("m1", True)
+    assert site.quarantine.release("manager", "m1") is None
 
 
 def test_nobody_knows_where_it_failed_so_nobody_rests():
@@ -159,7 +159,8 @@ def test_a_study_in_which_half_the_tasks_fail_seldom_loses_a_manager():
             site.succeed(manager, at)
         elif site.fail(manager, at) is not None:
             rested += 1
-            site.quarantine.release(manager)
+            site.quarantine.release("manager", manager)
+            site.quarantine.succeeded((("manager", manager),))
     assert rested < 8
 
 
@@ -169,3 +170,83 @@ def test_a_bad_manager_is_found_among_good_ones_even_if_some_tasks_fail_there_to
         site.succeed("m2", 10 + n / 10)
     site.fail("m2", 12.5)
     assert [site.fail("m1", at) is not None for at in (13, 14, 15)] == [False, False, True]
+
+
+# --- on trial, and other levels ---
+
+
+def rested(*managers, **settings):
+    """A site whose first manager is on trial after its quarantine."""
+    site = Site(*(managers or ("m1", "m2")), **settings)
+    for at in (10, 11):
+        site.fail("m1", at)
+    site.tell(site.fail("m1", 12), 12)
+    site.tell(site.quarantine.release("manager", "m1"), 300)
+    return site
+
+
+def test_a_success_at_a_place_on_trial_releases_it():
+    site = rested()
+    (event,) = site.quarantine.succeeded((("manager", "m1"), ("node", "n1")))
+    assert (event.manager, event.trial) == ("m1", False)
+    site.tell(event, 301)
+    assert site.picture.resting.on_trial == set()
+    assert site.quarantine.succeeded((("manager", "m1"),)) == []
+
+
+def test_a_failure_at_a_place_on_trial_renews_its_quarantine_longer_each_time_but_not_for_ever():
+    site, seconds = rested(quarantine_for=300.0), []
+    for at in range(400, 410):
+        (event,) = site.quarantine.failed(site.picture, (("manager", "m1"),), "application")
+        seconds.append(event.seconds)
+        site.tell(event, at)
+        site.tell(site.quarantine.release("manager", "m1"), at)
+    assert seconds[:4] == [600, 1200, 2400, 3600]
+    assert seconds[-1] == 3600
+
+
+def test_what_is_not_the_places_decides_no_trial():
+    site = rested()
+    assert site.quarantine.failed(site.picture, (("manager", "m1"),), "dependency") == []
+
+
+def test_before_its_trial_nothing_is_decided():
+    site = Site("m1", "m2")
+    for at in (10, 11, 12):
+        site.fail("m1", at)
+    assert site.quarantine.succeeded((("manager", "m1"),)) == []
+    assert site.quarantine.failed(site.picture, (("manager", "m1"),), "application") == []
+
+
+def place(site, level, name):
+    event = site.quarantine.place(site.picture, level, name, 60.0, "its disk is full")
+    if event is not None:
+        site.tell(event, 20)
+    return event
+
+
+def test_a_node_rests_with_all_its_managers_and_those_that_come_later():
+    site = Site("m3")
+    for name in ("m1", "m2"):
+        site.tell(ManagerSeen(executor="alder", manager=name, node="n1", workers=2))
+    assert place(site, "node", "n1").node == "n1"
+    site.tell(ManagerSeen(executor="alder", manager="m4", node="n1", workers=2))
+    assert site.picture.present["alder"] == {"m3"}
+    site.tell(site.quarantine.release("node", "n1"), 90)
+    assert site.picture.present["alder"] == {"m1", "m2", "m3", "m4"}
+
+
+def test_the_only_node_of_an_executor_never_rests():
+    site = Site()
+    site.tell(ManagerSeen(executor="alder", manager="m1", node="n1", workers=2))
+    site.tell(ManagerSeen(executor="birch", manager="b1", node="n2", workers=2))
+    assert place(site, "node", "n1") is None
+
+
+def test_an_executor_rests_unless_no_other_one_has_managers():
+    site = Site("m1")
+    assert place(site, "executor", "alder") is None
+    site.tell(ManagerSeen(executor="birch", manager="b1", workers=2))
+    assert place(site, "executor", "alder").executor == "alder"
+    assert place(site, "executor", "birch") is None
+    assert site.picture.resting.reasons == {("executor", "alder"): "its disk is full"}

@@ -141,6 +141,7 @@ class PlaceReleased(Event, tag="place.released"):
         owner: who asked; empty for the end of a quarantine.
         order: number of the order, which is used only once; empty if the program itself says it.
         mac: proves that who asked has the run's key.
+        trial: one task may try it, and its end decides.
     """
 
     topic: ClassVar[Topic] = "control"
@@ -149,6 +150,7 @@ class PlaceReleased(Event, tag="place.released"):
     owner: str = ""
     order: str = ""
     mac: str = ""
+    trial: bool = False
 
 
 class ServiceDegraded(Event, tag="service.degraded"):

@@ -24,6 +24,7 @@ class Control(msgspec.Struct, frozen=True, omit_defaults=True):
         lost: managers whose tasks are to come back as lost, at once.
         draining: managers that are to leave when they have ended what they hold.
         asked: managers whose tasks are to be listed.
+        trials: managers that hold one task at a time.
     """
 
     denied: frozenset[str] = frozenset()
@@ -32,6 +33,7 @@ class Control(msgspec.Struct, frozen=True, omit_defaults=True):
     lost: frozenset[str] = frozenset()
     draining: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
+    trials: frozenset[str] = frozenset()
 
 
 class NodeSighting(msgspec.Struct, frozen=True, omit_defaults=True):

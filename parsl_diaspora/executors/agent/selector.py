@@ -16,6 +16,8 @@ from parsl.executors.high_throughput.manager_selector import ManagerSelector
 from parsl_diaspora.executors.agent.agent import NODE_LINK, Agent
 from parsl_diaspora.executors.agent.control import control_file
 
+CAPACITY = "diaspora_max_capacity"  # in the interchange's record of a manager on trial: what it has otherwise
+
 logger = logging.getLogger("parsl.executors.high_throughput.interchange")
 
 
@@ -35,6 +37,7 @@ class QuarantineSelector(ManagerSelector):
         self._maker = os.getpid()
         self._agent: Agent | None = None
         self._control = control_file(Path(directory))
+        self._limited: frozenset[str] = frozenset()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_agent": None}
@@ -61,8 +64,21 @@ class QuarantineSelector(ManagerSelector):
         wanted = self._permitted(ready_managers, manager_list.difference(links))
         return [*links, *self.inner.sort_managers(ready_managers, wanted)]
 
+    def _tried(self, ready: dict[bytes, Any], names: set[bytes], trials: frozenset[str]) -> set[bytes]:
+        """A manager on trial is offered one task when it holds none: the interchange fills all capacity."""
+        for name in self._limited - trials:
+            if (record := ready.get(name.encode())) is not None:
+                record["max_capacity"] = record.pop(CAPACITY, record["max_capacity"])
+        self._limited = trials
+        for name in trials:
+            if (record := ready.get(name.encode())) is not None and "max_capacity" in record:
+                record.setdefault(CAPACITY, record["max_capacity"])
+                record["max_capacity"] = 1
+        return {name for name in names if name.decode() not in trials or not ready[name]["tasks"]}
+
     def _permitted(self, ready: dict[bytes, Any], names: set[bytes]) -> set[bytes]:
         control = self._control.read()
+        names = self._tried(ready, names, control.trials)
         if control.denied:
             names = {name for name in names if name.decode() not in control.denied}
         if control.blocks or control.nodes:

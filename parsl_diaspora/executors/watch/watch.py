@@ -26,7 +26,7 @@ from parsl_diaspora.executors.watch.nodes import Nodes
 from parsl_diaspora.executors.watch.stalls import Stalls
 from parsl_diaspora.executors.watch.unstarted import Unstarted
 from parsl_diaspora.executors.watch.watched import Watched
-from parsl_diaspora.state import Live
+from parsl_diaspora.state import Live, Picture
 
 PERIOD = 0.5
 MOST_NEWS = 10_000
@@ -156,6 +156,7 @@ class Watch:
             lost=given_up,
             draining=held.draining,
             asked=frozenset(self._unstarted.asked),
+            trials=self._on_trial(),
         )
         if control != self._written:
             self._control.write(control)
@@ -163,6 +164,20 @@ class Watch:
 
     def _resting(self) -> frozenset[str]:
         """Managers in quarantine, unless the others have gone: a doubtful manager is better than none."""
-        present = self._managers.present.keys()
-        resting = present & self._live.picture.quarantined.keys()
+        present, picture = self._managers.present.keys(), self._live.picture
+        resting = present & picture.quarantined.keys()
+        if picture.resting.reasons:
+            resting |= {name for name in present if name in picture.managers and _rests(picture, name)}
         return frozenset() if resting == present else frozenset(resting)
+
+    def _on_trial(self) -> frozenset[str]:
+        """Managers that get one task at a time, until one has ended well."""
+        picture = self._live.picture
+        if not picture.resting.on_trial:
+            return frozenset()
+        known = [name for name in self._managers.present if name in picture.managers]
+        return frozenset(name for name in known if picture.resting.tried(name, picture.managers[name]))
+
+
+def _rests(picture: Picture, name: str) -> bool:
+    return bool(picture.resting.on(picture.managers[name]))

@@ -7,6 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+#: Seconds that a task runs before it takes its worker along, as real ones do.
+BEFORE_A_CRASH = 0.5
+
 
 class Unsolvable(Exception):
     """An exception of a program's own."""
@@ -94,9 +97,11 @@ def read_address_zero(directory: str) -> bytes:
     """Crash the process as a faulty C library does."""
     import ctypes
 
+    time.sleep(BEFORE_A_CRASH)
     return ctypes.string_at(0)
 
 
 def abort(directory: str) -> None:
     """Give up as C libraries do whose assertion fails."""
+    time.sleep(BEFORE_A_CRASH)
     signal.raise_signal(signal.SIGABRT)

@@ -19,7 +19,7 @@ _ALL = (
     python("bug", "KeyError")(app.look_up_what_is_not_there),
     python("bad_input", "UnicodeDecodeError")(app.read_text_that_is_none),
     python("bad_input", "JSONDecodeError")(app.read_half_a_document),
-    python("bad_input", "UnpicklingError|EOFError|ValueError")(app.read_half_a_pickle),
+    python("bad_input", "pickle|EOFError|ValueError")(app.read_half_a_pickle),
     python("transient", "AssertionError")(app.lose_a_race),
     python("transient", "locked|OperationalError")(app.wait_for_a_locked_database),
     python("walltime", walltime=1)(app.run_for_long),

@@ -9,9 +9,12 @@ import os
 import resource
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from parsl_diaspora.testing.provocations.application import BEFORE_A_CRASH
 
 MEBIBYTE = 2**20
 CGROUPS_V1 = Path("/sys/fs/cgroup/memory")
@@ -70,6 +73,7 @@ def write_to_a_full_device(directory: str) -> None:
 
 def kill_own_worker(directory: str) -> None:
     """Be killed as an administrator, or a stranger, kills."""
+    time.sleep(BEFORE_A_CRASH)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -19,7 +19,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         provocation: which one.
-        failure: the evidence of its first try.
+        failure: the evidence of its first try; of a later one if only that tells how the worker ended.
         decision: what was decided then, and why.
     """
 
@@ -64,10 +64,17 @@ def outcomes(events: Iterable[Event], tasks: dict[int, Provocation]) -> list[Out
     for event in events:
         if isinstance(event, TryFailed):
             failed[event.id] = event
-        elif isinstance(event, DecisionMade) and event.task in tasks and event.task not in found:
+        elif isinstance(event, DecisionMade) and event.task in tasks:
             cause = next((failed[name] for name in event.cause if name in failed), None)
-            if cause is not None:
+            if cause is not None and _says_more(cause.failure, found.get(event.task)):
                 found[event.task] = Outcome(
                     provocation=tasks[event.task], failure=cause.failure, decision=event
                 )
     return [found[task] for task in sorted(found)]
+
+
+def _says_more(failure: Failure, before: Outcome | None) -> bool:
+    """A manager may tell that its worker is dead before the supervisor tells what it died of."""
+    if before is None:
+        return True
+    return before.provocation.deadly and before.failure.exit_code is None and failure.exit_code is not None

@@ -158,3 +158,19 @@ def test_an_agent_comes_along_unless_it_would_find_nothing(path, monkeypatch, ag
     monkeypatch.setattr(Agent, "start", lambda _: started.append(True))
     assert offered(pickle.loads(made)) == [b"m2", b"m1", b"m0"]
     assert bool(started) is agent
+
+
+def test_a_manager_on_trial_gets_one_task_at_a_time_and_afterwards_all_that_it_can_hold(selector, path):
+    ready = {name: {**record, "tasks": [], "max_capacity": 8} for name, record in READY.items()}
+
+    def offer():
+        return selector.sort_managers(ready, set(ready)), ready[b"m1"]["max_capacity"]
+
+    control_file(path.parent).write(Control(trials=frozenset({"m1", "gone"})))
+    assert offer() == ([b"m2", b"m1", b"m0"], 1)
+    ready[b"m1"]["tasks"].append(7)
+    assert offer() == ([b"m2", b"m0"], 1)
+    ready[b"m1"]["tasks"].clear()
+    assert offer() == ([b"m2", b"m1", b"m0"], 1)
+    control_file(path.parent).write(Control())
+    assert offer() == ([b"m2", b"m1", b"m0"], 8)
