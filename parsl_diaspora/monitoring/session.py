@@ -81,9 +81,9 @@ class Session:
         routing: where tasks may go.
         quarantines: places that get no work for a while.
         parked: tasks that are kept back.
+        second_opinion: the site's own diagnoser, if it has one.
         orders: carries out what people ask of tasks.
         late: losses that may yet be explained.
-        second_opinion: the site's own diagnoser, if it has one.
     """
 
     def __init__(
@@ -102,9 +102,9 @@ class Session:
         self.routing = Routing(settings, self.clock)
         self.quarantines = Quarantines(self)
         self.parked = Parked(self)
+        self.second_opinion = second_opinion_for(self)
         self.orders = TaskOrders(self, self.parked)
         self.late = Late(self)
-        self.second_opinion = second_opinion_for(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
         self._labels = labels
@@ -144,6 +144,7 @@ class Session:
                 self.diagnoser.model = model_for(self.settings.failure_model, self.absorb)
                 self._guard(live)
                 live.listen(self.cancels.hear)
+                self.routing.begin(live)
                 live.listen(self.orders.hear)
                 live.listen(self.late.hear)
                 live.listen(self.quarantines.hear)
