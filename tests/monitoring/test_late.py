@@ -145,7 +145,7 @@ def test_the_end_of_a_node_or_block_tells_why_a_manager_was_lost(program, event,
 def test_a_later_diagnosis_by_the_sites_own_diagnoser_counts_as_long_as_the_task_is_parked(program):
     made = program("alder", "birch", retry_delay=60.0, retry_delay_max=60.0)
     made.session.second_opinion = SimpleNamespace(consider=lambda *_: None, close=lambda: None)
-    task = lose(made, BatchError("quantity 17 differs"))
+    task = lose(made, BatchError("step 17 of 20 came to no good end"))
     made.session.parked.delay_at_least(task, 60.0)
     full = Diagnosis(failure_class="disk_full", layer="runtime", confidence=0.9, rule="site")
     said = say(made, DiagnosisRevised(task=task["id"], try_id=0, diagnosis=full))
@@ -153,6 +153,24 @@ def test_a_later_diagnosis_by_the_sites_own_diagnoser_counts_as_long_as_the_task
     first, second = decisions(made)
     assert (second.diagnosis, second.revises) == (full, first.id)
     assert said.id in second.cause
+
+
+@pytest.mark.parametrize("do", ["hold", {"substitute": 7}], ids=["hold", "substitute"])
+def test_what_is_decided_anew_may_be_no_further_try(program, do):
+    rules = [{"name": "own", "when": {"class": "memory"}, "do": do, "reason": "too large"}]
+    made = program("alder", "birch", policy={"rules": rules})
+    task = lose(made)
+    say(made, short_of_memory())
+    assert becomes(lambda: len(decisions(made)) == 2)
+    assert decisions(made)[-1].rule == "own"
+    made.clock.advance(10)
+    if do == "hold":
+        assert [held.task for held in made.picture.held] == [task["id"]]
+        assert made.session.parked.entry_of(task["id"]).state == "held"
+        assert not task["depends"][-1].done()
+    else:
+        assert becomes(lambda: made.relaunched == [task["id"]])
+        assert made.launch(task).result() == 7
 
 
 def test_the_next_try_waits_for_evidence_and_no_longer(program):
