@@ -22,7 +22,7 @@ from parsl_diaspora.failures import describe, is_infrastructure
 from parsl_diaspora.monitoring.carrying import Carrying
 from parsl_diaspora.monitoring.late import Evidence
 from parsl_diaspora.monitoring.session import Session
-from parsl_diaspora.monitoring.situations import SeenAnew, Situations
+from parsl_diaspora.monitoring.situations import Situations
 from parsl_diaspora.recovery import Chosen, choose
 from parsl_diaspora.state import Live
 
@@ -131,9 +131,20 @@ class RetryHandler:
 
     # --- decision ---
 
-    def _choose(self, live: Live, task: Any, failed: TryFailed, own_cost: float | None) -> Chosen:
+    def _choose(
+        self,
+        live: Live,
+        task: Any,
+        failed: TryFailed,
+        own_cost: float | None,
+        *,
+        evidence: Evidence | None = None,
+        revises: DecisionMade | None = None,
+    ) -> Chosen:
         options, policy = self._session.policies.of(task["func"])
-        situation = self._situations.of(live, task, failed, own_cost, options)
+        situation = self._situations.of(
+            live, task, failed, own_cost, options, evidence=evidence, revises=revises
+        )
         return choose(situation, self._session.settings, policy)
 
     def _say_decided(
@@ -171,22 +182,20 @@ class RetryHandler:
         live = self._session.begin(task["dfk"].run_id)
         here = {**task, "executor": failed.executor}  # where it failed: it may have been moved since
         known = evidence.failed(failed)
-        options, policy = self._session.policies.of(task["func"])
-        seen_anew = SeenAnew(decision=decision, context=evidence.context, diagnosis=evidence.diagnosis)
-        situation = self._situations.of(live, here, known, own_cost, options, anew=seen_anew)
-        if situation.diagnosis.failure_class == decision.diagnosis.failure_class:
+        choice = self._choose(live, here, known, own_cost, evidence=evidence, revises=decision)
+        again = choice.decision
+        if again.diagnosis.failure_class == decision.diagnosis.failure_class:
             return
-        again = choose(situation, self._session.settings, policy)
-        again.decision.revises = decision.id
+        again.revises = decision.id
 
         def carry_out() -> bool:
-            self._say_decided(live, task, failed, again.decision, (evidence.event,))
+            self._say_decided(live, task, failed, again, (evidence.event,))
             if evidence.error is not None:
                 self._session.parked.note(task, evidence.error)
-            if again.decision.action != "fail":
+            if again.action != "fail":
                 task["executor"] = failed.executor
-                self._carrying.out(live, task, again)
-            return again.decision.action != "fail"
+                self._carrying.out(live, task, choice)
+            return again.action != "fail"
 
         self._session.parked.revise(task, carry_out)
 

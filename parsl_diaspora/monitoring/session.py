@@ -275,7 +275,9 @@ class Session:
                 TaskSubmitted(task=number, try_id=0, executor=task["executor"], func=task["func_name"])
             )
         avoid = self._avoid.pop(number, ())
-        if try_id > 0:
+        if try_id == 0:
+            avoid = self.routing.avoided(live, task)
+        else:
             live.say(TryLaunched(task=number, try_id=try_id, executor=task["executor"], avoid=avoid))
         launching.launch = Launch(
             run=live.picture.run,

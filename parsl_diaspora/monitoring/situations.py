@@ -6,13 +6,12 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-import msgspec
-
-from parsl_diaspora.events import DecisionMade, Diagnosis, Failure, TryFailed
-from parsl_diaspora.failures import Context, is_infrastructure
+from parsl_diaspora.events import DecisionMade, Failure, TryFailed
+from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.failures.context import NOTHING_KNOWN
 from parsl_diaspora.monitoring.apps import has_staged_files
 from parsl_diaspora.monitoring.context import context_of, is_healthy
+from parsl_diaspora.monitoring.late import Evidence
 from parsl_diaspora.monitoring.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Options, Situation
@@ -22,25 +21,6 @@ from parsl_diaspora.state import Live, TaskState
 #: Managers that are looked at for another node or block: nearly always the second one is.
 MOST_LOOKED_AT = 64
 MEGABYTE = 1_000_000
-
-
-class SeenAnew(msgspec.Struct, frozen=True, kw_only=True):
-    """A failure that is decided upon once more.
-
-    Attributes:
-        decision: that is replaced; what it charged is not charged twice.
-        context: what has come to light meanwhile.
-        diagnosis: what somebody else says of it; None if that is to be found out here.
-    """
-
-    decision: DecisionMade
-    context: Context = NOTHING_KNOWN
-    diagnosis: Diagnosis | None = None
-
-    def uncharged(self, spent: dict[str, int]) -> dict[str, int]:
-        """What a task has spent, without the decision that is replaced."""
-        budget = self.decision.budget
-        return {**spent, budget: spent.get(budget, 1) - 1} if budget else spent
 
 
 class Situations:
@@ -63,7 +43,8 @@ class Situations:
         own_cost: float | None,
         options: Options,
         *,
-        anew: SeenAnew | None = None,
+        evidence: Evidence | None = None,
+        revises: DecisionMade | None = None,
     ) -> Situation:
         """The situation after a try has failed.
 
@@ -73,15 +54,15 @@ class Situations:
             failed: the failure, as it was said.
             own_cost: what the program's own handler asks for it; None without one.
             options: what the app's author said.
-            anew: if it was decided upon before.
+            evidence: what has come to light since.
+            revises: the decision upon the same failure that is to be replaced: it is charged once.
         """
         session, failure = self._session, failed.failure
         state = live.picture.tasks[task["id"]]
         executor = task["dfk"].executors.get(failed.executor)
-        context = context_of(live.picture, failed, executor, session.clock.time())
-        context = context if anew is None else context.with_more(anew.context)
+        late, told = (evidence.context, evidence.diagnosis) if evidence is not None else (NOTHING_KNOWN, None)
+        context = context_of(live.picture, failed, executor, session.clock.time()).with_more(late)
         refuted = self._is_refuted(live, task, state, failure)
-        told = anew.diagnosis if anew is not None else None
         diagnosis = told or session.diagnoser.diagnose(
             failure,
             state,
@@ -90,8 +71,7 @@ class Situations:
             is_healthy=partial(is_healthy, live.picture),
         )
         budget = session.budgets.name(diagnosis.failure_class, options)
-        spent = state.spent if anew is None else anew.uncharged(state.spent)
-        spent = {**spent, budget: spent.get(budget, 0) + 1}
+        spent = _spent(state, budget, revises)
         limit = session.budgets.limit(diagnosis.failure_class, options)
         if self._asks_own and budget == "application":
             limit = session.settings.max_tries  # the program's own handler keeps that account
@@ -109,7 +89,7 @@ class Situations:
             infrastructure_failures=session.budgets.infrastructure_failures(spent),
             proof="" if refuted else self._proof(task, failure, diagnosis.failure_class),
             own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
-            uses=uses_of(state, but=anew.decision.rule if anew is not None else ""),
+            uses=uses_of(state, but=revises.rule if revises is not None else ""),
             asked_memory=_asked_memory(task, state, options),
             **self._place(live, task, failed),
             **self._elsewhere(live, task, failed, state),
@@ -173,6 +153,14 @@ class Situations:
         if own_cost == float("inf") or own_cost != own_cost:  # noqa: PLR0124 - not a number: stock ends the task
             return True
         return not is_infrastructure(failure_class) and task["fail_cost"] + own_cost > self._session.retries
+
+
+def _spent(state: TaskState, budget: str, revises: DecisionMade | None) -> dict[str, int]:
+    spent = dict(state.spent)
+    if revises is not None:
+        spent[revises.budget] = spent.get(revises.budget, 1) - 1
+    spent[budget] = spent.get(budget, 0) + 1
+    return spent
 
 
 def _company(live: Live, executor: str, failed: TryFailed) -> tuple[bool, bool]:
