@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OFF = "off"
 DIRECTORY = "places"
 #: Old lessons have faded anyway, so the log of them stays small.
-OPTIONS = "roll=1MB&keep=8MB&keep_for=30d"
+OPTIONS = "roll=1MB&keep=8MB&keep_for=7d"
 PERIOD = 3.0  # seconds between two words to others, and two looks at theirs
 MOST_WAITING = 100_000
 MOST_A_WORD = 500  # lessons in one event

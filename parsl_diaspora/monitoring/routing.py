@@ -23,7 +23,8 @@ from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
 from parsl_diaspora.state.offers import Offer, Offers
 from parsl_diaspora.state.picture import OWN_PACKAGE
-from parsl_diaspora.state.places import PROOF_HOLDS, Belief, Places
+from parsl_diaspora.state.places import EXECUTOR as PLACE
+from parsl_diaspora.state.places import NODE, PROOF_HOLDS, Belief, Places
 from parsl_diaspora.state.resting import EXECUTOR
 
 #: A Parsl task record.
@@ -141,6 +142,34 @@ class Routing:
         if choice.label != here:
             self._send(live, task, choice, next((c.lack for c in candidates if c.label == here), ""))
 
+    def avoided(self, live: Live, task: Record) -> tuple[str, ...]:
+        """Managers of its executor that a first try hands back: those that are no use to its function.
+
+        None, if no other manager would be left.
+        """
+        bad, label = self.places.bad_nodes(self.identity(task["func"])), task["executor"]
+        mixed = self.offers.is_mixed(label)
+        if not bad and not mixed:
+            return ()
+        present: set[str] = set(live.picture.present.get(label, ()))
+        unfit = self._on_bad_nodes(live, bad) | (self._without_modules(task, label) if mixed else set())
+        return tuple(sorted(unfit & present)) if present - unfit else ()
+
+    def _on_bad_nodes(self, live: Live, bad: dict[str, float]) -> set[str]:
+        now = self._clock.time()
+        held = (name for name, proven in bad.items() if now - proven < PROOF_HOLDS)
+        nodes = (live.picture.nodes.get(name) for name in held)
+        return {manager for node in nodes if node is not None for manager in list(node.managers)}
+
+    def _without_modules(self, task: Record, label: str) -> set[str]:
+        """Managers that have not listed a package that another one of the same executor has."""
+        found: set[str] = set()
+        for module in self._apps.modules(task["func"]):
+            names = self._distributions.of(module)
+            if not self.offers.of(label).packages.isdisjoint(names):
+                found |= self.offers.managers_without(label, names)
+        return found
+
     def _send(self, live: Live, task: Record, choice: Choice, lack: str) -> None:
         here, task["executor"] = task["executor"], choice.label
         if choice.rule == "explore":
@@ -169,7 +198,7 @@ class Routing:
 
     def _candidate(self, live: Live, asked: _Asked, label: str) -> Candidate:
         picture, offer = live.picture, self.offers.of(label)
-        belief = self.places.of(asked.func, f"executor:{label}", offer.environment)
+        belief = self.places.of(asked.func, f"{PLACE}{label}", offer.environment)
         explored = self._explored.get((asked.func, label), 0.0)
         return Candidate(
             label=label,
@@ -195,7 +224,7 @@ class Routing:
         return found
 
     def _belief(self, func: str, label: str) -> Belief:
-        return self.places.of(func, f"executor:{label}", self.offers.of(label).environment)
+        return self.places.of(func, f"{PLACE}{label}", self.offers.of(label).environment)
 
     # --- lessons ---
 
@@ -210,6 +239,8 @@ class Routing:
         func, label = self.identity(task["func"]), task["executor"]
         memory = (report.memory or 0) if report is not None else 0
         self._learn(self._lesson(func, label, report, good=1.0, memory=memory))
+        if report is not None and report.node in self.places.bad_nodes(func):
+            self._learn(Lesson(func=func, place=f"{NODE}{report.node}", good=1.0, tries=1))
         for fingerprint in refuted:
             if self.places.hopeless(func, fingerprint):
                 self._learn(Lesson(func=func, hopeless=fingerprint, refuted=True))
@@ -233,7 +264,10 @@ class Routing:
         label = decision.executor or task["executor"]
         offer = self.offers.of_manager(label, decision.manager or "")
         lack, memory = _lack(decision), offer.memory if kind == MEMORY else 0
-        self._learn(self._lesson(func, label, decision, bad=weight, lack=lack, memory=memory))
+        everywhere = "" if self.offers.is_mixed(label) else lack  # else it is this node's, not the executor's
+        self._learn(self._lesson(func, label, decision, bad=weight, lack=everywhere, memory=memory))
+        if lack and decision.node:
+            self._learn(Lesson(func=func, place=f"{NODE}{decision.node}", bad=weight, tries=1, lack=lack))
 
     def now(self) -> float:
         """Seconds UTC."""
@@ -248,7 +282,7 @@ class Routing:
         """About an executor, in the environment of the manager where it happened."""
         manager = getattr(where, "manager", None) or ""
         environment = self.offers.of_manager(label, manager).environment or self.offers.of(label).environment
-        return Lesson(func=func, place=f"executor:{label}", environment=environment, tries=1, **more)
+        return Lesson(func=func, place=f"{PLACE}{label}", environment=environment, tries=1, **more)
 
     def _learn(self, lesson: Lesson) -> None:
         self.places.learn(lesson, self._clock.time())
@@ -268,7 +302,7 @@ class _Asked(msgspec.Struct, gc=False):
 def _lack_of(live: Live, asked: _Asked, label: str, belief: Belief, offer: Offer) -> str:
     """What an executor is proven to lack for a function, or seen to lack, in words."""
     module = live.picture.unfit.get((asked.task["func_name"], label), "")
-    if module and not belief.good:
+    if module and not belief.good and not offer.mixed:
         return f"{_MODULE}{module!r}"
     if belief.lack and asked.now - belief.proven < PROOF_HOLDS:
         return belief.lack

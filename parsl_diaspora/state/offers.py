@@ -23,12 +23,14 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         packages: names of the installed packages.
         memory: bytes that a process may have: the node's, or less where a limit is set; 0 if nobody told.
         gpus: how many accelerators.
+        mixed: the managers of the executor differ.
     """
 
     environment: str = ""
     packages: frozenset[str] = frozenset()
     memory: int = 0
     gpus: int = 0
+    mixed: bool = False
 
 
 NOTHING_KNOWN = Offer()
@@ -61,6 +63,15 @@ class Offers:
         if (known := self._common.get(executor)) is None:
             known = self._common[executor] = _in_common(list(self._managers.get(executor, {}).values()))
         return known
+
+    def is_mixed(self, executor: str) -> bool:
+        """Whether an executor's managers are known to differ in packages, Python or memory."""
+        return self.of(executor).mixed
+
+    def managers_without(self, executor: str, names: frozenset[str]) -> set[str]:
+        """Managers that have listed none of these packages."""
+        managers = list(self._managers.get(executor, {}).items())
+        return {name for name, offer in managers if offer.packages and offer.packages.isdisjoint(names)}
 
     def of_manager(self, executor: str, manager: str) -> Offer:
         """What one manager has to offer."""
@@ -123,6 +134,7 @@ def _in_common(offers: list[Offer]) -> Offer:
         packages=frozenset.union(*told) if all(told) else frozenset(),
         memory=max(offer.memory for offer in offers),
         gpus=max(offer.gpus for offer in offers),
+        mixed=len({(offer.environment, offer.memory) for offer in offers}) > 1,
     )
 
 

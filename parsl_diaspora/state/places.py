@@ -20,6 +20,8 @@ MOST = 20_000  # beliefs that are kept, the newest
 #: Before anything is known: four tries of five succeed, and one try changes that.
 PRIOR_GOOD, PRIOR_BAD = 0.8, 0.2
 
+EXECUTOR, NODE = "executor:", "node:"
+
 Key = tuple[str, str, str]
 
 
@@ -95,6 +97,7 @@ class Places:
         self._used: dict[str, int] = {}  # by function: most bytes that a successful try used
         self._ended: dict[str, tuple[int, int]] = {}  # by function: tries that succeeded, and that failed
         self._forgotten: dict[str, float] = {}  # until when, seconds UTC, by pattern
+        self._bad_nodes: dict[str, dict[str, float]] = {}  # by function: host names, and when that was proven
         self.skipped = 0
 
     def __len__(self) -> int:
@@ -127,6 +130,10 @@ class Places:
         """Which part of a function's tries fails, wherever they are; None if none ever succeeded."""
         good, bad = self._ended.get(func, (0, 0))
         return (bad + 1) / (good + bad + 2) if good else None
+
+    def bad_nodes(self, func: str) -> dict[str, float]:
+        """Nodes that are proven to lack something for a function, and when that was, seconds UTC."""
+        return self._bad_nodes.get(func, {})
 
     def hopeless(self, func: str, fingerprint: str) -> float:
         """When it was last proven that a failure is the function's own, seconds UTC; 0 if it was not."""
@@ -163,8 +170,12 @@ class Places:
             _bound(self._beliefs, self._most)
         self._beliefs.move_to_end(key)
         belief.learn(lesson, at)
+        if lesson.place.startswith(NODE):
+            self._learn_node(lesson.func, lesson.place.removeprefix(NODE), belief)
         if lesson.environment:
             self._environments[lesson.place] = lesson.environment
+        if lesson.place.startswith(NODE):
+            return  # the same try has taught something of its executor as well
         good, bad = self._ended.get(lesson.func, (0, 0))
         succeeded = min(lesson.tries, round(lesson.good))
         self._ended[lesson.func] = (good + succeeded, bad + lesson.tries - succeeded)
@@ -184,12 +195,21 @@ class Places:
             if matches(func, pattern) and at <= until:
                 self._hopeless.pop((func, fingerprint), None)
         for func in [each for each in list(self._ended) if matches(each, pattern) and each not in later]:
-            self._ended.pop(func, None)
-            self._used.pop(func, None)
+            for known in (self._ended, self._used, self._bad_nodes):
+                known.pop(func, None)
 
     def _is_forgotten(self, func: str, at: float) -> bool:
         """Sources are read one after another, so what was said before may be read after it."""
         return any(at <= until and matches(func, pattern) for pattern, until in self._forgotten.items())
+
+    def _learn_node(self, func: str, node: str, belief: Belief) -> None:
+        nodes = {name: at for name, at in self.bad_nodes(func).items() if name != node}
+        if belief.lack:
+            nodes[node] = belief.proven
+        if nodes:
+            self._bad_nodes[func] = nodes  # replaced as a whole: others read it
+        else:
+            self._bad_nodes.pop(func, None)
 
     def _learn_hopeless(self, lesson: Lesson, at: float) -> None:
         proof = lesson.func, lesson.hopeless

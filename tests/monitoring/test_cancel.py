@@ -17,6 +17,7 @@ from parsl.dataflow.states import States
 from parsl_diaspora import TaskCancelled, cancel, open_fabric, resilient
 from parsl_diaspora.errors import ConfigurationError
 from parsl_diaspora.events import DecisionMade, RunEnded, TaskCancelAsked, TaskEnded, TryFailed, TryStopped
+from parsl_diaspora.monitoring import kernel
 from parsl_diaspora.monitoring.cancel import Cancelled
 from parsl_diaspora.monitoring.run_key import KEY_FILE, RunKey
 from parsl_diaspora.state import read_events
@@ -262,6 +263,7 @@ def test_a_cancelled_call_is_not_remembered_by_the_memoizer(program):
 
 
 def test_tasks_cancelled_from_many_threads_while_they_run_end_once_each(program):
+    program.occupy()  # else all may have ended before the first is cancelled
     futures = [add_one(number) for number in range(200)]
     ends = []
     for future in futures:
@@ -271,6 +273,7 @@ def test_tasks_cancelled_from_many_threads_while_they_run_end_once_each(program)
     ]
     for thread in threads:
         thread.start()
+    program.gate.set()
     for thread in threads:
         thread.join(30)
     assert not wait_for(futures, timeout=20).not_done
@@ -280,7 +283,7 @@ def test_tasks_cancelled_from_many_threads_while_they_run_end_once_each(program)
     assert add_one(1).result(timeout=10) == 2
     program.kernel.memoizer.session.live.flush()
     outcomes = [event.outcome for event in program.said(TaskEnded)]
-    assert len(outcomes) == 201
+    assert len(outcomes) == 202
     assert outcomes.count("cancelled") == len(cancelled) > 0
     assert program.kernel.memoizer.session.live.faults == {}
 
@@ -355,3 +358,11 @@ def test_an_event_about_a_task_that_is_not_there_changes_nothing(program):
     ask_from_outside(program, waiting, owner="ann")
     assert_cancelled(waiting)
     assert live.faults == {}
+
+
+def test_a_task_between_two_tries_has_not_ended(program):
+    waiting = add_one(Future())
+    waiting.task_record["status"] = States.fail_retryable
+    assert kernel.stage_of(waiting.task_record) == "moving"
+    waiting.task_record["status"] = States.pending
+    assert cancel(waiting) is Cancelled.WITHDRAWN

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 import uuid
 
@@ -130,3 +133,23 @@ def test_what_is_told_is_small_however_many_tries_there_were():
     told = summed([GOOD] * 10_000 + [LACK] + [GOOD])
     assert [(each.good, each.bad, each.tries, each.lack) for each in told] == [(10_001.0, 4.0, 10_002, "")]
     assert summed([GOOD, LACK])[0].lack == "memory"
+
+
+def test_what_has_faded_anyway_is_deleted(start, tmp_path):
+    url = default_url(tmp_path)
+    program = (
+        "import sys; from parsl_diaspora.fabric import open_fabric; "
+        "from parsl_diaspora.events import Lesson, PlacesLearned; "
+        "publisher = open_fabric(sys.argv[1]).publisher('an earlier run'); "
+        f"lesson = Lesson(func={FUNC!r}, place={PLACE!r}, good=1, tries=1); "
+        "publisher.publish(PlacesLearned(lessons=(lesson,))); "
+        "publisher.close()"
+    )
+    subprocess.run([sys.executable, "-c", program, url], check=True, timeout=60)
+    old = [path for path in (tmp_path / "places").iterdir() if path.is_file()]
+    assert old
+    for path in old:
+        os.utime(path, (1.0, 1.0))
+    run = start(url)
+    run.learn(GOOD)
+    wait_until(lambda: not any(path.exists() for path in old))

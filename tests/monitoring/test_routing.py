@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from parsl import python_app
 
-from parsl_diaspora.events import DecisionMade, NodeSeen
+from parsl_diaspora.events import DecisionMade, ManagerLost, ManagerSeen, NodeSeen
 from parsl_diaspora.state.places import PROOF_HOLDS
 from tests.monitoring.fakes import Program
 
@@ -16,7 +18,8 @@ def program(tmp_path):
 
     def make(*labels, **arguments):
         program = Program(tmp_path, *(labels or ("alder", "birch")), **arguments)
-        program.session.live.listen(program.session.routing.hear)
+        if program.session.live is not None:
+            program.session.live.listen(program.session.routing.hear)
         made.append(program)
         return program
 
@@ -140,3 +143,67 @@ def test_a_failure_that_was_proven_to_be_the_apps_own_is_known_the_next_time(pro
     last = made.picture.tasks[task["id"]].tries[-1]
     assert "proven to be the app's own" in made.session.routing.proof(grow.func, last.fingerprint)
     assert made.session.routing.proof(grow.func, "another") == ""
+
+
+def mixed(made):
+    """One executor with a node that has the package and one that has not."""
+    for name, packages in (("bare", ("numpy",)), ("full", ("numpy", "strokes"))):
+        made.session.live.say(ManagerSeen(executor="alder", manager=name, node=f"node-{name}", workers=2))
+        made.session.live.say(
+            NodeSeen(
+                executor="alder", manager=name, node=f"node-{name}", packages=dict.fromkeys(packages, "1")
+            )
+        )
+
+
+def test_a_first_try_is_handed_back_by_a_manager_of_its_executor_that_lacks_a_package(program):
+    made = program("alder")
+    mixed(made)
+    first(made, needs_strokes)
+    assert made.launch_seen.avoid == ("bare",)
+    first(made, grow)
+    assert made.launch_seen.avoid == ()
+
+
+def test_a_node_where_memory_was_short_is_avoided_until_a_try_succeeds_there(program):
+    made = program("alder", retries=2)
+    mixed(made)
+    task = first(made, grow)
+    made.report(MemoryError("no"), manager="bare")
+    made.session._reports[task["id"], 0].node = "node-bare"
+    made.fail(task, MemoryError("no"))
+    first(made, grow)
+    assert made.launch_seen.avoid == ("bare",)
+    again = first(made, grow)
+    made.report(manager="bare")
+    made.session._reports[again["id"], 0].node = "node-bare"
+    made.succeed(again)
+    first(made, grow)
+    assert made.launch_seen.avoid == ()
+
+
+def test_the_last_manager_is_not_avoided_whatever_it_lacks(program):
+    made = program("alder", retries=2)
+    mixed(made)
+    made.session.live.say(ManagerLost(executor="alder", manager="full", reason="gone"))
+    first(made, needs_strokes)
+    assert made.launch_seen.avoid == ()
+
+
+def test_the_next_program_knows_it_at_once_unless_the_memory_is_off(program):
+    found = []
+    for number, places in enumerate(("off", None, None)):
+        made = program(retries=2, whole=True, places=places)
+        made.session.begin(made.run_id)
+        wait_until(lambda read=made.session.routing.places, wanted=number > 1: bool(len(read)) == wanted)
+        found.append(first(made, grow)["executor"])
+        made.run([MemoryError("no")], made.task(func=grow.func))
+        made.memoizer.close()
+    assert found == ["alder", "alder", "birch"]
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
