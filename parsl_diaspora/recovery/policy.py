@@ -36,7 +36,8 @@ class Policy:
 
     Example:
         >>> from parsl_diaspora.recovery import Do, Rule, When
-        >>> again = Rule(name="again", when=When(exit_codes=("85",)), do=Do(action="here"), times=9)
+        >>> code = When(exit_codes=("85",))
+        >>> again = Rule(name="again", when=code, do=Do(action="here"), times=9, reason="it asks for it")
         >>> [rule.name for rule in Policy([again]).all_rules][:2]
         ['again', 'cancelled']
     """
