@@ -20,12 +20,14 @@ from parsl_diaspora.executors import ResilientHighThroughputExecutor, ResilientM
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.failures.evidence import load_function
+from parsl_diaspora.lined_yaml import nearest
 from parsl_diaspora.monitoring.hub import ListeningHub
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
 from parsl_diaspora.monitoring.memory import OFF
 from parsl_diaspora.monitoring.retries import RetryHandler
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Policy
+from parsl_diaspora.recovery.checking import check_labels
 from parsl_diaspora.settings import RELAY_WORDS, Settings
 
 logger = logging.getLogger(__name__)
@@ -62,7 +64,7 @@ def resilient(
     chosen = _settings(settings, overrides)
     chosen = _checked_fabric(chosen)
     chosen = _checked_places(chosen)
-    chosen = _checked_policy(chosen)
+    chosen = _checked_policy(chosen, config)
     _check_redactor(chosen)
     _check_relay(chosen)
     _check_triggers(chosen)
@@ -116,11 +118,17 @@ def _checked_places(settings: Settings) -> Settings:
     return settings.replace(places=open_fabric(settings.places).node_url or settings.places)
 
 
-def _checked_policy(settings: Settings) -> Settings:
+def _checked_policy(settings: Settings, config: Config) -> Settings:
     """A policy that cannot be used is found now; a relative path is settled here."""
+    labels = [executor.label for executor in config.executors]
+    for label in settings.sites:
+        if label not in labels:
+            message = f"The setting 'sites' names {label!r}, which is no executor."
+            raise SettingsError(message, hint=nearest(label, labels))
     if not settings.policy:
         return settings
-    Policy.of(settings.policy)
+    policy = Policy.of(settings.policy)
+    check_labels(policy.rules, labels, policy.source)
     if isinstance(settings.policy, str):
         return settings.replace(policy=os.path.abspath(settings.policy))
     return settings

@@ -365,3 +365,49 @@ def test_nothing_is_started_and_nothing_is_logged(caplog):
         executor = upgraded(HighThroughputExecutor(address="127.0.0.1"))
     assert executor.interchange_proc is None
     assert caplog.records == []
+
+
+# --- policies ---
+
+NAMES_LARGE = {
+    "rules": [{"name": "big", "do": {"try": "other executor", "to": "large"}, "reason": "it is small"}]
+}
+
+
+def test_a_relative_path_of_a_policy_is_settled_and_what_is_wrong_in_it_is_found_at_once(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policy.yaml").write_text("max_tries: 5")
+    made = resilient(Config(executors=[ThreadPoolExecutor(label="cpu")]), policy="policy.yaml")
+    assert made.retry_handler._session.settings.policy == str(tmp_path / "policy.yaml")
+    (tmp_path / "policy.yaml").write_text("max_tires: 5")
+    with pytest.raises(SettingsError, match=r"policy.yaml, line 1"):
+        resilient(Config(executors=[ThreadPoolExecutor(label="cpu")]), policy="policy.yaml")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"policy": NAMES_LARGE},
+        {
+            "policy": {
+                "rules": [
+                    {"name": "a", "do": {"wait": {"for": "executor:large", "at_most": 9}}, "reason": "b"}
+                ]
+            }
+        },
+        {"sites": {"large": "alder"}},
+    ],
+    ids=["to", "wait", "sites"],
+)
+def test_an_executor_that_is_not_there_is_refused_with_the_nearest_that_is(settings):
+    executors = [ThreadPoolExecutor(label="small"), ThreadPoolExecutor(label="larger")]
+    with pytest.raises(SettingsError, match="'large', which is no executor") as raised:
+        resilient(Config(executors=executors), **settings)
+    assert "Did you mean 'larger'?" in raised.value.hint
+
+
+def test_executors_that_are_there_may_be_named():
+    executors = [ThreadPoolExecutor(label="small"), ThreadPoolExecutor(label="large")]
+    assert resilient(Config(executors=executors), policy=NAMES_LARGE, sites={"large": "alder"})

@@ -40,9 +40,9 @@ def by_person(detail: str, owner: str, cause: tuple[str, ...]) -> Why:
 
 def by_rule(decision: DecisionMade) -> Why:
     """A rule of the policy says so."""
-    reason = reason_for(decision.diagnosis, getattr(decision, "held_number", 0))
-    if suggestion := getattr(decision, "suggestion", ""):
-        reason = msgspec.structs.replace(reason, suggestion=suggestion)
+    reason = reason_for(decision.diagnosis, decision.held_number)
+    if decision.suggestion:
+        reason = msgspec.structs.replace(reason, suggestion=decision.suggestion)
     owner = f"rule {decision.rule}"
     return Why(reason=reason, detail=decision.reason, owner=owner, cause=(decision.id,))
 

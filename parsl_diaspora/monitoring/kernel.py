@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from parsl.dataflow.dflow import DataFlowKernel, DataFlowKernelLoader
-from parsl.dataflow.states import States
+from parsl.dataflow.states import FINAL_STATES, States
 from parsl.executors import ThreadPoolExecutor
 
 LOCK_SECONDS = 0.05
@@ -51,7 +51,7 @@ def _stage(task: Record) -> Stage:
         return "joining"
     if status == States.launched:  # without a future the launch, and with a done one the end, is under way
         return "launched" if future is not None and not future.done() else "moving"
-    return "ended"
+    return "ended" if status in FINAL_STATES else "moving"  # as between two tries
 
 
 def detach(task: Record) -> Future[Any] | None:

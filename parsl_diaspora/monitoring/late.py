@@ -7,18 +7,20 @@ find out more and decide anew.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from parsl_diaspora.events import (
     BlockLost,
     DecisionMade,
+    Diagnosis,
+    DiagnosisRevised,
     Event,
-    Failure,
     ManagerEnded,
     NodeEnding,
     NodeLost,
@@ -28,7 +30,7 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.executors.watch.endings import worker_died
 from parsl_diaspora.failures import describe
-from parsl_diaspora.failures.context import Context
+from parsl_diaspora.failures.context import NOTHING_KNOWN, Context
 from parsl_diaspora.monitoring.errands import Errands
 from parsl_diaspora.monitoring.kernel import Record
 
@@ -49,18 +51,33 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         event: id of the event that told it.
         context: what is known now of place and time.
         error: in place of the try's exception, if how its worker ended is known now.
+        diagnosis: what the site's own diagnoser says.
     """
 
     event: str
-    context: Context
+    context: Context = NOTHING_KNOWN
     error: Exception | None = None
+    diagnosis: Diagnosis | None = None
 
-    def failure(self, known: Failure) -> Failure:
+    def failed(self, failed: TryFailed) -> TryFailed:
         """The failure as it is known now."""
-        return known if self.error is None else describe(self.error, phase="lost", traceback_limit=0)
+        if self.error is None:
+            return failed
+        known = copy.copy(failed)
+        known.failure = describe(self.error, phase="lost", traceback_limit=0)
+        known.memory = failed.memory or getattr(self.error, "memory", 0) or None
+        return known
 
 
 Revise = Callable[[Evidence], None]
+
+
+class _Open(NamedTuple):
+    """A failure that may be decided upon anew; by any evidence, or only by a diagnosis."""
+
+    failed: TryFailed
+    revise: Revise
+    is_uncertain: bool
 
 
 class Late:
@@ -73,7 +90,7 @@ class Late:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = threading.Lock()
-        self._open: dict[int, tuple[TryFailed, Revise]] = {}
+        self._open: dict[int, _Open] = {}
         self._recent: deque[tuple[float, Event]] = deque(maxlen=MOST_RECENT)
         self._errands = Errands(
             "diaspora-late-evidence", lambda error: session.absorb("late evidence", error)
@@ -91,13 +108,14 @@ class Late:
         Returns:
             Seconds for which the next try should wait for it; 0 if the cause is certain.
         """
-        grace = self._session.settings.grace
-        if not grace or not self._is_uncertain(failed, decision):
+        number, grace = task["id"], self._session.settings.grace
+        is_uncertain = bool(grace) and self._is_uncertain(failed, decision)
+        if not is_uncertain and self._session.second_opinion is None:
             return 0.0
-        number = task["id"]
         with self._lock:
-            self._open[number] = failed, revise
-        self._session.clock.call_later(grace, lambda: self._close(number, failed))
+            self._open[number] = _Open(failed, revise, is_uncertain)
+        if not is_uncertain:
+            return 0.0
         now = self._session.clock.monotonic()
         for when, event in list(self._recent):
             if now - when < RECENT:
@@ -108,12 +126,16 @@ class Late:
         failure = failed.failure
         if failure.phase != "lost" or failure.exit_code is not None or failure.out_of_memory:
             return False
-        return decision.diagnosis.failure_class in UNCERTAIN and not failure.type.endswith(".NeverStarted")
+        if decision.diagnosis.failure_class not in UNCERTAIN or failure.type.endswith(".NeverStarted"):
+            return False
+        live = self._session.live
+        manager = live.picture.managers.get(failed.manager or "") if live is not None else None
+        return manager is None or not manager.ended  # else its supervisor has told why
 
-    def _close(self, number: int, failed: TryFailed) -> None:
-        with self._lock:
-            if (known := self._open.get(number)) is not None and known[0] is failed:
-                del self._open[number]
+    def forget(self, task: Record) -> None:
+        """A task's next try begins, or it has ended: what comes now is too late."""
+        if self._open:
+            self._open.pop(task["id"], None)
 
     def hear(self, event: Event) -> None:
         """Take note of an event of the run, in the thread that met it."""
@@ -125,14 +147,16 @@ class Late:
 
     def _meet(self, number: int, event: Event) -> None:
         known = self._open.get(number)
-        if known is None or not _is_about(event, known[0]):
+        if known is None or not _is_about(event, known.failed):
+            return
+        if not known.is_uncertain and type(event) is not DiagnosisRevised:
             return
         if (evidence := _TELLERS[type(event)](event)) is None:
             return
         with self._lock:
             if self._open.pop(number, None) is None:  # somebody else was first
                 return
-        self._errands.run(lambda: known[1](evidence))
+        self._errands.run(lambda: known.revise(evidence))
 
     def close(self) -> None:
         """The run ends."""
@@ -181,6 +205,10 @@ def _of_block(event: BlockLost | Any) -> Evidence | None:
     return Evidence(event=event.id, context=Context(block_state=event.state))
 
 
+def _of_diagnosis(event: DiagnosisRevised | Any) -> Evidence | None:
+    return Evidence(event=event.id, diagnosis=event.diagnosis)
+
+
 _TELLERS: dict[type[Event], Callable[[Any], Evidence | None]] = {
     WorkerEnded: _of_worker,
     NodeShortOfMemory: _of_memory,
@@ -188,4 +216,5 @@ _TELLERS: dict[type[Event], Callable[[Any], Evidence | None]] = {
     ManagerEnded: _of_manager,
     NodeLost: _of_node,
     BlockLost: _of_block,
+    DiagnosisRevised: _of_diagnosis,
 }

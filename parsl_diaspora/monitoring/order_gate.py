@@ -8,7 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 from parsl_diaspora.clock import Clock
-from parsl_diaspora.events import Event, OrderAnswered, PlaceQuarantined, TaskHeld, TaskReleased
+from parsl_diaspora.events import (
+    DecisionMade,
+    DiagnosisRevised,
+    Event,
+    OrderAnswered,
+    PlaceQuarantined,
+    TaskHeld,
+    TaskReleased,
+)
 from parsl_diaspora.monitoring.run_key import LIFETIME, ORDERS, RunKey
 
 logger = logging.getLogger(__name__)
@@ -16,7 +24,7 @@ logger = logging.getLogger(__name__)
 MOST_ANSWERS = 20  # refusals that are answered; more are only counted
 
 #: What only the program itself says of its run.
-OWN_WORDS = (TaskHeld, TaskReleased, PlaceQuarantined)
+OWN_WORDS = (TaskHeld, TaskReleased, PlaceQuarantined, DecisionMade, DiagnosisRevised)
 
 
 class OrderGate:

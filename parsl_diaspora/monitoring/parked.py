@@ -68,6 +68,7 @@ class Parked:
         self._lock = threading.Lock()
         self._entries: dict[int, Entry] = {}
         self._values: dict[int, Any] = {}
+        self._sent: set[int] = set()
         self._errands = Errands("diaspora-parked", lambda error: session.absorb("parked tasks", error))
         self._waits = Waits(session, self._errands)
         self._ends = ParkedEnds(session, self._errands)
@@ -150,10 +151,17 @@ class Parked:
         """Whether a task's result is a value that stands in for its own."""
         return task["id"] in self._values
 
+    def is_sent(self, task: Record) -> bool:
+        """Whether somebody has said where a task goes."""
+        return task["id"] in self._sent
+
     def forget(self, task: Record) -> None:
         """A task has ended."""
         self._ends.forget(task)
+        self._session.late.forget(task)
+        self._session.orders.forget(task)
         self._values.pop(task["id"], None)
+        self._sent.discard(task["id"])
         if self._entries:
             with self._lock:
                 self._entries.pop(task["id"], None)
@@ -204,6 +212,7 @@ class Parked:
         task = entry.task
         if to:
             task["executor"] = to
+            self._sent.add(task["id"])
         if how == "retry":
             task["fail_cost"] = 0
         self._events.released(task, entry.held, how, owner=owner, reason=reason, cause=cause)

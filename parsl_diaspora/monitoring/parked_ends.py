@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import InvalidStateError
+from functools import partial
 from typing import TYPE_CHECKING
 
 from parsl_diaspora.errors import TaskHeldTooLong
@@ -86,13 +87,16 @@ class ParkedEnds:
         """The run ends: end tasks at once, and let those end that wait for them."""
         last = None
         for task, words in tasks:
-            try:
-                self._end_at_last(task, words)
-            except Exception as error:  # noqa: BLE001 - one that fails must not keep the others from their end
-                self._session.absorb("parked tasks", error)
+            self._safely(partial(self._end_at_last, task, words))
             last = task
         if last is not None:
-            kernel.settle(last["dfk"], SETTLE_SECONDS)
+            self._safely(partial(kernel.settle, last["dfk"], SETTLE_SECONDS))
+
+    def _safely(self, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001 - one that fails must not keep the others from their end
+            self._session.absorb("parked tasks", error)
 
     def _end_at_last(self, task: Record, words: str) -> None:
         never = threading.Event()

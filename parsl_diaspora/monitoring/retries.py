@@ -6,7 +6,6 @@ with a number; a delay is a gate in the task's own list of dependencies, never a
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,6 @@ from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.failures import describe, is_infrastructure
-from parsl_diaspora.failures.context import NOTHING_KNOWN, Context
 from parsl_diaspora.monitoring.carrying import Carrying
 from parsl_diaspora.monitoring.late import Evidence
 from parsl_diaspora.monitoring.session import Session
@@ -105,7 +103,8 @@ class RetryHandler:
         if decision.action == "fail":
             return self._cost_of_failing(task)
         self._carrying.out(live, task, choice)
-        self._expect_evidence(task, failed, decision, own_cost)
+        if choice.do.tries:
+            self._expect_evidence(task, failed, decision, own_cost)
         free = own_cost is None or is_infrastructure(decision.diagnosis.failure_class)
         charged = 0.0 if free else own_cost or 0.0
         return min(charged, float(self._session.retries - task["fail_cost"]))
@@ -139,11 +138,13 @@ class RetryHandler:
         failed: TryFailed,
         own_cost: float | None,
         *,
-        late: Context = NOTHING_KNOWN,
+        evidence: Evidence | None = None,
         revises: DecisionMade | None = None,
     ) -> Chosen:
         options, policy = self._session.policies.of(task["func"])
-        situation = self._situations.of(live, task, failed, own_cost, options, late=late, revises=revises)
+        situation = self._situations.of(
+            live, task, failed, own_cost, options, evidence=evidence, revises=revises
+        )
         return choose(situation, self._session.settings, policy)
 
     def _say_decided(
@@ -166,7 +167,7 @@ class RetryHandler:
             self._revise(task, failed, decision, own_cost, evidence)
 
         grace = self._session.late.expect(task, failed, decision, revise)
-        if grace > decision.delay:
+        if grace > decision.delay and not decision.wait:
             self._session.parked.delay_at_least(task, grace)
 
     def _revise(
@@ -179,10 +180,9 @@ class RetryHandler:
     ) -> None:
         """In the slow path: decide anew about a task that still waits for its next try."""
         live = self._session.begin(task["dfk"].run_id)
-        known = copy.copy(failed)
-        known.failure = evidence.failure(failed.failure)
         here = {**task, "executor": failed.executor}  # where it failed: it may have been moved since
-        choice = self._choose(live, here, known, own_cost, late=evidence.context, revises=decision)
+        known = evidence.failed(failed)
+        choice = self._choose(live, here, known, own_cost, evidence=evidence, revises=decision)
         again = choice.decision
         if again.diagnosis.failure_class == decision.diagnosis.failure_class:
             return

@@ -1,9 +1,9 @@
 """A site's own diagnoser, as a language model: asked off the critical path about what no rule tells.
 
 It is named by ``Settings.diagnoser`` and gets plain data, redacted as the log is, see `question_about`. It
-answers with the name of a class, with ``{"class", "confidence", "reason"}``, or with None. Nobody waits for
-it: what it says is a `DiagnosisRevised`, and a task that is still parked is decided anew. One that raises or
-answers nonsense, or takes too long, is counted and said once.
+answers with the name of a class, with ``{"class", "confidence", "reason"}``, or with None. Nobody waits: the
+answer is said as `DiagnosisRevised`, and a task that is still parked is decided anew. One that raises,
+answers nonsense or takes too long is counted and said once.
 """
 
 from __future__ import annotations

@@ -267,8 +267,10 @@ class Session:
         """A try is about to be submitted by this thread: route it, say so, and let the executor know."""
         live = self.begin(task["dfk"].run_id)
         number, try_id = task["id"], task["try_id"]
+        self.late.forget(task)
         if try_id == 0:
-            self.routing.first(live, task)
+            if not self.parked.is_sent(task):
+                self.routing.first(live, task)
             live.say_soon(
                 TaskSubmitted(task=number, try_id=0, executor=task["executor"], func=task["func_name"])
             )

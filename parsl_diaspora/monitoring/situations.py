@@ -8,9 +8,10 @@ from typing import Any
 
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.failures import is_infrastructure
-from parsl_diaspora.failures.context import NOTHING_KNOWN, Context
+from parsl_diaspora.failures.context import NOTHING_KNOWN
 from parsl_diaspora.monitoring.apps import has_staged_files
 from parsl_diaspora.monitoring.context import context_of, is_healthy
+from parsl_diaspora.monitoring.late import Evidence
 from parsl_diaspora.monitoring.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Options, Situation
@@ -42,7 +43,7 @@ class Situations:
         own_cost: float | None,
         options: Options,
         *,
-        late: Context = NOTHING_KNOWN,
+        evidence: Evidence | None = None,
         revises: DecisionMade | None = None,
     ) -> Situation:
         """The situation after a try has failed.
@@ -53,15 +54,16 @@ class Situations:
             failed: the failure, as it was said.
             own_cost: what the program's own handler asks for it; None without one.
             options: what the app's author said.
-            late: what has become known since.
+            evidence: what has come to light since.
             revises: the decision upon the same failure that is to be replaced: it is charged once.
         """
         session, failure = self._session, failed.failure
         state = live.picture.tasks[task["id"]]
         executor = task["dfk"].executors.get(failed.executor)
+        late, told = (evidence.context, evidence.diagnosis) if evidence is not None else (NOTHING_KNOWN, None)
         context = context_of(live.picture, failed, executor, session.clock.time()).with_more(late)
         refuted = self._is_refuted(live, task, state, failure)
-        diagnosis = session.diagnoser.diagnose(
+        diagnosis = told or session.diagnoser.diagnose(
             failure,
             state,
             context=context,
@@ -87,7 +89,7 @@ class Situations:
             infrastructure_failures=session.budgets.infrastructure_failures(spent),
             proof="" if refuted else self._proof(task, failure, diagnosis.failure_class),
             own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
-            uses=uses_of(state),
+            uses=uses_of(state, but=revises.rule if revises is not None else ""),
             asked_memory=_asked_memory(task, state, options),
             **self._place(live, task, failed),
             **self._elsewhere(live, task, failed, state),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from parsl_diaspora.errors import SettingsError
+from parsl_diaspora.lined_yaml import nearest
 from parsl_diaspora.recovery.matching import attempts_of, classes_of
 from parsl_diaspora.recovery.rules import Do, Rule, When
 
@@ -28,6 +29,29 @@ def check_rules(rules: Sequence[Rule], source: str, max_tries: int | None = None
                     "first, is for the same failures and can always be carried out.",
                     hint="Put the special rule before the general one, or leave it out.",
                 )
+
+
+def check_labels(rules: Sequence[Rule], labels: Collection[str], source: str) -> None:
+    """Refuse rules that name executors which the program has not.
+
+    Raises:
+        SettingsError: with the nearest one that it has.
+    """
+    for rule in rules:
+        for do in (rule.do, rule.otherwise):
+            for label in _labels(do):
+                if label not in labels:
+                    message = f"The rule {rule.name!r} in {source} names {label!r}, which is no executor."
+                    raise SettingsError(message, hint=nearest(label, labels))
+
+
+def _labels(do: Do | None) -> Iterator[str]:
+    if do is None:
+        return
+    yield from do.to
+    kind, _, name = do.wait.condition.partition(":") if do.wait is not None else ("", "", "")
+    if kind in ("executor", "manager") and name and "{" not in name:
+        yield name
 
 
 def _check_alone(rule: Rule, source: str, max_tries: int | None) -> None:

@@ -66,7 +66,6 @@ REASONS: dict[int, HeldReason] = {
 _OF_CLASSES: dict[str, int] = {
     "unknown": UNKNOWN,
     "missing_module": LACKS,
-    "environment": LACKS,
     "version_mismatch": LACKS,
     "missing_file": LACKS,
     "permission": LACKS,

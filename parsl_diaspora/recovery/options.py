@@ -23,6 +23,9 @@ MOST_LAYERS = 16
 
 F = TypeVar("F")
 
+MOST_KEPT = 1_000
+_converted: dict[int, tuple[Any, Options]] = {}
+
 #: None is a value, too.
 NOTHING = object()
 
@@ -142,7 +145,14 @@ def checked_budgets(given: Mapping[str, int], where: str) -> dict[str, int]:
 def options_of(function: Any) -> Options:
     """The options of a task's function, however Parsl has wrapped it."""
     marked = mark_of(function)
-    return NO_OPTIONS if marked is None else msgspec.convert(marked, Options)
+    if marked is None:
+        return NO_OPTIONS
+    known = _converted.get(id(marked))
+    if known is None or known[0] is not marked:
+        if len(_converted) >= MOST_KEPT:  # apps that are made in a loop
+            _converted.clear()
+        known = _converted[id(marked)] = (marked, msgspec.convert(marked, Options))
+    return known[1]
 
 
 def mark_of(function: Any) -> Any:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import msgspec
-
-from parsl_diaspora.recovery.options import NO_OPTIONS, Options, mark_of
+from parsl_diaspora.recovery.options import MOST_KEPT, NO_OPTIONS, Options, mark_of, options_of
 from parsl_diaspora.recovery.policy import Policy, built_in
-
-MOST_KEPT = 1_000
 
 
 class Ways(NamedTuple):
@@ -48,7 +44,7 @@ class Policies:
         if made is None or made.mark is not mark:
             if len(self._made) >= MOST_KEPT:  # apps that are made in a loop
                 self._made.clear()
-            made = self._made[id(mark)] = _Made(mark, self._put_together(msgspec.convert(mark, Options)))
+            made = self._made[id(mark)] = _Made(mark, self._put_together(options_of(function)))
         return made.ways
 
     def _put_together(self, options: Options) -> Ways:

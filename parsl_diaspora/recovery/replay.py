@@ -90,12 +90,14 @@ def situation_again(
     )
 
 
-def uses_of(task: TaskState) -> dict[str, int]:
-    """How often each rule has decided for a task."""
+def uses_of(task: TaskState, but: str = "") -> dict[str, int]:
+    """How often each rule has decided for a task; ``but`` once less, as that decision is replaced."""
     uses: dict[str, int] = {}
     for each in task.tries[task.forgiven :]:
         if each.rule:
             uses[each.rule] = uses.get(each.rule, 0) + 1
+    if but in uses:
+        uses[but] -= 1
     return uses
 
 

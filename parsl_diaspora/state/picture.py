@@ -296,7 +296,9 @@ class Picture:
         state.decided, state.rule = event.time, self._word(event.rule) or ""
         if event.memory is not None:
             task.memory = event.memory
-        self.recent.fail((event.time, event.task or 0, state.failure_class), state.executor or "", task.func)
+        if not event.revises:  # that one failure was counted
+            record = (event.time, event.task or 0, state.failure_class)
+            self.recent.fail(record, state.executor or "", task.func)
         self._blame(event.task or 0, state)
         missing = event.diagnosis.missing
         named = missing.replace(".", "_").isidentifier() and missing != OWN_PACKAGE

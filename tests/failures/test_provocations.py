@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 
@@ -11,7 +12,7 @@ from parsl import python_app
 from parsl_diaspora.events import DecisionMade
 from parsl_diaspora.testing.processes import worker_init
 from parsl_diaspora.testing.provocations import PROVOCATIONS
-from parsl_diaspora.testing.provocations.breaking import RefusingProvider
+from parsl_diaspora.testing.provocations.breaking import BREAKAGES, RefusingProvider
 from parsl_diaspora.testing.provocations.framework import echo
 from parsl_diaspora.testing.provocations.resources import (
     MEBIBYTE,
@@ -20,13 +21,16 @@ from parsl_diaspora.testing.provocations.resources import (
     remove_groups,
 )
 from parsl_diaspora.testing.provocations.running import outcomes, start
+from tests.integration import apps
 from tests.integration.conftest import ROOT, Program
-from tests.integration.looking import LONG
+from tests.integration.looking import LONG, until
 from tests.integration.test_lost_blocks import QuickProvider
 
 GROUPED = [name for name, each in PROVOCATIONS.items() if each.in_group]
 DEADLY = [name for name, each in PROVOCATIONS.items() if each.deadly and not each.in_group]
 CHEAP = [name for name in PROVOCATIONS if name not in (*GROUPED, *DEADLY)]
+#: Classes after which a further try at the only place there is waits a little.
+MAY_PASS = ("memory", "limits", "disk_full", "gpu", "missing_module", "version_mismatch")
 
 
 def provoked(made, names):
@@ -46,7 +50,7 @@ def provoked(made, names):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     made = Program(f"test-{os.getpid()}-provoked", tmp_path_factory.mktemp("provoked"))
-    made.load(made.pool("alder"), max_tries=1)
+    made.load(made.pool("alder"), max_tries=2, retry_delay=0.05)
     yield provoked(made, CHEAP)
     made.close()
 
@@ -61,7 +65,9 @@ def test_what_is_provoked_is_told_by_class_and_evidence_and_decided(found, name)
     diagnosis = found[name].decision.diagnosis
     assert diagnosis.failure_class == provocation.failure_class, diagnosis
     assert re.search(provocation.evidence, " ".join(diagnosis.evidence)), diagnosis
-    assert found[name].decision.action == "fail"
+    decision = found[name].decision
+    assert decision.action == ("fail" if found[name].failure.phase == "launch" else "retry"), decision
+    assert bool(decision.delay) >= (diagnosis.failure_class in MAY_PASS), decision
 
 
 def assert_told(found):
@@ -113,3 +119,19 @@ def test_refusals_of_a_batch_system_and_blocks_that_never_start_are_told_apart(p
     found = {event.executor: event for event in program.events() if isinstance(event, DecisionMade)}
     assert found["refused"].diagnosis.failure_class == "batch_refused", found["refused"].diagnosis
     assert found["failed"].diagnosis.failure_class == "block_failed", found["failed"].diagnosis
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3 * LONG)
+@pytest.mark.parametrize("failure_class", BREAKAGES)
+def test_managers_and_nodes_that_go_away_are_told_apart(program, failure_class):
+    kernel = program.load(program.pool("alder", workers=1), max_tries=3)
+    assert apps.spin(1, 0.0).result(timeout=LONG) == 1
+    future = apps.spin(7, 3.0)
+    until(lambda: any(each.running for each in kernel.memoizer.session.live.picture.managers.values()))
+    BREAKAGES[failure_class](program.mark)
+    with contextlib.suppress(Exception):  # its block may be the only one
+        future.result(timeout=LONG)
+    told = [event.diagnosis for event in program.events() if isinstance(event, DecisionMade)]
+    assert told[-1].failure_class == failure_class, told
+    assert told[-1].evidence

@@ -17,6 +17,7 @@ from parsl.dataflow.states import States
 from parsl_diaspora import TaskCancelled, cancel, open_fabric, resilient
 from parsl_diaspora.errors import ConfigurationError
 from parsl_diaspora.events import DecisionMade, RunEnded, TaskCancelAsked, TaskEnded, TryFailed, TryStopped
+from parsl_diaspora.monitoring import kernel
 from parsl_diaspora.monitoring.cancel import Cancelled
 from parsl_diaspora.monitoring.run_key import KEY_FILE, RunKey
 from parsl_diaspora.state import read_events
@@ -355,3 +356,11 @@ def test_an_event_about_a_task_that_is_not_there_changes_nothing(program):
     ask_from_outside(program, waiting, owner="ann")
     assert_cancelled(waiting)
     assert live.faults == {}
+
+
+def test_a_task_between_two_tries_has_not_ended(program):
+    waiting = add_one(Future())
+    waiting.task_record["status"] = States.fail_retryable
+    assert kernel.stage_of(waiting.task_record) == "moving"
+    waiting.task_record["status"] = States.pending
+    assert cancel(waiting) is Cancelled.WITHDRAWN

@@ -18,7 +18,7 @@ from parsl.dataflow.errors import DependencyError
 
 from parsl_diaspora import cancel, hold, open_fabric, release, resilient
 from parsl_diaspora.errors import ConfigurationError, TaskCancelled, TaskHeldTooLong
-from parsl_diaspora.events import RunEnded, TaskHeld, TaskReleased
+from parsl_diaspora.events import RunEnded, TaskEnded, TaskHeld, TaskReleased
 from parsl_diaspora.monitoring.run_key import KEY_FILE, RunKey
 from parsl_diaspora.state import read_events
 
@@ -155,6 +155,18 @@ def test_a_released_task_runs_where_it_is_sent(program):
     assert "birch" in seen[1]
 
 
+def test_a_first_try_goes_where_it_is_sent_whatever_routing_knows(tmp_path):
+    with Program(tmp_path, move="any") as program:
+        program.session.routing.first = lambda live, task: task.update(executor="alder")
+        given, seen = Future(), []
+        future = fail_until(given, 0)
+        hold(future=future)
+        given.set_result(seen)
+        release(future=future, executor="birch")
+        assert future.result(timeout=10) == 1
+        assert "birch" in seen[0]
+
+
 def test_a_running_task_is_held_when_its_try_fails(program):
     started, gate = threading.Event(), threading.Event()
     future = block(started, gate)
@@ -185,6 +197,46 @@ def test_what_cannot_be_held_or_released_is_refused_with_the_reason(program):
     for names in ({"node": "n1", "task": 3}, {"future": waiting, "task": 3}):
         with pytest.raises(ConfigurationError, match="only one of them"):
             hold(**names)
+
+
+# --- by a policy ---
+
+
+def policy(do, **when):
+    return {"rules": [{"name": "own", "when": {"class": "memory", **when}, "do": do, "reason": "too large"}]}
+
+
+def test_a_rule_holds_a_task_until_another_shell_sends_it_where_there_is_room(tmp_path):
+    hold_it = policy({"hold": {"number": 101, "suggestion": "send it to birch"}})
+    with Program(tmp_path, policy=hold_it) as program:
+        future, seen = program.failed_once()
+        child = add_one(future)
+        (held,) = json.loads(program.call("held", "--json", key=False)[1])
+        assert (held["number"], held["suggestion"], held["owner"]) == (101, "send it to birch", "rule own")
+        assert (held["failure_class"], held["func"]) == ("memory", "fail_until")
+        assert not child.done()
+        assert program.call("release", "last", "--class", "memory", "--executor", "birch")[0] == 0
+        assert child.result(timeout=10) == 3
+        assert "birch" in seen[1]
+
+
+def test_a_rule_lets_a_task_wait_for_a_file_and_it_goes_on_when_that_comes(tmp_path):
+    wait_for = policy({"wait": {"for": f"file:{tmp_path / 'ready'}", "at_most": 60}})
+    with Program(tmp_path, policy=wait_for) as program:
+        future, _ = program.failed_once()
+        time.sleep(1.2)
+        assert not future.done()
+        (tmp_path / "ready").touch()
+        assert future.result(timeout=10) == 2
+
+
+def test_a_rule_gives_a_value_in_place_of_a_result_and_dependents_take_it(tmp_path):
+    with Program(tmp_path, policy=policy({"substitute": 41})) as program:
+        assert add_one(fail_until([], 9)).result(timeout=10) == 42
+    (ended,) = program.said(RunEnded)
+    assert (ended.done, ended.failed) == (2, 0)
+    outcomes = [event.outcome for event in program.said(TaskEnded)]
+    assert outcomes == ["substituted", "done"]
 
 
 # --- ends ---
@@ -223,6 +275,41 @@ def test_a_program_that_waits_for_its_tasks_waits_for_held_ones_until_hold_timeo
         assert 0.5 < time.monotonic() - began < 15
         assert isinstance(future.exception(timeout=0), MemoryError)
         assert [event.how for event in program.said(TaskReleased)] == ["fail"]
+
+
+SCRIPT = """
+import sys
+from concurrent.futures import Future
+
+import parsl
+from parsl import Config, ThreadPoolExecutor, python_app
+
+from parsl_diaspora import hold, resilient
+
+
+@python_app
+def fail():
+    raise MemoryError("x")
+
+
+@python_app
+def add_one(number):
+    return number + 1
+
+
+stock = Config(executors=[ThreadPoolExecutor(label="alder")], run_dir="runinfo", retries=1)
+kernel = parsl.load(resilient(stock, retry_delay=3600.0, retry_delay_max=3600.0))
+fail()
+hold(future=add_one(Future()))
+print("the end")
+"""
+
+
+def test_a_script_that_ends_without_a_cleanup_is_not_kept_by_its_parked_tasks(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "script.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "the end\n"), done.stderr
 
 
 # --- from another shell ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
@@ -11,6 +12,8 @@ from parsl_diaspora import resilience
 from parsl_diaspora.events import (
     BlockLost,
     DecisionMade,
+    Diagnosis,
+    DiagnosisRevised,
     ManagerEnded,
     NodeEnding,
     NodeLost,
@@ -21,6 +24,11 @@ from parsl_diaspora.events import (
 from parsl_diaspora.executors.errors import WorkerDied
 from parsl_diaspora.monitoring.holds import OWNER
 from tests.monitoring.fakes import Program
+
+
+class BatchError(Exception):
+    """Of a kind that no rule knows."""
+
 
 WORKER, MANAGER = WorkerLost(3, "n1"), ManagerLost(b"m1", "n1")
 PLACE = {"executor": "alder", "block": "0", "manager": "m1", "node": "n1"}
@@ -134,6 +142,19 @@ def test_the_end_of_a_node_or_block_tells_why_a_manager_was_lost(program, event,
     assert decisions(made)[-1].diagnosis.failure_class == failure_class
 
 
+def test_a_later_diagnosis_by_the_sites_own_diagnoser_counts_as_long_as_the_task_is_parked(program):
+    made = program("alder", "birch", retry_delay=60.0, retry_delay_max=60.0)
+    made.session.second_opinion = SimpleNamespace(consider=lambda *_: None, close=lambda: None)
+    task = lose(made, BatchError("step 17 of 20 came to no good end"))
+    made.session.parked.delay_at_least(task, 60.0)
+    full = Diagnosis(failure_class="disk_full", layer="runtime", confidence=0.9, rule="site")
+    said = say(made, DiagnosisRevised(task=task["id"], try_id=0, diagnosis=full))
+    assert becomes(lambda: len(decisions(made)) == 2)
+    first, second = decisions(made)
+    assert (second.diagnosis, second.revises) == (full, first.id)
+    assert said.id in second.cause
+
+
 def test_the_next_try_waits_for_evidence_and_no_longer(program):
     made = program("alder", "birch")
     task = lose(made)
@@ -201,6 +222,16 @@ def test_what_is_about_something_else_or_tells_nothing_changes_nothing(program, 
 def test_where_the_cause_is_known_nobody_waits(program, error):
     made = program("alder", "birch")
     lose(made, error)
+    assert made.session.late._open == {}
+
+
+def test_where_a_supervisor_has_told_of_its_managers_end_nobody_waits(program):
+    made = program("alder", "birch")
+    task = made.task()
+    made.launch(task)
+    say(made, TryStarted(task=task["id"], try_id=0, worker=3, pid=7, **PLACE))
+    say(made, ManagerEnded(reason="SIGKILL", **PLACE))
+    assert made.fail(task, MANAGER)
     assert made.session.late._open == {}
 
 

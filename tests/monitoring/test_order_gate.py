@@ -13,6 +13,8 @@ import pytest
 from parsl_diaspora import open_fabric, resilient
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events import (
+    DecisionMade,
+    DiagnosisRevised,
     Event,
     OrderAnswered,
     PlaceHeld,
@@ -86,7 +88,7 @@ def test_an_order_without_a_signature_is_refused_and_told_of(gate, kind):
     assert (answer.accepted, answer.why) == (False, "it is not signed")
 
 
-@pytest.mark.parametrize("kind", [TaskHeld, TaskReleased, PlaceQuarantined])
+@pytest.mark.parametrize("kind", [TaskHeld, TaskReleased, PlaceQuarantined, DecisionMade, DiagnosisRevised])
 def test_nobody_else_speaks_for_the_program(gate, kind):
     assert not gate.passes(kind(run="r", task=3))
 
