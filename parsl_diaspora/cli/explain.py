@@ -1,4 +1,4 @@
-"""``parsl-diaspora explain``: the story of one task."""
+"""``parsl-diaspora explain``: the story of one task, or what made tasks fail."""
 
 from __future__ import annotations
 
@@ -8,34 +8,59 @@ from parsl_diaspora.cli.find import LAST, Found, add_where, find_run, open_logs
 from parsl_diaspora.cli.output import console, write_json
 from parsl_diaspora.cli.story import TaskStory
 from parsl_diaspora.cli.storyteller import Storyteller
+from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.state.reading import Reading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("run_id", metavar="RUN", nargs="?", default=LAST, help="which run (default: last)")
-    parser.add_argument("task", metavar="TASK", type=_task, help="which task: the number in Parsl's log")
+    parser.add_argument("of", metavar="RUN TASK", nargs="*", help="which run (default: last), and which task")
+    parser.add_argument(
+        "--failed", action="store_true", help="in place of TASK: all that failed, root causes first"
+    )
     parser.add_argument("--traceback", action="store_true", help="show tracebacks whole")
     parser.add_argument("--json", action="store_true", help="as JSON")
     add_where(parser)
 
 
-def _task(text: str) -> int:
-    if text.isdecimal():
-        return int(text)
-    message = f"{text!r} is no task: give RUN and the task's number side by side, options before or after"
-    raise argparse.ArgumentTypeError(message)
-
-
 def run(args: argparse.Namespace) -> int:
-    """Explain a task."""
+    """Explain a task, or what failed."""
+    run_id, task = _which(args.of, failed=args.failed)
+    found = find_run(open_logs(args), run_id)
+    if task is None:
+        return _explain_failed(found, as_json=args.json)
     from parsl_diaspora.cli.story_text import render
 
-    story = story_of(find_run(open_logs(args), args.run_id), args.task)
+    story = story_of(found, task)
     if args.json:
         write_json(story)
     else:
         render(story, console(), traceback=args.traceback)
+    return 0
+
+
+def _which(given: list[str], *, failed: bool) -> tuple[str, int | None]:
+    """The run, and the task unless all that failed is meant."""
+    if failed:
+        if len(given) > 1:
+            raise DiasporaError("explain --failed tells of a whole run: leave the task's number out.")
+        return (given[0] if given else LAST), None
+    if not given or len(given) > 2:  # noqa: PLR2004 - RUN TASK
+        raise DiasporaError("Name a task: explain RUN TASK, or explain RUN --failed for all that failed.")
+    run_id, text = (LAST, given[0]) if len(given) == 1 else given
+    if not text.isdecimal():
+        raise DiasporaError(f"{text!r} is no task: give RUN and the task's number side by side.")
+    return run_id, int(text)
+
+
+def _explain_failed(found: Found, *, as_json: bool) -> int:
+    from parsl_diaspora.cli.failed import causes_of, plain, render
+
+    causes = causes_of(Reading(found.fabric), found.run)
+    if as_json:
+        write_json(plain(causes))
+    else:
+        render(causes, found.run, console())
     return 0
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "runs": ("parsl_diaspora.cli.runs", "list the runs that left a log here"),
     "report": ("parsl_diaspora.cli.report", "tell how one run went"),
     "explain": ("parsl_diaspora.cli.explain", "tell the story of one task: each try, each decision, and why"),
+    "diagnose": ("parsl_diaspora.cli.diagnose", "tell why something failed, by a pasted traceback or log"),
     "top": ("parsl_diaspora.cli.top", "watch a run: nodes, workers, tasks, memory, failures, decisions"),
     "cancel": ("parsl_diaspora.cli.cancel", "stop a task of a running program"),
     "events": ("parsl_diaspora.cli.events", "look at the events themselves"),
@@ -52,6 +53,7 @@ RUN is Parsl's run id, its beginning, or 'last'. Logs are looked for in runinfo/
   parsl-diaspora runs
   parsl-diaspora report last
   parsl-diaspora explain last 21
+  parsl-diaspora explain last --failed
   parsl-diaspora top last
   parsl-diaspora cancel last 21 --reason "wrong input"
   parsl-diaspora events tail --follow

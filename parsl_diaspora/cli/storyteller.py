@@ -168,11 +168,11 @@ def _hear_hold(event: TaskHeld | TaskReleased, story: TaskStory, at: float) -> N
 def _hear_end(event: TaskEnded, story: TaskStory, at: float) -> None:
     story.outcome, story.error, story.ended = event.outcome, event.error, at
     if event.outcome == "dependency_failed":
-        story.root = _root(event.error)
+        story.root = event.root if event.root is not None else _root(event.error)
 
 
 def _root(error: str) -> int | None:
-    """The last task in Parsl's chain of causes."""
+    """The last task in Parsl's chain of causes, in logs of earlier releases."""
     found = _CAUSE.search(error)
     tasks = _TASK.findall(found.group(1).partition(", which failed")[0]) if found else []
     return int(tasks[-1]) if tasks else None

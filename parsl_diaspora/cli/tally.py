@@ -34,7 +34,7 @@ UNDIAGNOSED = "undiagnosed"
 _ENDED_BADLY = ("failed", "dependency_failed")
 
 #: Parsl puts the waiting task's own number into the error, which would keep like from like.
-_OWN_NUMBER = re.compile(r" for task \d+")
+_OWN_NUMBER = re.compile(r" for task \d+|Task \d+ (?=never ran)")
 
 #: A try: its task and its number.
 Key = tuple[int, int]

@@ -59,6 +59,10 @@ class LifecycleMemoizer(Memoizer):
     def update_memo_exception(self, task: Any, e: BaseException) -> None:
         """A task ended with an exception."""
         self.session.cancels.pass_once(task, e)
+        try:
+            self.session.tell_root(task, e)
+        except Exception as error:  # noqa: BLE001 - promise 1: it stays as Parsl has put it
+            self.session.absorb("words of a failed dependency", error)
         if not isinstance(e, TaskCancelled) and not self._is_lost_to_infrastructure(task):
             self.inner.update_memo_exception(task, e)
         try:

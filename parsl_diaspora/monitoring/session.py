@@ -40,6 +40,7 @@ from parsl_diaspora.monitoring.late import Late
 from parsl_diaspora.monitoring.memory import OFF, PlaceMemory, default_url
 from parsl_diaspora.monitoring.order_gate import OrderGate
 from parsl_diaspora.monitoring.parked import Parked
+from parsl_diaspora.monitoring.propagated import root_task, tell_root
 from parsl_diaspora.monitoring.quarantines import Quarantines
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.routing import Routing
@@ -316,17 +317,29 @@ class Session:
         self.routing.succeeded(task, report, overcome)
         self.quarantines.succeeded(live, task["executor"], report)
 
+    def tell_root(self, task: Record, error: BaseException) -> None:
+        """Let an error about a failed dependency name its root cause."""
+        root = root_task(error)
+        if root is None or self.live is None:
+            return
+        state = self.live.picture.tasks.get(root)
+        tell_root(error, task["dfk"].run_id, {root: state.func} if state is not None else {})
+
     def failed(self, task: Record, error: BaseException) -> None:
         """A task ended with an exception."""
         live = self.begin(task["dfk"].run_id)
         self._avoid.pop(task["id"], None)
         outcome = _outcome(error)
-        text = clean_text(lambda: _words(error), self.redact)[:ERROR_LIMIT]
+        text = clean_text(lambda: f"{type(error).__name__}: {error}", self.redact)[:ERROR_LIMIT]
         live.catch_up()
         state = live.picture.tasks.get(task["id"])
         tries = len(state.tries) if state is not None else 0
         func = "" if tries else task["func_name"]
-        live.say(TaskEnded(task=task["id"], outcome=outcome, tries=tries, error=text, func=func))
+        live.say(
+            TaskEnded(
+                task=task["id"], outcome=outcome, tries=tries, error=text, func=func, root=root_task(error)
+            )
+        )
 
     def returned(self, launch: Launch, report: Report) -> None:
         """Take note of what a worker told of a try, before its future ends."""
@@ -360,15 +373,6 @@ def _outcome(error: BaseException) -> str:
     if isinstance(error, TaskCancelled):
         return "cancelled"
     return "dependency_failed" if isinstance(error, DependencyError) else "failed"
-
-
-def _words(error: BaseException) -> str:
-    """The exception's class and text; for a failed dependency also those of its root."""
-    text = f"{type(error).__name__}: {error}"
-    root = error
-    while isinstance(root, DependencyError) and root.__cause__ is not None:
-        root = root.__cause__
-    return text if root is error else f"{text}, which failed with {type(root).__name__}: {root}"
 
 
 def _stuck(report: Report) -> str:

@@ -155,6 +155,24 @@ def test_a_later_diagnosis_by_the_sites_own_diagnoser_counts_as_long_as_the_task
     assert said.id in second.cause
 
 
+@pytest.mark.parametrize("do", ["hold", {"substitute": 7}], ids=["hold", "substitute"])
+def test_what_is_decided_anew_may_be_no_further_try(program, do):
+    rules = [{"name": "own", "when": {"class": "memory"}, "do": do, "reason": "too large"}]
+    made = program("alder", "birch", policy={"rules": rules})
+    task = lose(made)
+    say(made, short_of_memory())
+    assert becomes(lambda: len(decisions(made)) == 2)
+    assert decisions(made)[-1].rule == "own"
+    made.clock.advance(10)
+    if do == "hold":
+        assert [held.task for held in made.picture.held] == [task["id"]]
+        assert made.session.parked.entry_of(task["id"]).state == "held"
+        assert not task["depends"][-1].done()
+    else:
+        assert becomes(lambda: made.relaunched == [task["id"]])
+        assert made.launch(task).result() == 7
+
+
 def test_the_next_try_waits_for_evidence_and_no_longer(program):
     made = program("alder", "birch")
     task = lose(made)

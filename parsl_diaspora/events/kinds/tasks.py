@@ -185,9 +185,11 @@ class TaskEnded(Event, tag="task.ended"):
         tries: how many tries were launched.
         error: class and text of the exception that the program sees.
         func: name of the app, for tasks that were never submitted: memoized, or with a failed dependency.
+        root: for a failed dependency, the task whose failure is the root cause.
     """
 
     outcome: str = "done"
     tries: int = 1
     error: str = ""
     func: str = ""
+    root: int | None = None
