@@ -314,10 +314,11 @@ class Session:
             live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
             return
         report = self._reports.pop((number, try_id), None)
-        self.routing.succeeded(task, report, _failures_before(live, task))
-        self.quarantines.succeeded(live, task["executor"], report)
+        overcome = _failures_before(live, task)
         live.say_soon(_try_ended(task, report))
         live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))
+        self.routing.succeeded(task, report, overcome)
+        self.quarantines.succeeded(live, task["executor"], report)
 
     def tell_root(self, task: Record, error: BaseException) -> None:
         """Let an error about a failed dependency name its root cause."""
