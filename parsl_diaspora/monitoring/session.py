@@ -298,7 +298,10 @@ class Session:
         state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
         asked = state.memory if state is not None else None
         needed = asked or self.policies.of(task["func"]).options.memory
-        return needed if needed and len(live.picture.present.get(task["executor"], ())) > 1 else 0
+        if not needed or len(live.picture.present.get(task["executor"], ())) < 2:  # noqa: PLR2004 - none else has it
+            return 0
+        room = self.routing.offers.of(task["executor"]).memory
+        return needed if not room or room >= needed else 0
 
     def succeeded(self, task: Record) -> None:
         """A task ended with a result."""
