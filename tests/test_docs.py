@@ -15,6 +15,7 @@ from parsl_diaspora.cli.main import main
 from parsl_diaspora.events.schema import json_schema
 from parsl_diaspora.fabric.triggers import Pattern
 from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.failures.rules import built_in as failure_rules
 from parsl_diaspora.recovery import Policy, built_in, options_of
 from parsl_diaspora.recovery.conditions import CONDITIONS, MEANINGS
 from parsl_diaspora.recovery.expressions import FUNCTIONS
@@ -35,6 +36,13 @@ POLICY_KEYS = (
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_failure_class_is_documented(name):
     assert f"| `{name}` |" in (ROOT / "docs" / "failures.md").read_text()
+
+
+def test_every_rule_that_tells_a_class_is_documented():
+    text = (ROOT / "docs" / "failures.md").read_text()
+    assert [
+        rule.name for rule in failure_rules().rules if f"| `{rule.name}` | {rule.failure_class} |" not in text
+    ] == []
 
 
 @pytest.mark.parametrize("name", Settings.__struct_fields__)
