@@ -62,12 +62,17 @@ class Apps:
 
     def of(self, function: Any) -> AppNotes:
         """The notes on the app of a task's function, however Parsl has wrapped it."""
-        function = original(function)
         try:
             if (notes := self._notes.get(function)) is None:
-                notes = self._notes[function] = AppNotes()
+                notes = self._notes[function] = self._of_original(original(function))
         except TypeError:  # a callable of a kind that cannot be a key: nothing is remembered of it
             return AppNotes()
+        return notes
+
+    def _of_original(self, function: Any) -> AppNotes:
+        """The notes are kept under Parsl's wrapper, too: looking through it takes longer than all the rest."""
+        if (notes := self._notes.get(function)) is None:
+            notes = self._notes[function] = AppNotes()
         return notes
 
     def declared(self, function: Any, known: Mapping[str, Any]) -> frozenset[str] | None:
