@@ -74,10 +74,10 @@ def _read(name: str) -> str:
 
 
 def failure_from(text: str) -> Failure:
-    """What a pasted text tells of a failure; a failure as JSON is taken as it is.
+    r"""What a pasted text tells of a failure; a failure as JSON is taken as it is.
 
     Example:
-        >>> failure_from("Traceback ...\\nValueError: no such seed").type
+        >>> failure_from("Traceback ...\nValueError: no such seed").type
         'builtins.ValueError'
     """
     if text.lstrip().startswith("{"):

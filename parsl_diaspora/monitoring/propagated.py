@@ -1,4 +1,4 @@
-"""A task whose dependency failed says so in full: what the root cause was, in which task, and how to see it."""
+"""A task whose dependency failed says so in full: the root cause, in which task, and how to see it."""
 
 from __future__ import annotations
 

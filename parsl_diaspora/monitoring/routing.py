@@ -1,4 +1,4 @@
-"""Where a task may go, where a new one goes, and what its tries teach about places.
+"""Where a task may go, and where a new one goes.
 
 All of it happens in Parsl's own threads: it reads memory, and answers at once.
 """
@@ -6,70 +6,48 @@ All of it happens in Parsl's own threads: it reads memory, and answers at once.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from parsl_diaspora.clock import Clock
-from parsl_diaspora.events import DecisionMade, Diagnosis, Event, Lesson
-from parsl_diaspora.executors.launch import Report
+from parsl_diaspora.events import DecisionMade, Diagnosis
 from parsl_diaspora.failures import CLASSES
-from parsl_diaspora.monitoring.apps import INTERNAL, Apps, has_staged_files
+from parsl_diaspora.monitoring.apps import INTERNAL, has_staged_files
+from parsl_diaspora.monitoring.learning import MEMORY, MISSING_MODULE, MODULE, Learning, Record
 from parsl_diaspora.monitoring.needs import Distributions
 from parsl_diaspora.recovery.options import options_of
-from parsl_diaspora.recovery.placement import PROOFS, Candidate, Choice, best_first, choose, weight_of
+from parsl_diaspora.recovery.placement import Candidate, Choice, best_first, choose
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
-from parsl_diaspora.state.offers import Offer, Offers
-from parsl_diaspora.state.picture import OWN_PACKAGE
+from parsl_diaspora.state.offers import Offer
 from parsl_diaspora.state.places import EXECUTOR as PLACE
-from parsl_diaspora.state.places import NODE, PROOF_HOLDS, Belief, Places
+from parsl_diaspora.state.places import PROOF_HOLDS, Belief
 from parsl_diaspora.state.resting import EXECUTOR
 
-#: A Parsl task record.
-Record = dict[str, Any]
-
 EXPLORE_AFTER = 600.0  # seconds after which a place of poor repute is tried again by one task
-BY_CHANCE = 1e-4  # what happens more rarely in as many tries does not happen by chance
 MARGIN = 1.2  # times the memory that a function was seen to use
-MEMORY = "memory"
-MISSING_MODULE = "missing_module"
 
 
-class Routing:
+class Routing(Learning):
     """Knows the executors that each app may use, and chooses among them.
 
     Args:
         settings: the program's settings.
         clock: time.
         chance: source of draws.
-
-    Attributes:
-        places: what is believed of places, from this run and from others.
-        offers: what the executors' managers have to offer.
-        teach: called with each lesson that this run learns.
     """
 
     def __init__(self, settings: Settings, clock: Clock, chance: random.Random | None = None) -> None:
+        super().__init__(clock)
         self._settings = settings
-        self._clock = clock
         self._chance = chance or random.Random()
-        self._apps = Apps()
         self._distributions = Distributions()
         self._explored: dict[tuple[str, str], float] = {}
-        self.places = Places()
-        self.offers = Offers()
-        self.teach: Callable[[Lesson], None] = _keep_to_itself
 
     def begin(self, live: Live) -> None:
         """The run begins."""
         live.listen(self.hear)
         self._distributions.read_soon()
-
-    def hear(self, event: Event) -> None:
-        """Take note of what managers have to offer."""
-        self.offers.fold(event)
 
     # --- questions ---
 
@@ -95,34 +73,10 @@ class Routing:
         elsewhere = [label for label in self.allowed(task) if label != task["executor"]]
         return bool(elsewhere) and all(each.lack for each in self._candidates(live, task, elsewhere))
 
-    def chance(self, function: Any, label: str) -> float:
-        """Estimated share of an app's tries that succeed at an executor, 0 to 1."""
-        return self._belief(self.identity(function), label).chance(self._clock.time())
-
-    def proof(self, function: Any, fingerprint: str) -> str:
-        """How it was proven before that a failure is the app's own, in words; empty if it was not.
-
-        Of an app that ever succeeded nothing is said: whether it fails may depend on its inputs.
-        """
-        func = self.identity(function)
-        when, now = self.places.hopeless(func, fingerprint), self._clock.time()
-        if not when or now - when > PROOF_HOLDS or self.places.is_known(func):
-            return ""
-        return (
-            f"the same failure was proven to be the app's own {now - when:.0f} s ago, and it never succeeded"
-        )
-
-    def is_by_chance(self, function: Any, times: int) -> bool:
-        """Whether so many failures in a row may come about by chance, as often as the app's tries fail.
-
-        An app that never succeeded does not fail by chance.
-        """
-        share = self.places.share_failed(self.identity(function))
-        return share is not None and share**times > BY_CHANCE
-
-    def identity(self, function: Any) -> str:
-        """What tells a task's function from others, in this program and the next one."""
-        return function if isinstance(function, str) else self._apps.identity(function)
+    def forget(self) -> None:
+        """Forget all that is believed of places."""
+        super().forget()
+        self._explored.clear()
 
     # --- first tries ---
 
@@ -220,73 +174,8 @@ class Routing:
             has = [label for label in labels if not self.offers.of(label).packages.isdisjoint(names)]
             if has:
                 lacking = (label for label in labels if self.offers.lacks(label, names))
-                found.update((label, f"{_MODULE}{module!r}") for label in lacking)
+                found.update((label, f"{MODULE}{module!r}") for label in lacking)
         return found
-
-    def _belief(self, func: str, label: str) -> Belief:
-        return self.places.of(func, f"{PLACE}{label}", self.offers.of(label).environment)
-
-    # --- lessons ---
-
-    def succeeded(self, task: Record, report: Report | None, refuted: tuple[str, ...] = ()) -> None:
-        """A try of the task ended with a result.
-
-        Args:
-            task: of which it was.
-            report: what the worker told of it.
-            refuted: fingerprints of the task's earlier failures.
-        """
-        func, label = self.identity(task["func"]), task["executor"]
-        memory = (report.memory or 0) if report is not None else 0
-        self._learn(self._lesson(func, label, report, good=1.0, memory=memory))
-        if report is not None and report.node in self.places.bad_nodes(func):
-            self._learn(Lesson(func=func, place=f"{NODE}{report.node}", good=1.0, tries=1))
-        for fingerprint in refuted:
-            if self.places.hopeless(func, fingerprint):
-                self._learn(Lesson(func=func, hopeless=fingerprint, refuted=True))
-
-    def failed(self, task: Record, decision: DecisionMade, fingerprint: str = "") -> None:
-        """A try of the task has failed, and it was decided what to do.
-
-        Args:
-            task: of which it was, before it is moved anywhere.
-            decision: with the diagnosis, and where the try was.
-            fingerprint: of the failure.
-        """
-        func, diagnosis = self.identity(task["func"]), decision.diagnosis
-        kind = diagnosis.failure_class
-        if diagnosis.destined and fingerprint:
-            self._learn(Lesson(func=func, hopeless=fingerprint))
-        known = CLASSES.get(kind)
-        weight = weight_of(kind, infrastructure=known is not None and known.infrastructure)
-        if not weight or diagnosis.missing == OWN_PACKAGE:
-            return
-        label = decision.executor or task["executor"]
-        offer = self.offers.of_manager(label, decision.manager or "")
-        lack, memory = _lack(decision), offer.memory if kind == MEMORY else 0
-        everywhere = "" if self.offers.is_mixed(label) else lack  # else it is this node's, not the executor's
-        self._learn(self._lesson(func, label, decision, bad=weight, lack=everywhere, memory=memory))
-        if lack and decision.node:
-            self._learn(Lesson(func=func, place=f"{NODE}{decision.node}", bad=weight, tries=1, lack=lack))
-
-    def now(self) -> float:
-        """Seconds UTC."""
-        return self._clock.time()
-
-    def forget(self) -> None:
-        """Forget all that is believed of places."""
-        self.places = Places()
-        self._explored.clear()
-
-    def _lesson(self, func: str, label: str, where: Any, **more: Any) -> Lesson:
-        """About an executor, in the environment of the manager where it happened."""
-        manager = getattr(where, "manager", None) or ""
-        environment = self.offers.of_manager(label, manager).environment or self.offers.of(label).environment
-        return Lesson(func=func, place=f"{PLACE}{label}", environment=environment, tries=1, **more)
-
-    def _learn(self, lesson: Lesson) -> None:
-        self.places.learn(lesson, self._clock.time())
-        self.teach(lesson)
 
 
 class _Asked(msgspec.Struct, gc=False):
@@ -303,7 +192,7 @@ def _lack_of(live: Live, asked: _Asked, label: str, belief: Belief, offer: Offer
     """What an executor is proven to lack for a function, or seen to lack, in words."""
     module = live.picture.unfit.get((asked.task["func_name"], label), "")
     if module and not belief.good and not offer.mixed:
-        return f"{_MODULE}{module!r}"
+        return f"{MODULE}{module!r}"
     if belief.lack and asked.now - belief.proven < PROOF_HOLDS:
         return belief.lack
     if offer.memory and asked.needs > offer.memory:
@@ -327,34 +216,15 @@ def is_usable(task: Record, label: str) -> bool:
     return executor is not None and not any(gone)
 
 
-_MODULE = "module "
-
-
 def _diagnosis(lack: str) -> Diagnosis:
     """What would have happened, as far as it is known."""
-    if lack.startswith(_MODULE):
-        missing = lack.removeprefix(_MODULE).strip("'")
+    if lack.startswith(MODULE):
+        missing = lack.removeprefix(MODULE).strip("'")
         return Diagnosis(failure_class=MISSING_MODULE, layer="environment", missing=missing, evidence=(lack,))
     return Diagnosis(failure_class=lack, evidence=(lack,)) if lack in CLASSES else Diagnosis()
-
-
-def _lack(decision: DecisionMade) -> str:
-    """What a failure proves its place to lack, in words."""
-    kind, missing = decision.diagnosis.failure_class, decision.diagnosis.missing
-    if kind not in PROOFS:
-        return ""
-    if kind == MISSING_MODULE:
-        return (
-            f"{_MODULE}{missing!r}" if missing.replace(".", "_").isidentifier() else ""
-        )  # no name, no proof
-    return kind
 
 
 def _declared_memory(task: Record) -> int:
     """Bytes that the app's author says it needs; 0 for nothing said."""
     declared = getattr(options_of(task["func"]), "memory", None)
     return declared if isinstance(declared, int) else 0
-
-
-def _keep_to_itself(lesson: Lesson) -> None:
-    """Where nobody else is told."""

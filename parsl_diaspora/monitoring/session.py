@@ -298,7 +298,10 @@ class Session:
         state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
         asked = state.memory if state is not None else None
         needed = asked or self.policies.of(task["func"]).options.memory
-        return needed if needed and len(live.picture.present.get(task["executor"], ())) > 1 else 0
+        if not needed or len(live.picture.present.get(task["executor"], ())) < 2:  # noqa: PLR2004 - none else has it
+            return 0
+        room = self.routing.offers.of(task["executor"]).memory
+        return needed if not room or room >= needed else 0
 
     def succeeded(self, task: Record) -> None:
         """A task ended with a result."""
@@ -311,10 +314,11 @@ class Session:
             live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
             return
         report = self._reports.pop((number, try_id), None)
-        self.routing.succeeded(task, report, _failures_before(live, task))
-        self.quarantines.succeeded(live, task["executor"], report)
+        overcome = _failures_before(live, task)
         live.say_soon(_try_ended(task, report))
         live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))
+        self.routing.succeeded(task, report, overcome)
+        self.quarantines.succeeded(live, task["executor"], report)
 
     def tell_root(self, task: Record, error: BaseException) -> None:
         """Let an error about a failed dependency name its root cause."""

@@ -19,7 +19,7 @@ from parsl_diaspora.recovery.replay import counter_of, sites_of, uses_of
 from parsl_diaspora.state import Live, TaskState
 
 #: Managers that are looked at for another node or block: nearly always the second one is.
-MOST_LOOKED_AT = 64
+MOST_LOOKED_AT = 16
 MEGABYTE = 1_000_000
 
 
@@ -167,7 +167,7 @@ def _company(live: Live, executor: str, failed: TryFailed) -> tuple[bool, bool]:
     """Whether an executor has managers on another node, and in another block, than where a try failed."""
     present: set[str] = live.picture.present.get(executor, set())
     other_node = other_block = False
-    for name in islice(tuple(present), MOST_LOOKED_AT):
+    for name in list(islice(present, MOST_LOOKED_AT)):  # at once: other threads add and remove
         state = live.picture.managers.get(name) if name != failed.manager else None
         if state is None:
             continue

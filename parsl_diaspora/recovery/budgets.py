@@ -16,7 +16,8 @@ class Budgets:
     Args:
         settings: the program's settings.
         retries: ``Config.retries``; the application's budget is that, but at least 1, because one more try
-            at another place is what tells a bad task from a bad place.
+            at another place is what tells a bad task from a bad place. No class that is worth a retry gets
+            less by default: it is what the author allows for any failure.
         policy: where it names a budget or a total, that goes over the settings.
 
     Raises:
@@ -28,7 +29,9 @@ class Budgets:
     """
 
     def __init__(self, settings: Settings, retries: int, policy: Policy | None = None) -> None:
-        self._limits: dict[str, int | None] = {name: each.budget for name, each in CLASSES.items()}
+        self._limits: dict[str, int | None] = {
+            name: max(each.budget, retries) if each.budget else each.budget for name, each in CLASSES.items()
+        }
         self._limits["application"] = max(1, retries)
         self._limits.update(checked_budgets(settings.retries, "the settings"))
         self._limits.update(policy.budgets if policy is not None else {})

@@ -143,7 +143,7 @@ def _delay(value: Any, place: Place) -> Delay:
         return Delay(at_once_if_lost=value == AT_ONCE)
     if _is_number(value):
         return Delay(seconds=_seconds(value, place, "delay"), factor=1.0, jitter=0.0)
-    names = ("seconds", "factor", "most", "jitter")
+    names = ("seconds", "factor", "most", "jitter", "at_once")
     if not isinstance(value, dict):
         raise place.error(
             f"'delay' is no {value!r}.", f"Write seconds, '{BACKOFF}', or its {', '.join(names)}."
@@ -160,7 +160,12 @@ def _delay(value: Any, place: Place) -> Delay:
         _seconds(value[key], place.at(value, key), key) if key in value else None
         for key in ("seconds", "most")
     )
-    return Delay(seconds=seconds, most=most, factor=float(factor), jitter=float(jitter))
+    at_once = value.get("at_once", False)
+    if not isinstance(at_once, bool):
+        raise place.at(value, "at_once").error("'at_once' must be true or false.")
+    return Delay(
+        seconds=seconds, most=most, factor=float(factor), jitter=float(jitter), at_once_if_lost=at_once
+    )
 
 
 def _wait(value: Any, place: Place) -> Wait:

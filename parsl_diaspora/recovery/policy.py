@@ -36,7 +36,8 @@ class Policy:
 
     Example:
         >>> from parsl_diaspora.recovery import Do, Rule, When
-        >>> again = Rule(name="again", when=When(exit_codes=("85",)), do=Do(action="here"), times=9)
+        >>> code = When(exit_codes=("85",))
+        >>> again = Rule(name="again", when=code, do=Do(action="here"), times=9, reason="it asks for it")
         >>> [rule.name for rule in Policy([again]).all_rules][:2]
         ['again', 'cancelled']
     """
@@ -50,7 +51,7 @@ class Policy:
         inherit: bool = True,
         source: str = "the policy",
     ) -> None:
-        self.rules = tuple(rules)
+        self.rules = tuple(read_rules(tuple(rules), source))
         self.budgets = checked_budgets(budgets or {}, source)
         self.max_tries = max_tries
         self.inherit = inherit

@@ -6,6 +6,7 @@ from typing import Any
 
 from parsl_diaspora.failures import CLASSES, current_name
 from parsl_diaspora.lined_yaml import Lined, Place
+from parsl_diaspora.recovery.as_mapping import as_mapping
 from parsl_diaspora.recovery.do_file import MOST_TRIES, read_do
 from parsl_diaspora.recovery.fields import REASON_NAMES, check_names
 from parsl_diaspora.recovery.rules import Rule
@@ -50,7 +51,7 @@ def read_rules(values: Any, source: str) -> list[Rule]:
     rules: list[Rule] = []
     lines: dict[str, int] = {}
     for value in values:
-        rule = value if isinstance(value, Rule) else _rule(value, place.at(value))
+        rule = _rule(as_mapping(value) if isinstance(value, Rule) else value, place.at(value))
         line = value.lines.get("name", value.line) if isinstance(value, Lined) else 0
         if rule.name in lines:
             first = f", the first in line {lines[rule.name]}" if line else ""

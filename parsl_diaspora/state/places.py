@@ -6,6 +6,7 @@ Every question is answered in O(1). Counts fade, so that what was true last mont
 from __future__ import annotations
 
 import fnmatch
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 
@@ -91,6 +92,7 @@ class Places:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
+        self._learning = threading.Lock()  # never held while anything waits
         self._beliefs: OrderedDict[Key, Belief] = OrderedDict()
         self._hopeless: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._environments: dict[str, str] = {}  # by place: the newest
@@ -159,7 +161,11 @@ class Places:
                 self.skipped += 1
 
     def learn(self, lesson: Lesson, at: float) -> None:
-        """Take in one lesson."""
+        """Take in one lesson. Several threads may do so at once."""
+        with self._learning:
+            self._learn(lesson, at)
+
+    def _learn(self, lesson: Lesson, at: float) -> None:
         if lesson.hopeless:
             self._learn_hopeless(lesson, at)
         if not lesson.place:
@@ -184,6 +190,10 @@ class Places:
 
     def forget(self, pattern: str, until: float) -> None:
         """Forget what was learned of functions whose name matches until then; later lessons stay."""
+        with self._learning:
+            self._forget(pattern, until)
+
+    def _forget(self, pattern: str, until: float) -> None:
         later: set[str] = set()
         for key, belief in self:
             if matches(key[0], pattern):

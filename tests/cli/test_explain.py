@@ -323,7 +323,7 @@ def test_a_run_without_tasks_says_so(call, make_log):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("last", "one"), ("last", "1.5"), ("last", ""), ("last", "--json", "one")]
+    "arguments", [("last", "one"), ("last", "1.5"), ("last", ""), ("--json", "last", "one")]
 )
 def test_a_task_that_is_no_number_is_refused(call, log, arguments):
     answer = call("explain", *arguments)

@@ -8,7 +8,7 @@ from parsl_diaspora.events import DecisionMade, Diagnosis, TaskEnded, TaskSubmit
 RUN = "run"
 
 
-def task(number, func, error="", outcome="failed", root=None, kind="bug", rule="proven-hopeless"):
+def task(number, func, error="", *, outcome="failed", root=None, kind="bug", rule="proven-hopeless"):
     events = []
     if outcome == "failed":
         diagnosis = Diagnosis(failure_class=kind, evidence=(f"{kind} it is",))

@@ -110,6 +110,18 @@ def test_no_worker_hands_a_task_back_for_its_memory_where_no_other_one_is(progra
     assert made.launch_seen.memory == 0
 
 
+def test_no_worker_hands_a_task_back_for_memory_that_no_node_has(program):
+    made = program()
+    live = made.session.live
+    made.session.routing.begin(live)
+    for name in ("m1", "m2"):
+        made.see_manager(name)
+        live.say(NodeSeen(executor="alder", manager=name, node=name, memory=4 * GB))
+    for memory, expected in (("3 GB", 3 * GB), ("5 GB", 0)):
+        made.launch(made.task(func=resilience(memory=memory)(lambda: 1)))
+        assert made.launch_seen.memory == expected
+
+
 def test_a_task_that_ran_out_of_memory_goes_where_a_node_has_more(program):
     made = program(
         "alder",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from parsl.dataflow.errors import DependencyError, JoinError
 
@@ -13,7 +15,7 @@ RUN = "c38a0c1a-3d4a-4fe4"
 def chain(*tasks, root=None):
     """Each task waits for the one before it, and the first has failed."""
     error = root or ZeroDivisionError("division by zero")
-    for before, task in zip(tasks, tasks[1:], strict=False):
+    for before, task in itertools.pairwise(tasks):
         error = DependencyError([(error, f"task {before}")], task)
     return error
 

@@ -207,3 +207,33 @@ def wait_until(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def fail_everywhere(made, error):
+    """One task fails at one place after another, until it has no further try; how many tries it had."""
+    task = made.task(func=grow.func)
+    for tries in range(1, 20):
+        made.launch(task)
+        made.report(error, manager=f"{task['executor']}-1")
+        if not made.fail(task, error):
+            return tries
+    return 0
+
+
+@pytest.mark.parametrize(("successes", "tries"), [(0, 2), (3, 6), (300, 2)])
+def test_failures_that_are_no_rarer_than_usual_prove_nothing(program, successes, tries):
+    made = program(retries=5)
+    for label in ("alder", "birch"):
+        made.see_manager(f"{label}-1", label)
+    for _ in range(successes):
+        made.run([], made.task(func=grow.func))
+    assert fail_everywhere(made, divide()) == tries
+
+
+def test_what_was_proven_once_ends_the_next_task_at_its_first_failure_until_a_success_refutes_it(program):
+    made = program(retries=5)
+    for label in ("alder", "birch"):
+        made.see_manager(f"{label}-1", label)
+    assert [fail_everywhere(made, divide()) for _ in range(2)] == [2, 1]
+    made.run([], made.task(func=grow.func))
+    assert fail_everywhere(made, divide()) > 1

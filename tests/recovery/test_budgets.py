@@ -21,7 +21,17 @@ def test_a_class_that_is_named_in_the_settings_gets_that_budget_and_the_others_k
     budgets = Budgets(Settings(retries={"memory": 7, "application": 0}), retries=5)
     assert budgets.limit("memory", NONE) == 7
     assert budgets.limit("application", NONE) == 0
-    assert budgets.limit("walltime", NONE) == CLASSES["walltime"].budget
+    assert budgets.limit("worker_lost", NONE) == max(5, CLASSES["worker_lost"].budget or 0)
+
+
+@pytest.mark.parametrize("name", [name for name, each in CLASSES.items() if each.budget != 0])
+def test_no_class_that_is_worth_a_retry_gets_less_than_the_program_allows_for_any_failure(name):
+    assert Budgets(Settings(), retries=9).limit(name, NONE) >= 9
+    assert Budgets(Settings(), retries=0).limit("memory", NONE) == CLASSES["memory"].budget
+
+
+def test_what_never_helps_gets_no_retry_however_many_the_program_allows():
+    assert Budgets(Settings(), retries=9).limit("submission", NONE) == 0
 
 
 def test_the_apps_own_word_is_above_the_settings():

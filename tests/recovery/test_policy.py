@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.events import decode, encode
 from parsl_diaspora.failures import CLASSES, Context
-from parsl_diaspora.recovery import Budgets, Count, Do, Options, Policy, Rule, When, built_in, decide
+from parsl_diaspora.recovery import Budgets, Count, Delay, Do, Options, Policy, Rule, When, built_in, decide
+from parsl_diaspora.recovery.as_mapping import as_mapping
+from parsl_diaspora.recovery.policy_file import read_rules
 from parsl_diaspora.recovery.rules import ACTIONS
 from parsl_diaspora.settings import Settings
 from tests.recovery.situations import situation, situations
@@ -301,6 +303,32 @@ def test_rules_in_python_are_the_same_as_in_yaml():
     )
     read = policy("name: own, when: {count: {by: node, at_least: 2}}, do: other node")
     assert made.rules == read.rules
+
+
+@pytest.mark.parametrize("rule", built_in().rules, ids=lambda rule: rule.name)
+def test_a_rule_is_the_same_after_a_way_through_yaml(rule):
+    assert read_rules([as_mapping(rule)], "here") == [rule]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (Rule(name="a", do=Do(action="elsewhere"), reason="b"), "elsewhere"),
+        (Rule(name="a", when=When(classes=("memroy",)), reason="b"), "no class of failures"),
+        (Rule(name="a", when=When(conditions=("destned",)), reason="b"), "no condition"),
+        (Rule(name="a", when=When(expression="attempt >"), reason="b"), "does not parse"),
+        (Rule(name="a", when=When(log="("), reason="b"), "no pattern"),
+        (Rule(name="a", do=Do(delay=Delay(seconds=-1.0)), reason="b"), "seconds from 0"),
+        (Rule(name="a", reason="{odd}"), "{odd}"),
+        (Rule(name="a"), "must have a reason"),
+        (Rule(name="a", times="often", reason="b"), "does not fit"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_rules_in_python_are_checked_like_those_in_yaml(wrong, words):
+    with pytest.raises(SettingsError) as raised:
+        Policy([wrong])
+    assert words in str(raised.value)
 
 
 # --- what makes no sense ---

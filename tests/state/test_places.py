@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +113,33 @@ def test_differences_of_several_programs_add_up_to_what_one_would_have_learned(t
     for place in (CPU, GPU):
         assert merged.chance(FUNC, place, "", 0) == one.chance(FUNC, place, "", 0)
         assert merged.of(FUNC, place).tries == one.of(FUNC, place).tries
+
+
+def test_many_threads_may_learn_ask_and_forget_at_once():
+    places, faults = Places(most=5), []
+
+    def work(seed):
+        try:
+            for number in range(2_000):
+                func = f"app.f{(number * seed) % 9}#1"
+                places.learn(
+                    Lesson(func=func, place=f"node:n{number % 3}", bad=4, tries=1, lack="memory"), number
+                )
+                places.learn(Lesson(func=func, place=CPU, good=1, tries=1, memory=number), number)
+                places.chance(func, CPU, "", number)
+                places.bad_nodes(func)
+                if number % 97 == 0:
+                    places.forget("app.f3", number)
+        except Exception as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in (1, 2, 5, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert len(places) == 5
 
 
 # --- what managers have to offer ---
