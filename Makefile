@@ -15,6 +15,9 @@ IDENTITY := import sys, zlib; print("%s-%d.%d.%d-%08x" % (sys.implementation.nam
 PYTHON_ID := $(shell $(PYTHON) -c '$(IDENTITY)' 2>/dev/null || echo missing)
 STAMP := $(VENV)/.ready-$(PYTHON_ID)
 
+# Tests of losses with real processes: `make slow` has them on nodes with process ids and host names of their own.
+LOSSES := bad_results.py lost_blocks.py lost_interchange.py survival.py six_faults.py nodes.py
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help env demo test check slow bench schema clean
@@ -57,8 +60,9 @@ check: env  ## lint, formatting, types, layers
 test: check  ## check, then every test but the slow ones
 	$(RUN) $(BIN)/python -m pytest -m "not slow"
 
-slow: env  ## the slow tests
+slow: env  ## the slow tests, and those of losses once more on emulated nodes
 	$(RUN) $(BIN)/python -m pytest -m slow || [ $$? -eq 5 ]  # 5: there are none
+	$(RUN) PARSL_DIASPORA_TEST_NODES=emulated $(BIN)/python -m pytest $(addprefix tests/integration/test_,$(LOSSES))
 
 bench: env  ## measure what the resilience layer costs, and the fabrics beside their alternatives
 	$(RUN) $(BIN)/python benchmarks/overhead.py

@@ -120,8 +120,6 @@ def measure(tasks: int, failures: int, **settings: Any) -> dict[str, Timed]:
                 error = raised[number % len(raised)]
                 program.report(error, manager=f"{task['executor']}-{number % MANAGERS}")
                 program.fail(task, error)
-                if not number % 200:
-                    gc.collect()
         finally:
             gc.enable()
             program.memoizer.close()

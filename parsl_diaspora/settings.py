@@ -29,7 +29,13 @@ FILE_VARIABLE = "PARSL_DIASPORA_SETTINGS"
 #: Variables with the prefix that are no settings: `parsl_diaspora.testing.processes` marks processes by them,
 #: and one says which services the tests of this project must find.
 OTHER_VARIABLES = frozenset(
-    {FILE_VARIABLE, "PARSL_DIASPORA_MARK", "PARSL_DIASPORA_PLACE", "PARSL_DIASPORA_TEST_SERVICES"}
+    {
+        FILE_VARIABLE,
+        "PARSL_DIASPORA_MARK",
+        "PARSL_DIASPORA_PLACE",
+        "PARSL_DIASPORA_TEST_NODES",
+        "PARSL_DIASPORA_TEST_SERVICES",
+    }
 )
 _TEXTS = (str, str | None, bool | str)
 RELAY_WORDS = ("auto", "on", "off")

@@ -185,8 +185,10 @@ def _pattern(read: Callable[[Failure], str]) -> Callable[[Any, Place], Test]:
         literals = needed_literals(str(wanted))
 
         def holds(case: Case) -> str | bool:
-            if literals and not any(literal in case.lowered for literal in literals):
-                return False
+            if literals:
+                lowered = case.lowered
+                if not any(literal in lowered for literal in literals):
+                    return False
             text = read(case.failure)
             return bool(text) and (found := search(text)) is not None and (found[0] or True)
 

@@ -125,7 +125,7 @@ class Situations:
             "other_block": other_block,
             "other_worker": picture.workers.get(here, 0) > 1,
             "room": self._room((here, *others)),
-            "unfit_everywhere": session.routing.is_unfit_elsewhere(task, live),
+            "unfit_everywhere": not others and session.routing.is_unfit_elsewhere(task, live),
             "avoid": _failed_managers(live, state, here, failed.manager),
         }
 

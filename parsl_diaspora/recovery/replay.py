@@ -30,16 +30,22 @@ KNOWN = (
     *("infrastructure_failures", "proof", "own_handler_stops", "avoid", "context"),
 )
 _LISTED = "non_retryable"
-_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Situation)}
+_DEFAULTS: tuple[tuple[str, Any], ...] = tuple(
+    (field.name, {} if field.name == "room" else field.default)
+    for field in msgspec.structs.fields(Situation)
+    if field.name in KNOWN
+)
 
 
 def known(situation: Situation) -> dict[str, Any]:
     """What a decision's event keeps of its situation: what is not as usual, and no other event tells."""
-    told = {
-        name: list(value) if isinstance(value, tuple) else msgspec.to_builtins(value)
-        for name in KNOWN
-        if (value := getattr(situation, name)) != _DEFAULTS[name] and value != {}
-    }
+    told: dict[str, Any] = {}
+    for name, default in _DEFAULTS:
+        value = getattr(situation, name)
+        if value != default:
+            told[name] = list(value) if isinstance(value, tuple) else value
+    if "context" in told:
+        told["context"] = msgspec.to_builtins(told["context"])
     if situation.options.non_retryable:
         told[_LISTED] = list(situation.options.non_retryable)
     return told

@@ -14,13 +14,16 @@ from parsl.launchers.base import Launcher
 class EmulatedNode(Launcher):
     """Runs a block as a node of its own: for `parsl.providers.LocalProvider`.
 
-    Its processes keep this host's process ids and files. Where no namespace may be made (that takes root, or
-    a kernel that allows it to users), the node keeps this host's name, and the rest holds.
+    Its processes keep this host's files, and its process ids unless ``own_processes`` is set. Where no
+    namespace may be made (that takes root, or a kernel that allows it to users), the node keeps this host's
+    name, and the rest holds.
 
     Args:
         name: host name.
         memory: bytes of address space that each process may have; 0 for no limit.
         packages: directories with packages that only this node has.
+        own_processes: see no process of other nodes, and die as a whole with the first one; each block then
+            gets a host name of its own that begins with ``name``.
         debug: as for all of Parsl's launchers.
 
     Example:
@@ -30,12 +33,19 @@ class EmulatedNode(Launcher):
     """
 
     def __init__(
-        self, name: str, memory: int = 0, packages: tuple[str, ...] = (), debug: bool = True
+        self,
+        name: str,
+        memory: int = 0,
+        packages: tuple[str, ...] = (),
+        debug: bool = True,
+        *,
+        own_processes: bool = False,
     ) -> None:
         super().__init__(debug=debug)
         self.name = name
         self.memory = memory
         self.packages = packages
+        self.own_processes = own_processes
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         """The block's command, within the node."""
@@ -47,8 +57,38 @@ class EmulatedNode(Launcher):
             lines.insert(0, f"ulimit -v {self.memory // 1024}")
         if not can_name_hosts():
             return "\n".join(lines)
+        if self.own_processes and can_part_processes():
+            return _with_own_processes(self.name, lines)
         named = "\n".join([f"hostname {shlex.quote(self.name)}", *lines])
         return f"unshare --uts bash -c {shlex.quote(named)}"
+
+
+def _with_own_processes(name: str, lines: list[str]) -> str:
+    """The shell is the namespace's first process, as a pool that is the first one ignores SIGTERM.
+
+    `unshare --fork` ignores signals, so whoever ends the block ends the namespace through the trap.
+    """
+    named = "\n".join([f"hostname {shlex.quote(name)}-$BLOCK_SHELL", *lines, "exit $?"])
+    return "\n".join(
+        [
+            "export BLOCK_SHELL=$$",
+            f"{_PARTED} bash -c {shlex.quote(named)} &",
+            "child=$!",
+            "trap 'kill -KILL $child 2>/dev/null' TERM INT HUP EXIT",
+            "wait $child",
+        ]
+    )
+
+
+_PARTED = "unshare --pid --fork --kill-child=KILL --mount-proc --uts"
+
+
+@functools.cache
+def can_part_processes() -> bool:
+    """Whether processes may be started that do not see those of others."""
+    if not can_name_hosts():
+        return False
+    return subprocess.run([*_PARTED.split(), "true"], capture_output=True, check=False).returncode == 0
 
 
 @functools.cache

@@ -16,10 +16,13 @@ from parsl.providers import LocalProvider
 from parsl_diaspora import open_fabric, resilient
 from parsl_diaspora.events import DecisionMade, Event, TaskEnded, TryFailed
 from parsl_diaspora.state import History, read_events, read_history
+from parsl_diaspora.testing.emulated import EmulatedNode
 from parsl_diaspora.testing.processes import find, worker_init
 from parsl_diaspora.testing.shutdown import shut_down
 
 ROOT = Path(__file__).parents[2]
+#: Every block as a node of its own, with its own process ids and host name.
+EMULATED = os.environ.get("PARSL_DIASPORA_TEST_NODES") == "emulated"
 _ports = itertools.count(30_000 + os.getpid() % 40 * 100, 40)
 
 
@@ -44,6 +47,8 @@ class Program:
             max_blocks=blocks,
             worker_init=worker_init(self.mark, label, {"PYTHONPATH": paths}),
         )
+        if EMULATED:
+            provider.launcher = EmulatedNode(label, own_processes=True)
         arguments = {"heartbeat_period": 1, "heartbeat_threshold": 8, "provider": provider, **arguments}
         return HighThroughputExecutor(
             label=label,

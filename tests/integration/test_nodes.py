@@ -6,15 +6,11 @@ Each block of the pool stands for a node: it has a supervisor of its own.
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 import signal
-import subprocess
 import time
 
 import psutil
 import pytest
-from parsl.launchers.base import Launcher
 
 from parsl_diaspora import drain, hold, release
 from parsl_diaspora.cli.main import main as command
@@ -28,6 +24,7 @@ from parsl_diaspora.events import (
     TryFailed,
     WorkerEnded,
 )
+from parsl_diaspora.testing.emulated import EmulatedNode, can_part_processes
 from parsl_diaspora.testing.processes import find
 from tests.integration import apps
 
@@ -106,23 +103,8 @@ def nodes(program):
     return Nodes(program)
 
 
-class EmulatedNode(Launcher):
-    """Each block in a PID namespace of its own, with a host name of its own."""
-
-    def __call__(self, command, *how_many):
-        inner = f'hostname "{NODE}$$"; {command}; exit $?'
-        outer = "unshare --pid --fork --kill-child=KILL --mount-proc --uts"
-        script = f"export THERE=$$\n{outer} bash -c {shlex.quote(inner.replace('$$', '$THERE'))} &\n"
-        return script + "child=$!\ntrap 'kill -KILL $child' TERM INT HUP EXIT\nwait $child\n"
-
-
-NODE = "emulated-"
-can_emulate = (
-    shutil.which("unshare") is not None
-    and not subprocess.run(
-        ["unshare", "--pid", "--fork", "--mount-proc", "--uts", "true"], capture_output=True, check=False
-    ).returncode
-)
+NODE = "emulated"
+can_emulate = can_part_processes()
 
 
 def said(events, kind):
@@ -158,7 +140,7 @@ def test_a_dead_node_is_found_long_before_its_heartbeats_are_missed(nodes, check
 @pytest.mark.skipif(not can_emulate, reason="this machine lets nobody make namespaces")
 @pytest.mark.slow
 def test_nodes_with_names_of_their_own_are_held_and_die_as_a_whole(nodes, check_story):
-    nodes.load(launcher=EmulatedNode())
+    nodes.load(launcher=EmulatedNode(NODE, own_processes=True))
     managers = {block: nodes.manager_of(block) for block in "01"}
     until(lambda: managers["0"] in nodes.live.picture.managers)
     name = until(lambda: nodes.live.picture.managers[managers["0"]].node)

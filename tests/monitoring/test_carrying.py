@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from parsl import ThreadPoolExecutor
 from parsl.executors import HighThroughputExecutor
+from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
 from parsl_diaspora import RetryAfter, Settings, resilience
 from parsl_diaspora.errors import SettingsError
@@ -18,6 +19,7 @@ from parsl_diaspora.events import (
     TryLaunched,
 )
 from parsl_diaspora.recovery import Do, Policy, Rule, When
+from parsl_diaspora.recovery.rules import ACTIONS
 from parsl_diaspora.state.records import NodeState
 from tests.monitoring.fakes import Program
 
@@ -305,6 +307,28 @@ def test_an_app_may_have_a_policy_from_a_file_with_budgets_of_its_own(tmp_path, 
 def test_what_makes_no_sense_is_refused_where_it_is_said(wrong):
     with pytest.raises(SettingsError):
         resilience(**wrong)
+
+
+ERRORS = [KeyError("x"), MemoryError(), WorkerLost(3, "n1"), ManagerLost(b"m1", "n1"), OSError(28, "full")]
+
+
+@pytest.mark.parametrize("action", [each for each in ACTIONS if each not in ("substitute", "hold")])
+@pytest.mark.parametrize(
+    "extra", [{}, {"delay": 1}, {"resize": {"memory": "x2"}}, {"quarantine": "node"}], ids=str
+)
+def test_whatever_a_rule_says_the_task_ends_within_its_total_and_no_fault_is_met(program, action, extra):
+    do = {"try": action, **extra} if action != "fail" else {"fail": True}
+    made = program("alder", "birch", policy=rule(do, times=4, **{"else": "here"}), max_tries=6, move="any")
+    for name in ("m1", "m2"):
+        made.see_manager(name)
+    task = made.task()
+    for number in range(20):
+        made.launch(task)
+        made.report(ERRORS[number % len(ERRORS)])
+        if not made.fail(task, ERRORS[number % len(ERRORS)]):
+            break
+    assert 1 <= task["fail_count"] <= 6
+    assert made.session.live.faults == {}
 
 
 def test_settings_show_the_policy(tmp_path):
