@@ -72,7 +72,8 @@ class Situations:
         )
         budget = session.budgets.name(diagnosis.failure_class, options)
         spent = _spent(state, budget, revises)
-        limit = session.budgets.limit(diagnosis.failure_class, options)
+        by_chance = refuted and not self._asks_own
+        limit = session.budgets.limit(diagnosis.failure_class, options, by_chance=by_chance)
         if self._asks_own and budget == "application":
             limit = session.settings.max_tries  # the program's own handler keeps that account
         return Situation(

@@ -9,6 +9,9 @@ from parsl_diaspora.recovery.options import NO_OPTIONS, Options, checked_budgets
 from parsl_diaspora.recovery.policy import Policy
 from parsl_diaspora.settings import Settings
 
+#: Tries that failures by chance are worth beyond the default.
+MORE_BY_CHANCE = 2
+
 
 class Budgets:
     """Each class has its own, so infrastructure loss never spends the application's.
@@ -33,8 +36,11 @@ class Budgets:
             name: max(each.budget, retries) if each.budget else each.budget for name, each in CLASSES.items()
         }
         self._limits["application"] = max(1, retries)
-        self._limits.update(checked_budgets(settings.retries, "the settings"))
-        self._limits.update(policy.budgets if policy is not None else {})
+        given = checked_budgets(settings.retries, "the settings")
+        given.update(policy.budgets if policy is not None else {})
+        self._limits.update(given)
+        self._given = frozenset(given)
+        self._retries = retries
         self._max_tries = (policy.max_tries if policy is not None else None) or settings.max_tries
 
     def name(self, failure_class: str, options: Options = NO_OPTIONS) -> str:
@@ -42,10 +48,19 @@ class Budgets:
         own = self._limits[failure_class] is not None or failure_class in options.retries
         return failure_class if own else "application"
 
-    def limit(self, failure_class: str, options: Options) -> int:
-        """Failures of this class that a task may have and still be tried again."""
+    def limit(self, failure_class: str, options: Options, *, by_chance: bool = False) -> int:
+        """Failures of this class that a task may have and still be tried again.
+
+        Args:
+            failure_class: as diagnosed.
+            options: what the app's author said.
+            by_chance: such failures of this app were overcome by trying again. They are worth more tries than
+                the default, where the program allows any and nobody named a number for the class.
+        """
         name = self.name(failure_class, options)
-        return options.retries.get(name, self._limits[name] or 0)
+        limit = options.retries.get(name, self._limits[name] or 0)
+        named = name in options.retries or name in self._given
+        return limit + MORE_BY_CHANCE if by_chance and limit and self._retries and not named else limit
 
     def max_tries(self, options: Options) -> int:
         """The hard total of tries."""

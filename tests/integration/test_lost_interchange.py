@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from parsl_diaspora.events import BlockLost, InterchangeEnded, InterchangeStarted
+from parsl_diaspora.events import BlockLost, DecisionMade, InterchangeEnded, InterchangeStarted
 from tests.integration import apps
 from tests.integration.looking import LONG, failures, of, until
 
@@ -31,6 +31,7 @@ def check_recovered(program, futures, check_story):
     (ended,), (started,) = of(events, InterchangeEnded), of(events, InterchangeStarted)
     assert (started.number, started.executor) == (2, "alder")
     assert failures(events) == {"InterchangeLost"}
+    assert {event.diagnosis.failure_class for event in of(events, DecisionMade)} == {"interchange_lost"}
     assert [event.expected for event in of(events, BlockLost) if event.block == "0"] == [True]
     assert program.shutdown.finished
     return ended

@@ -86,3 +86,21 @@ def test_a_class_that_does_not_exist_is_an_error_that_names_the_nearest(name, hi
     with pytest.raises(SettingsError, match="the settings") as raised:
         Budgets(Settings(retries={name: 3}), retries=0)
     assert hint in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("retries", "settings", "options", "limit"),
+    [
+        (3, {}, {}, 5),
+        (0, {}, {}, 1),
+        (3, {"application": 3}, {}, 3),
+        (3, {}, {"application": 3}, 3),
+        (3, {"application": 0}, {}, 0),
+    ],
+)
+def test_failures_by_chance_are_worth_more_tries_unless_somebody_named_a_number(
+    retries, settings, options, limit
+):
+    budgets = Budgets(Settings(retries=settings), retries)
+    assert budgets.limit("bug", Options(retries=options), by_chance=True) == limit
+    assert budgets.limit("bug", Options(retries=options)) <= limit
