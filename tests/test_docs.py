@@ -12,10 +12,14 @@ import pytest
 import yaml
 
 from parsl_diaspora.cli.main import main
+from parsl_diaspora.events import Failure
 from parsl_diaspora.events.schema import json_schema
 from parsl_diaspora.fabric.triggers import Pattern
-from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.failures import CLASSES, Context
+from parsl_diaspora.failures.remedies import REMEDIES
+from parsl_diaspora.failures.rules import CONDITIONS as CONDITIONS_OF_FAILURES
 from parsl_diaspora.failures.rules import built_in as failure_rules
+from parsl_diaspora.failures.rules import load_rules
 from parsl_diaspora.recovery import Policy, built_in, options_of
 from parsl_diaspora.recovery.conditions import CONDITIONS, MEANINGS
 from parsl_diaspora.recovery.expressions import FUNCTIONS
@@ -38,11 +42,32 @@ def test_every_failure_class_is_documented(name):
     assert f"| `{name}` |" in (ROOT / "docs" / "failures.md").read_text()
 
 
-def test_every_rule_that_tells_a_class_is_documented():
+@pytest.mark.parametrize("name", CLASSES)
+def test_what_to_do_about_every_class_is_documented_as_it_is(name):
+    assert f"| `{name}` | {REMEDIES[name]} |" in (ROOT / "docs" / "failures.md").read_text()
+
+
+@pytest.mark.parametrize("rule", failure_rules().rules, ids=lambda rule: rule.name)
+def test_every_rule_of_failures_is_documented_as_it_is(rule):
+    row = f"| `{rule.name}` | `{rule.failure_class}` | {rule.confidence:.2f} | {rule.because} |"
+    assert row in (ROOT / "docs" / "failures.md").read_text()
+
+
+@pytest.mark.parametrize("name", CONDITIONS_OF_FAILURES)
+def test_every_condition_of_a_rule_of_failures_is_documented(name):
+    conditions = (ROOT / "docs" / "failures.md").read_text().partition("| condition |")[2]
+    assert f"`{name}`" in conditions
+
+
+def test_the_rule_of_failures_in_the_documents_is_one(tmp_path):
     text = (ROOT / "docs" / "failures.md").read_text()
-    assert [
-        rule.name for rule in failure_rules().rules if f"| `{rule.name}` | {rule.failure_class} |" not in text
-    ] == []
+    (tmp_path / "rules.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    full = Failure(
+        chain=("parsl.app.errors.BashExitFailure",), exit_code=53, stderr="x: no license left for solve"
+    )
+    found = load_rules(tmp_path / "rules.yaml").find(full, Context(memory_peak=1, memory_limit=8))
+    assert found is not None
+    assert found.evidence == "the licence server had none left: no license left (exit code 53)"
 
 
 @pytest.mark.parametrize("name", Settings.__struct_fields__)

@@ -24,7 +24,7 @@ PHASES = ("launch", "unpack", "run", "pack", "lost")
 ANY = "any"
 
 _KEYS = ("name", "class", "confidence", "when", "because", "missing")
-_CONDITIONS = (
+CONDITIONS = (
     "exception",
     "phase",
     "errno",
@@ -97,7 +97,7 @@ def _rule(value: Any, place: Place) -> FailureRule:
     if not isinstance(confidence, int | float) or not 0 < confidence <= 1:
         raise place.at(value, "confidence").error("'confidence' must be a number over 0 and up to 1.")
     when, here = value["when"], place.at(value["when"])
-    here.known_keys(when, _CONDITIONS, "'when'")
+    here.known_keys(when, CONDITIONS, "'when'")
     _check_words(str(value["because"]), place.at(value, "because"))
     return FailureRule(
         name=str(value["name"]),
@@ -112,7 +112,7 @@ def _rule(value: Any, place: Place) -> FailureRule:
 
 def _cheap_first(when: dict[str, Any]) -> list[tuple[str, Any]]:
     given = [(key, wanted) for key, wanted in when.items() if key != "exception"]
-    return sorted(given, key=lambda pair: _CONDITIONS.index(pair[0]) if pair[0] != "facts" else -1)
+    return sorted(given, key=lambda pair: CONDITIONS.index(pair[0]) if pair[0] != "facts" else -1)
 
 
 def _many(value: Any) -> tuple[Any, ...]:

@@ -70,7 +70,7 @@ class Apps:
         return notes
 
     def _of_original(self, function: Any) -> AppNotes:
-        """The notes are kept under Parsl's wrapper, too: looking through it takes longer than all the rest."""
+        """They are kept under Parsl's wrapper, too: looking through that takes longer than all the rest."""
         if (notes := self._notes.get(function)) is None:
             notes = self._notes[function] = AppNotes()
         return notes

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_diaspora.events import Diagnosis, DiagnosisRevised, TryFailed
 from parsl_diaspora.failures import CLASSES, current_name
-from parsl_diaspora.failures.evidence import load_function
+from parsl_diaspora.failures.evidence import clean_text, load_function
 
 if TYPE_CHECKING:
     from parsl_diaspora.monitoring.session import Session
@@ -39,8 +39,9 @@ class SecondOpinion:
     def __init__(self, session: Session, ask: Ask) -> None:
         self._session = session
         self._ask = ask
-        self._waiting: queue.Queue[tuple[TryFailed, str, Diagnosis] | None] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.Queue[tuple[TryFailed, str, Diagnosis]] = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
+        self._beginning = threading.Lock()
         self._stop = threading.Event()
         self.hung = False
 
@@ -48,17 +49,24 @@ class SecondOpinion:
         """Ask about a failure that no rule is sure of. Returns at once."""
         if diagnosis.confidence >= SURE or self.hung or self._stop.is_set():
             return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="diaspora-second-opinion", daemon=True)
-            self._thread.start()
         try:
+            self._begin()
             self._waiting.put_nowait((failed, func, diagnosis))
         except queue.Full:
             self._absorb(TimeoutError(f"{MOST_WAITING} failures wait for it; this one is not asked about"))
+        except RuntimeError as error:  # the system has no thread to give
+            self._absorb(error)
 
     def close(self) -> None:
         """Ask nothing more."""
         self._stop.set()
+
+    def _begin(self) -> None:
+        with self._beginning:  # failures come from a thread of every executor
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="diaspora-second-opinion", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _work(self) -> None:
         while not self._stop.is_set():
@@ -66,8 +74,10 @@ class SecondOpinion:
                 item = self._waiting.get(timeout=0.5)
             except queue.Empty:
                 continue
-            if item is not None:
+            try:
                 self._ask_about(*item)
+            except Exception as error:  # noqa: BLE001 - of whatever the site's code has answered
+                self._absorb(error)
 
     def _ask_about(self, failed: TryFailed, func: str, diagnosis: Diagnosis) -> None:
         found: list[Any] = []
@@ -83,18 +93,14 @@ class SecondOpinion:
                 seconds = self._session.settings.diagnoser_timeout
                 self._absorb(TimeoutError(f"no answer within {seconds:g} s; it is not asked again"))
             return
-        try:
-            revised = diagnosis_from(found[0], diagnosis)
-        except (TypeError, ValueError, KeyError) as error:
-            self._absorb(error)
-            return
+        revised = diagnosis_from(found[0], diagnosis)
         if revised is not None and self._session.live is not None:
             self._session.live.say(revised_event(failed, revised))
 
     def _call(self, question: dict[str, Any], found: list[Any]) -> None:
         try:
             found.append(self._ask(question))
-        except Exception as error:  # noqa: BLE001 - the site's code may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the site's code may raise anything
             self._absorb(error)
 
     def _absorb(self, error: BaseException) -> None:
@@ -154,7 +160,7 @@ def diagnosis_from(answer: Any, before: Diagnosis) -> Diagnosis | None:
         raise ValueError(f"A confidence lies between 0 and 1; {confidence!r} does not.")
     if confidence <= before.confidence or name == before.failure_class:
         return None
-    reason = str(told.get("reason", "")) or "the site's diagnoser says so"
+    reason = clean_text(lambda: str(told.get("reason", "")), None) or "the site's diagnoser says so"
     return Diagnosis(
         failure_class=name,
         layer=CLASSES[name].layer,

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from parsl.app.errors import BashExitFailure
 
 from parsl_diaspora.failures.literals import needed_literals
 from parsl_diaspora.failures.rules import BUILT_IN
@@ -32,3 +33,12 @@ def test_no_text_that_matches_is_passed_over(pattern, data):
 @pytest.mark.parametrize("pattern", PATTERNS, ids=range(len(PATTERNS)))
 def test_every_built_in_pattern_is_looked_for_by_literals_first(pattern):
     assert needed_literals(pattern)
+
+
+def test_no_rule_for_bash_apps_searches_the_message_that_all_of_them_raise():
+    message = str(BashExitFailure("render", 1)).lower()
+    for rule in yaml.safe_load(BUILT_IN.read_text()):
+        if "BashExitFailure" in rule["when"].get("exception", "BashExitFailure"):
+            for key in ("text", "message", "stderr"):
+                literals = needed_literals(rule["when"].get(key, ""))
+                assert not [each for each in literals if each in message], rule["name"]

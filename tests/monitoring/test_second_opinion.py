@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
 import pytest
 
-from parsl_diaspora.events import Diagnosis, DiagnosisRevised, Failure, TryFailed
+from parsl_diaspora.events import Diagnosis, DiagnosisRevised, Failure, TryFailed, encode
 from parsl_diaspora.monitoring.second_opinion import SecondOpinion, second_opinion_for
 from parsl_diaspora.settings import Settings
 
@@ -88,13 +89,18 @@ def test_it_is_not_asked_about_what_a_rule_is_sure_of():
         (7, "An answer is a class"),
         ({"class": "gpu", "confidence": 9}, "between 0 and 1"),
         ({"class": "gpu", "confidence": "high"}, "could not convert"),
+        ({"class": "gpu", "confidence": 10**400}, "too large"),
     ],
 )
-def test_nonsense_is_counted_and_nothing_is_said(answer, words):
-    session, _ = asked(lambda _: answer)
+def test_nonsense_is_counted_nothing_is_said_and_it_is_asked_again(answer, words):
+    answers = [answer, "gpu"]
+    session, opinion = asked(lambda _: answers.pop(0))
     assert becomes(lambda: session.absorbed)
     assert words in session.absorbed[0]
     assert not session.said
+    opinion.consider(FAILED, "simulate", UNSURE)
+    assert becomes(lambda: session.said)
+    assert session.said[0].diagnosis.failure_class == "gpu"
 
 
 @pytest.mark.parametrize("answer", [None, "application", {"class": "gpu", "confidence": 0.2}])
@@ -105,6 +111,45 @@ def test_an_answer_that_changes_nothing_is_not_said(answer):
     opinion.consider(FAILED, "simulate", UNSURE)
     assert done.wait(5)
     assert (session.said, session.absorbed) == ([], [])
+
+
+class NoText:
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("reason", [NoText(), "\udcff"])
+def test_a_reason_that_is_no_text_does_not_keep_the_answer_from_being_said(reason):
+    session, _ = asked(lambda _: {"class": "gpu", "confidence": 0.8, "reason": reason})
+    assert becomes(lambda: session.said)
+    assert session.said[0].diagnosis.failure_class == "gpu"
+    assert encode(session.said[0])
+
+
+def test_one_that_ends_its_thread_is_counted():
+    session, opinion = asked(lambda _: sys.exit("no model here"))
+    assert becomes(lambda: session.absorbed == ["no model here"])
+    assert not opinion.hung
+
+
+def test_many_executors_that_fail_at_once_are_answered_by_one_thread():
+    session = Told()
+    busy, most = [], []
+
+    def ask(_):
+        busy.append(1)
+        most.append(len(busy))
+        time.sleep(0.005)
+        busy.pop()
+        return "gpu"
+
+    opinion = SecondOpinion(session, ask)
+    _made.append(opinion)
+    each = [threading.Thread(target=opinion.consider, args=(FAILED, "f", UNSURE)) for _ in range(20)]
+    for thread in each:
+        thread.start()
+    assert becomes(lambda: len(session.said) == 20)
+    assert max(most) == 1
 
 
 def test_one_that_raises_is_asked_again_and_one_that_hangs_is_not():

@@ -26,6 +26,8 @@ def last_words(error: BaseException, kwargs: Mapping[str, Any]) -> str:
     if not isinstance(name, str | os.PathLike):
         return ""
     try:
+        if not os.path.isfile(name):
+            return ""  # a pipe or a terminal has no last lines, and reading from it may take for ever
         with open(name, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - BYTES))
             text = file.read(BYTES).decode(errors="replace")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from parsl.app.errors import BashExitFailure
 
@@ -27,6 +29,11 @@ def test_the_end_of_the_file_that_parsl_was_given(tmp_path, wrap):
 )
 def test_nothing_to_read_is_nothing(kwargs):
     assert last_words(FAILED, kwargs) == ""
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert last_words(FAILED, {"stderr": str(tmp_path / "pipe")}) == ""
 
 
 def test_other_failures_have_none(tmp_path):
