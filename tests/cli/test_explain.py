@@ -396,3 +396,17 @@ def test_the_story_is_found_by_run_and_task_together(log):
     log.say(1, TaskEnded(run="other", task=1, outcome="memoized"))
     assert story(log, 1).outcome == "failed"
     assert Found(log.run, log.fabric, 0.0).run == log.run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "Name a task: explain RUN TASK, or explain RUN --failed"),
+        (("last", 1, 2), "Name a task"),
+        (("last", 1, "--failed"), "leave the task's number out"),
+    ],
+)
+def test_what_explain_needs_to_know_is_said(call, log, arguments, words):
+    answer = call("explain", *arguments)
+    assert answer.status == 2
+    assert words in answer.err
