@@ -27,7 +27,7 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.failures import diagnose
-from parsl_diaspora.monitoring.retries import RetryHandler
+from parsl_diaspora.monitoring.deciding.retries import RetryHandler
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Situation, decide
 from parsl_diaspora.state import Picture

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT)]
 
 from benchmarks._tables import machine, percentile, print_table  # noqa: E402
 from parsl_diaspora.events import TaskEnded, TaskSubmitted, TryEnded, TryStarted  # noqa: E402
-from parsl_diaspora.monitoring.retries import RetryHandler  # noqa: E402
+from parsl_diaspora.monitoring.deciding.retries import RetryHandler  # noqa: E402
 from tests.monitoring.fakes import Program  # noqa: E402
 
 GOAL = 200.0  # microseconds

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from parsl_diaspora.configure import resilient
     from parsl_diaspora.errors import DiasporaError, NonRetryable, RetryAfter, TaskCancelled
     from parsl_diaspora.fabric import open_fabric
-    from parsl_diaspora.monitoring.cancel import cancel
+    from parsl_diaspora.monitoring.cancelling.cancel import cancel
     from parsl_diaspora.monitoring.holds import drain, hold, release
     from parsl_diaspora.monitoring.task import current_task
     from parsl_diaspora.recovery.options import resilience
@@ -32,7 +32,7 @@ _HOMES = {
     "RetryAfter": "parsl_diaspora.errors",
     "Settings": "parsl_diaspora.settings",
     "TaskCancelled": "parsl_diaspora.errors",
-    "cancel": "parsl_diaspora.monitoring.cancel",
+    "cancel": "parsl_diaspora.monitoring.cancelling.cancel",
     "current_task": "parsl_diaspora.monitoring.task",
     "drain": "parsl_diaspora.monitoring.holds",
     "hold": "parsl_diaspora.monitoring.holds",

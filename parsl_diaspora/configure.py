@@ -21,13 +21,13 @@ from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.failures.evidence import load_function
 from parsl_diaspora.lined_yaml import nearest
+from parsl_diaspora.monitoring.deciding.retries import RetryHandler
 from parsl_diaspora.monitoring.hub import ListeningHub
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
-from parsl_diaspora.monitoring.memory import OFF
-from parsl_diaspora.monitoring.retries import RetryHandler
+from parsl_diaspora.monitoring.placing.memory import OFF
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Policy
-from parsl_diaspora.recovery.checking import check_labels
+from parsl_diaspora.recovery.language.checking import check_labels
 from parsl_diaspora.settings import RELAY_WORDS, Settings
 
 logger = logging.getLogger(__name__)

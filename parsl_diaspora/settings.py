@@ -105,7 +105,7 @@ class Settings(
         destined_after: different healthy places at which the same failure of the same task, with the same
             inputs, proves that trying again is useless; 0 for never.
         diagnoser: ``package.module:function`` of a diagnoser of the site's own, asked about failures that no
-            rule tells, in a thread of its own; see `parsl_diaspora.monitoring.second_opinion`.
+            rule tells, in a thread of its own; see `parsl_diaspora.monitoring.deciding.second_opinion`.
         diagnoser_timeout: seconds that it may take for one failure.
         triggers: what to do about which events while the program runs; see `Trigger`.
         places: URL of the fabric through which runs share what they learn of places; None for a directory

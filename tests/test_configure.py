@@ -25,7 +25,7 @@ from parsl.providers import LocalProvider
 from parsl_diaspora import Settings, resilient
 from parsl_diaspora.errors import ConfigurationError, FabricError, SettingsError
 from parsl_diaspora.executors import ResilientHighThroughputExecutor, ResilientMPIExecutor
-from parsl_diaspora.monitoring.retries import RetryHandler
+from parsl_diaspora.monitoring.deciding.retries import RetryHandler
 
 PROVIDER = LocalProvider(init_blocks=2, max_blocks=5, worker_init="module load science")
 SELECTOR = BlockIdManagerSelector()

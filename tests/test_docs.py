@@ -21,11 +21,11 @@ from parsl_diaspora.failures.rules import CONDITIONS as CONDITIONS_OF_FAILURES
 from parsl_diaspora.failures.rules import built_in as failure_rules
 from parsl_diaspora.failures.rules import load_rules
 from parsl_diaspora.recovery import Policy, built_in, options_of
-from parsl_diaspora.recovery.conditions import CONDITIONS, MEANINGS
-from parsl_diaspora.recovery.expressions import FUNCTIONS
-from parsl_diaspora.recovery.rules import ACTIONS
+from parsl_diaspora.recovery.language.conditions import CONDITIONS, MEANINGS
+from parsl_diaspora.recovery.language.expressions import FUNCTIONS
+from parsl_diaspora.recovery.language.rules import ACTIONS
+from parsl_diaspora.recovery.language.words import rule_words
 from parsl_diaspora.recovery.situation import EVIDENCE
-from parsl_diaspora.recovery.words import rule_words
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.trigger_settings import Trigger
 

@@ -17,7 +17,7 @@ from parsl_diaspora.fabric import Fabric, open_fabric
 from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.masking import without_secrets
-from parsl_diaspora.monitoring.memory import default_url
+from parsl_diaspora.monitoring.placing.memory import default_url
 from parsl_diaspora.state.places import Places, matches
 from parsl_diaspora.state.reading import Reading
 

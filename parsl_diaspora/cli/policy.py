@@ -12,9 +12,9 @@ from rich.text import Text
 from parsl_diaspora.cli.find import LAST, Found, add_where, find_run, open_logs
 from parsl_diaspora.cli.output import console, heading, pairs, table, write_json
 from parsl_diaspora.cli.words import count, duration
-from parsl_diaspora.recovery.policy import Policy, built_in
+from parsl_diaspora.recovery.language.policy import Policy, built_in
+from parsl_diaspora.recovery.language.words import RuleWords, rule_words
 from parsl_diaspora.recovery.simulation import ClassTotals, Difference, Side, Simulation
-from parsl_diaspora.recovery.words import RuleWords, rule_words
 from parsl_diaspora.state.reading import Reading
 
 DEFAULT = "default"

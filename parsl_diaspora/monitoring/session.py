@@ -34,19 +34,19 @@ from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.evidence import clean_text, named_redactor
 from parsl_diaspora.failures.model import model_for
 from parsl_diaspora.failures.setting_up import diagnoser_for
-from parsl_diaspora.monitoring.cancels import Cancels
+from parsl_diaspora.monitoring.cancelling.cancels import Cancels
+from parsl_diaspora.monitoring.deciding.propagated import root_task, tell_root
+from parsl_diaspora.monitoring.deciding.second_opinion import second_opinion_for
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
-from parsl_diaspora.monitoring.late import Late
-from parsl_diaspora.monitoring.memory import OFF, PlaceMemory, default_url
 from parsl_diaspora.monitoring.order_gate import OrderGate
-from parsl_diaspora.monitoring.parked import Parked
-from parsl_diaspora.monitoring.propagated import root_task, tell_root
-from parsl_diaspora.monitoring.quarantines import Quarantines
+from parsl_diaspora.monitoring.parking.late import Late
+from parsl_diaspora.monitoring.parking.parked import Parked
+from parsl_diaspora.monitoring.parking.task_orders import TaskOrders
+from parsl_diaspora.monitoring.placing.memory import OFF, PlaceMemory, default_url
+from parsl_diaspora.monitoring.placing.quarantines import Quarantines
+from parsl_diaspora.monitoring.placing.routing import Routing
 from parsl_diaspora.monitoring.reach import Reach
-from parsl_diaspora.monitoring.routing import Routing
 from parsl_diaspora.monitoring.run_key import RunKey
-from parsl_diaspora.monitoring.second_opinion import second_opinion_for
-from parsl_diaspora.monitoring.task_orders import TaskOrders
 from parsl_diaspora.recovery import Budgets, Policy, built_in
 from parsl_diaspora.recovery.policies import Policies
 from parsl_diaspora.settings import Settings, without_secrets

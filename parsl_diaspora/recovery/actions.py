@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable
 
 from parsl_diaspora.failures import is_infrastructure
-from parsl_diaspora.recovery.rules import Delay, Do, Resize, Wait
+from parsl_diaspora.recovery.language.rules import Delay, Do, Resize, Wait
+from parsl_diaspora.recovery.language.sizes import read_size, size_words
 from parsl_diaspora.recovery.situation import Situation
-from parsl_diaspora.recovery.sizes import read_size, size_words
 from parsl_diaspora.settings import Settings
 
 MOST_DOUBLINGS = 64

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.recovery.language.policy import Policy
 from parsl_diaspora.recovery.options import NO_OPTIONS, Options, checked_budgets
-from parsl_diaspora.recovery.policy import Policy
 from parsl_diaspora.settings import Settings
 
 #: Tries that failures by chance are worth beyond the default.

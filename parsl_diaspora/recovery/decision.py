@@ -13,11 +13,11 @@ from parsl_diaspora.recovery.actions import (
     wait_condition,
     why_impossible,
 )
-from parsl_diaspora.recovery.policy import Policy, built_in
+from parsl_diaspora.recovery.language.policy import Policy, built_in
+from parsl_diaspora.recovery.language.rules import Do, Rule
+from parsl_diaspora.recovery.language.sizes import size_words
 from parsl_diaspora.recovery.replay import known
-from parsl_diaspora.recovery.rules import Do, Rule
 from parsl_diaspora.recovery.situation import Situation
-from parsl_diaspora.recovery.sizes import size_words
 from parsl_diaspora.settings import Settings
 
 __all__ = ["Chosen", "Situation", "choose", "decide"]

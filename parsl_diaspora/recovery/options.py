@@ -10,11 +10,11 @@ import msgspec
 
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.failures import CLASSES, current_name
-from parsl_diaspora.recovery.rules import Rule
-from parsl_diaspora.recovery.sizes import read_size
+from parsl_diaspora.recovery.language.rules import Rule
+from parsl_diaspora.recovery.language.sizes import read_size
 
 if TYPE_CHECKING:
-    from parsl_diaspora.recovery.policy import Policy
+    from parsl_diaspora.recovery.language.policy import Policy
 
 #: Plain data under a plain name, so that a decorated function can be pickled to workers without this package.
 ATTRIBUTE = "__parsl_diaspora__"
@@ -106,7 +106,7 @@ def resilience(
 
 
 def _own_policy(policy: Any, rules: Iterable[Any]) -> Policy | None:
-    from parsl_diaspora.recovery.policy import Policy
+    from parsl_diaspora.recovery.language.policy import Policy
 
     given = Policy.of(policy, "the policy in @resilience") if policy is not None else None
     own = Policy.of({"rules": list(rules)}, "the rules in @resilience") if rules else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from parsl_diaspora.recovery.language.policy import Policy, built_in
 from parsl_diaspora.recovery.options import MOST_KEPT, NO_OPTIONS, Options, mark_of, options_of
-from parsl_diaspora.recovery.policy import Policy, built_in
 
 
 class Ways(NamedTuple):

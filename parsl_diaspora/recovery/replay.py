@@ -9,8 +9,8 @@ import msgspec
 
 from parsl_diaspora.events import DecisionMade, TryFailed
 from parsl_diaspora.failures import Context
+from parsl_diaspora.recovery.language.rules import CountBy
 from parsl_diaspora.recovery.options import Options
-from parsl_diaspora.recovery.rules import CountBy
 from parsl_diaspora.recovery.situation import Counter, Situation
 from parsl_diaspora.state import Picture, TaskState
 from parsl_diaspora.state.recent import count_tasks

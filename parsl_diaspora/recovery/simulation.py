@@ -11,8 +11,8 @@ import msgspec
 from parsl_diaspora.events import DecisionMade, Event, RunStarted, TaskEnded, TryFailed
 from parsl_diaspora.recovery.budgets import Budgets
 from parsl_diaspora.recovery.decision import decide
+from parsl_diaspora.recovery.language.policy import Policy
 from parsl_diaspora.recovery.options import NO_OPTIONS
-from parsl_diaspora.recovery.policy import Policy
 from parsl_diaspora.recovery.replay import sites_of, situation_again
 from parsl_diaspora.recovery.situation import Situation
 from parsl_diaspora.settings import Settings

@@ -11,8 +11,8 @@ import msgspec
 from parsl_diaspora.events import Diagnosis, Failure
 from parsl_diaspora.failures import Context
 from parsl_diaspora.failures.context import NOTHING_KNOWN
+from parsl_diaspora.recovery.language.rules import CountBy
 from parsl_diaspora.recovery.options import NO_OPTIONS, Options
-from parsl_diaspora.recovery.rules import CountBy
 
 #: Failures of different tasks within so many seconds, by what is counted.
 Counter = Callable[[CountBy, float], int]

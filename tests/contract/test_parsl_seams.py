@@ -56,7 +56,7 @@ from parsl_diaspora.executors.launch import Launch, launching, seal
 from parsl_diaspora.executors.plain import PICKLED, is_stock, pack_call, unpack_call
 from parsl_diaspora.failures import diagnosis
 from parsl_diaspora.monitoring import kernel as seam_of_kernel
-from parsl_diaspora.monitoring.apps import INTERNAL
+from parsl_diaspora.monitoring.placing.apps import INTERNAL
 from parsl_diaspora.monitoring.worker.leaving import BETWEEN_TASKS
 from tests.contract import worker_side
 from tests.contract.seams import seam

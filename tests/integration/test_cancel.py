@@ -16,7 +16,7 @@ from parsl_diaspora import TaskCancelled, cancel, open_fabric
 from parsl_diaspora.cli.explain import story_of
 from parsl_diaspora.cli.find import find_run
 from parsl_diaspora.events import DecisionMade, RunEnded, TaskEnded, TryFailed, TryStopped
-from parsl_diaspora.monitoring.cancel import Cancelled
+from parsl_diaspora.monitoring.cancelling.cancel import Cancelled
 from tests.integration.cancel_apps import hold_the_interpreter, loop, quick, shell_with_children
 
 AIM = 1.0  # seconds in which a future, and what runs for it, is to end

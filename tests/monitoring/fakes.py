@@ -15,8 +15,8 @@ from parsl_diaspora import open_fabric
 from parsl_diaspora.events import ManagerSeen
 from parsl_diaspora.executors.launch import Report, launching
 from parsl_diaspora.failures import describe
+from parsl_diaspora.monitoring.deciding.retries import RetryHandler
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
-from parsl_diaspora.monitoring.retries import RetryHandler
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live

@@ -34,7 +34,7 @@ from parsl_diaspora.monitoring.relay import KEYS
 from parsl_diaspora.monitoring.run_key import KEY_FILE, LIFETIME, ORDERS, RunKey
 from parsl_diaspora.testing.clock import VirtualClock
 from parsl_diaspora.testing.samples import sample_event
-from tests.monitoring.test_held import becomes
+from tests.monitoring.parking.test_held import becomes
 
 KEY = RunKey(b"the key of the run")
 

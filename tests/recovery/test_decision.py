@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from parsl_diaspora.events import decode, encode
 from parsl_diaspora.failures import CLASSES
 from parsl_diaspora.recovery import Budgets, Options, Policy, When, built_in, decide
-from parsl_diaspora.recovery.conditions import CONDITIONS, MEANINGS, WHY_NOT
+from parsl_diaspora.recovery.language.conditions import CONDITIONS, MEANINGS, WHY_NOT
 from parsl_diaspora.settings import Settings
 from tests.recovery.situations import situation, situations
 

@@ -1,0 +1,171 @@
+"""Tries that must stop where they run: orders to their supervisors, and the news of their end."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from parsl_diaspora.events import TryStarted, TryStopped
+from parsl_diaspora.executors.mixin import Hardening
+
+if TYPE_CHECKING:
+    from parsl_diaspora.monitoring.errands import Errands
+    from parsl_diaspora.monitoring.kernel import Record
+    from parsl_diaspora.monitoring.relay import RunRelay
+    from parsl_diaspora.monitoring.session import Session
+
+GRACE = 0.5  # seconds that a task has to give way before its worker is ended
+PATIENCE = 1.0  # seconds in which a supervisor may tell of an end itself, before it is told here
+
+Outlook = Literal["queued", "stopping", "left_running"]
+
+
+class Stop:
+    """One try that must stop.
+
+    Args:
+        stops: of the run.
+        executor: that has the try.
+        task: Parsl's task id.
+        try_id: number of the try.
+        manager: where it runs; None if it is not known to have begun.
+        reason: in words.
+
+    Attributes:
+        outlook: what can be hoped for, as in `parsl_diaspora.monitoring.cancelling.cancels.Cancelled`.
+    """
+
+    def __init__(
+        self, stops: Stops, executor: Any, *, task: int, try_id: int, manager: str | None, reason: str
+    ) -> None:
+        self._stops = stops
+        self._executor = executor
+        self.task, self.try_id, self.manager, self.reason = task, try_id, manager, reason
+
+    @property
+    def outlook(self) -> Outlook:
+        """What can be hoped for."""
+        if not isinstance(self._executor, Hardening):
+            return "left_running"
+        if self.manager is None:  # where starts are not heard of, it may as well have begun
+            return "left_running" if self._executor.unsaid else "queued"
+        return "stopping" if self._stops.can_stop(self._executor, self.manager) else "left_running"
+
+    def begin(self) -> None:
+        """Have the try stopped now, or as soon as it begins."""
+        if self.manager is None:
+            self._stops.wait_for(self)
+        else:
+            self.order()
+
+    def order(self) -> None:
+        """Tell the supervisor of the manager, if any: by file and, on other hosts, through the relay, too."""
+        if (box := orders_of(self._executor)) is None or self.manager is None:
+            return
+        to, message = {"manager": self.manager}, {"kind": "stop", "task": self.task, "try": self.try_id}
+        message |= {"reason": self.reason, "grace": GRACE}
+        self._stops.errands.run(partial(box.give, to, message))
+        if (relay := self._stops.relay) is not None and not self._executor.is_local:
+            self._stops.errands.run(partial(relay.order, to, message))
+
+
+class Stops:
+    """What is to be stopped in one run, and who can do it.
+
+    Args:
+        session: of the run.
+        errands: does what takes files.
+    """
+
+    def __init__(self, session: Session, errands: Errands) -> None:
+        self._session = session
+        self.errands = errands
+        self._lock = threading.Lock()
+        self._supervised: set[str] = set()
+        self._waiting: dict[tuple[int, int], Stop] = {}
+        self._told: set[tuple[int, int]] = set()
+
+    @property
+    def relay(self) -> RunRelay | None:
+        """What carries orders to other hosts, if this run has it."""
+        return self._session.relay
+
+    def of(self, task: Record, reason: str) -> Stop:
+        """What there is to stop of a task's newest try."""
+        number, try_id = task["id"], task["try_id"]
+        executor = task["dfk"].executors.get(task["executor"])
+        _send_no_more(task["exec_fu"])
+        live = self._session.begin(task["dfk"].run_id)
+        last = live.picture.last_try(number)
+        manager = last.manager if last is not None and last.status == "running" else None
+        return Stop(self, executor, task=number, try_id=try_id, manager=manager, reason=reason)
+
+    def can_stop(self, executor: Any, manager: str) -> bool:
+        """Whether the manager has a supervisor that takes orders."""
+        return self.is_supervised(manager) and orders_of(executor) is not None
+
+    def is_supervised(self, manager: str | None) -> bool:
+        """Whether a supervisor of that manager has been heard of."""
+        return manager in self._supervised
+
+    def wait_for(self, stop: Stop) -> None:
+        """Stop a try as soon as it begins."""
+        key = stop.task, stop.try_id
+        with self._lock:
+            self._waiting[key] = stop
+        last = self._session.live.picture.last_try(stop.task) if self._session.live is not None else None
+        if last is not None and last.pid:  # it began meanwhile
+            self._begun(key, last.manager)
+
+    # --- what is heard ---
+
+    def supervised(self, manager: str | None) -> None:
+        """A supervisor has told of its manager."""
+        if manager:
+            self._supervised.add(manager)
+
+    def started(self, event: TryStarted | Any) -> None:
+        """A try has begun."""
+        if self._waiting:
+            self._begun((event.task or 0, event.try_id or 0), event.manager)
+
+    def _begun(self, key: tuple[int, int], manager: str | None) -> None:
+        with self._lock:
+            stop = self._waiting.pop(key, None)
+        if stop is not None:
+            stop.manager = manager
+            stop.order()
+
+    def stopped(self, event: TryStopped | Any) -> None:
+        """A supervisor has told of the end of a try."""
+        self._told.add((event.task or 0, event.try_id or 0))
+
+    def ended(self, task: Record, try_id: int, how: str) -> None:
+        """A try that was to be stopped has ended: told here, unless its supervisor does."""
+        key = task["id"], try_id
+        with self._lock:
+            self._waiting.pop(key, None)
+        report = self._session.report_of(*key)
+        event = TryStopped(task=task["id"], try_id=try_id, executor=task["executor"], how=how)
+        if report is not None:
+            report.put_place_on(event)
+            event.pid = report.pid
+
+        def tell() -> None:
+            live = self._session.live
+            if key not in self._told and live is not None:
+                live.say(event)
+
+        self._session.clock.call_later(PATIENCE, tell)
+
+
+def orders_of(executor: Any) -> Any:
+    """Where orders to an executor's supervisors are put; None if it has none."""
+    return getattr(executor, "orders", None)
+
+
+def _send_no_more(future: Any) -> None:
+    """A try that a worker has handed back is not sent again."""
+    if getattr(future, "payload", None) is not None:
+        future.payload = None
