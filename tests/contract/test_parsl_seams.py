@@ -54,7 +54,7 @@ from parsl_diaspora.executors import ResilientHighThroughputExecutor, seams
 from parsl_diaspora.executors.keeping import commands
 from parsl_diaspora.executors.launch import Launch, launching, seal
 from parsl_diaspora.executors.plain import PICKLED, is_stock, pack_call, unpack_call
-from parsl_diaspora.failures import diagnosis
+from parsl_diaspora.failures.rules import built_in as failure_rules
 from parsl_diaspora.monitoring import kernel as seam_of_kernel
 from parsl_diaspora.monitoring.placing.apps import INTERNAL
 from parsl_diaspora.monitoring.worker.leaving import BETWEEN_TASKS
@@ -862,14 +862,27 @@ def test_losses_tell_where():
 
 
 @seam("the names of Parsl's exceptions", "failures fall into the wrong class")
-def test_each_exception_that_a_diagnosis_names_is_there():
-    tree = ast.parse(inspect.getsource(diagnosis))
-    names = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
-    names = [name for name in names if isinstance(name, str) and name.startswith("parsl.")]
-    assert len(names) >= 7
-    for name in names:
-        module, _, attribute = name.rpartition(".")
-        assert issubclass(getattr(import_module(module), attribute), BaseException)
+def test_each_exception_that_a_rule_of_failures_names_is_there():
+    named = {name for rule in failure_rules().rules for name in rule.exceptions}
+    assert named.issuperset(PARSLS_EXCEPTIONS)
+    modules = dict(PARSLS_EXCEPTIONS)
+    modules |= {name: name.rpartition(".")[0] for name in named if name.startswith("parsl.")}
+    for name, module in modules.items():
+        assert issubclass(getattr(import_module(module), name.rpartition(".")[2]), BaseException)
+
+
+#: Exceptions of Parsl that rules name by their last name alone.
+PARSLS_EXCEPTIONS = {
+    "AppTimeout": "parsl.app.errors",
+    "BadStateException": "parsl.executors.errors",
+    "BashExitFailure": "parsl.app.errors",
+    "ManagerLost": "parsl.executors.high_throughput.errors",
+    "ScaleOutFailed": "parsl.providers.errors",
+    "SerializationError": "parsl.serialize.errors",
+    "SubmitException": "parsl.providers.errors",
+    "TooManyJobFailuresError": "parsl.jobs.errors",
+    "WorkerLost": "parsl.executors.high_throughput.errors",
+}
 
 
 # ---------------------------------------------------------------- the kernel
