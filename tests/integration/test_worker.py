@@ -42,7 +42,7 @@ def test_one_worker_outlives_exits_interrupts_walltimes_and_messes(program, chec
     events = program.events()
     check_story(events)
     classes = [event.diagnosis.failure_class for event in events if isinstance(event, DecisionMade)]
-    assert classes == ["application", "exited", "interrupted", "walltime"]
+    assert classes == ["bad_input", "exited", "interrupted", "walltime"]
     failures = [event for event in events if isinstance(event, TryFailed)]
     assert [event.failure.exit_code for event in failures] == [None, 7, None, None]
     assert all(event.memory and event.memory > MIB for event in failures)
