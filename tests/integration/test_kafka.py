@@ -42,7 +42,10 @@ def check_tries(story):
             assert each.failure is not None
             assert each.diagnosis is not None
             assert each.decision is not None
-            assert each.started is not None or each.diagnosis.failure_class == "manager_lost", story
+            assert each.started is not None or each.diagnosis.failure_class in (
+                "manager_lost",
+                "node_lost",
+            ), story
         else:
             assert each.status == "succeeded"
             assert each.started is not None, story

@@ -134,7 +134,7 @@ def test_a_dead_node_is_found_long_before_its_heartbeats_are_missed(nodes, check
     (failed,) = said(events, TryFailed)
     print(f"node lost after {event.time - killed:.1f} s, its task back after {failed.time - killed:.1f} s")
     assert failed.time - killed < LONG_BEFORE
-    assert classes(events) == ["manager_lost"]
+    assert classes(events) == ["node_lost"]
 
 
 @pytest.mark.skipif(not can_emulate, reason="this machine lets nobody make namespaces")
