@@ -114,7 +114,7 @@ class Situations:
 
     def _elsewhere(self, live: Live, task: Any, failed: TryFailed, state: TaskState) -> dict[str, Any]:
         session, picture, here = self._session, live.picture, task["executor"]
-        others, sites = session.routing.others(task, live), session.settings.sites
+        (others, unfit), sites = session.routing.elsewhere(task, live), session.settings.sites
         site = sites.get(here, here)
         other_node, other_block = _company(live, here, failed)
         return {
@@ -126,7 +126,7 @@ class Situations:
             "other_block": other_block,
             "other_worker": picture.workers.get(here, 0) > 1,
             "room": self._room((here, *others)),
-            "unfit_everywhere": not others and session.routing.is_unfit_elsewhere(task, live),
+            "unfit_everywhere": unfit and not others,
             "avoid": _failed_managers(live, state, here, failed.manager),
         }
 

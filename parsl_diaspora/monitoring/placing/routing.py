@@ -64,14 +64,15 @@ class Routing(Learning):
 
     def others(self, task: Record, live: Live) -> list[str]:
         """Other executors that the task may move to, the best first: those with managers, the likeliest."""
+        return self.elsewhere(task, live)[0]
+
+    def elsewhere(self, task: Record, live: Live) -> tuple[list[str], bool]:
+        """The `others`, and whether each of them is proven, or seen, to lack something for the task."""
         here = task["executor"]
         labels = [label for label in self.allowed(task) if label != here]
-        return [each.label for each in best_first(self._candidates(live, task, labels))]
-
-    def is_unfit_elsewhere(self, task: Record, live: Live) -> bool:
-        """Whether each other executor that the task may use is proven, or seen, to lack something for it."""
-        elsewhere = [label for label in self.allowed(task) if label != task["executor"]]
-        return bool(elsewhere) and all(each.lack for each in self._candidates(live, task, elsewhere))
+        candidates = self._candidates(live, task, labels)
+        unfit = bool(labels) and all(each.lack for each in candidates)
+        return [each.label for each in best_first(candidates)], unfit
 
     def forget(self) -> None:
         """Forget all that is believed of places."""
