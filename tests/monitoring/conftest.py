@@ -1,4 +1,4 @@
-"""This process as one of Parsl's workers."""
+"""Programs without pools, and this process as one of Parsl's workers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,21 @@ import pytest
 from parsl_diaspora.executors.supervision.board import STOP_SIGNAL, VARIABLE, Board
 from parsl_diaspora.monitoring import runner
 from parsl_diaspora.monitoring.worker import place, speaking
+from tests.monitoring.fakes import Program
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Makes programs whose hooks are called by hand; they end with the test."""
+    made = []
+
+    def make(*labels, **arguments):
+        made.append(Program(tmp_path, *labels, **arguments))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.memoizer.close()
 
 
 @pytest.fixture

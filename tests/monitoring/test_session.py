@@ -21,21 +21,7 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.settings import Settings
-from tests.monitoring.fakes import Program
 from tests.monitoring.sample_apps import make, only_birch
-
-
-@pytest.fixture
-def program(tmp_path):
-    made = []
-
-    def make(*labels, **arguments):
-        made.append(Program(tmp_path, *labels, **arguments))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.memoizer.close()
 
 
 def others(made, task):

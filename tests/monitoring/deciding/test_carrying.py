@@ -21,22 +21,8 @@ from parsl_diaspora.events import (
 from parsl_diaspora.recovery import Do, Policy, Rule, When
 from parsl_diaspora.recovery.language.rules import ACTIONS
 from parsl_diaspora.state.records import NodeState
-from tests.monitoring.fakes import Program
 
 GB = 10**9
-
-
-@pytest.fixture
-def program(tmp_path):
-    made = []
-
-    def make(*labels, **arguments):
-        made.append(Program(tmp_path, *labels, **arguments))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.memoizer.close()
 
 
 def rule(do, **more):

@@ -41,19 +41,6 @@ class Mute(Exception):
         raise RuntimeError("no words")
 
 
-@pytest.fixture
-def program(tmp_path):
-    made = []
-
-    def make(*labels, **arguments):
-        made.append(Program(tmp_path, *labels, **arguments))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.memoizer.close()
-
-
 def rules(program):
     return [event.rule for event in program.said(DecisionMade)]
 

@@ -10,22 +10,8 @@ import pytest
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.events import DecisionMade, Diagnosis, ManagerSeen, TaskEnded, TaskHeld, TaskReleased
 from parsl_diaspora.monitoring.parking.waits import check_condition
-from tests.monitoring.fakes import Program
 
 MEMORY = Diagnosis(failure_class="memory", layer="runtime")
-
-
-@pytest.fixture
-def program(tmp_path):
-    made = []
-
-    def make(*labels, **arguments):
-        made.append(Program(tmp_path, *labels, **arguments))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.memoizer.close()
 
 
 def becomes(condition):
