@@ -11,9 +11,8 @@ from contextlib import suppress
 
 from parsl_diaspora.cli.find import Found, add_where, find_run, open_logs
 from parsl_diaspora.cli.signing import add_key, key_of, signed
-from parsl_diaspora.cli.summary import run_state
+from parsl_diaspora.cli.summary import check_running
 from parsl_diaspora.cli.words import first_line
-from parsl_diaspora.errors import NotFound
 from parsl_diaspora.events import DecisionMade, Event, RunStarted, TaskCancelAsked, TaskEnded
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.monitoring.run_key import RunKey
@@ -97,11 +96,7 @@ class Asking:
         Raises:
             NotFound: the run is over.
         """
-        picture = self._picture
-        state = run_state(picture.started, picture.ended is not None, picture.last_time, time.time())
-        if not state.startswith("running"):
-            message = f"Run {self.found.run} is {state}: no task of it can be cancelled any more."
-            raise NotFound(message, what=str(self._task), where=self.found.run)
+        check_running(self._picture, self.found.fabric.url, "no task of it can be cancelled any more")
 
     @property
     def started(self) -> RunStarted | None:

@@ -9,8 +9,7 @@ from typing import Any
 
 from parsl_diaspora.cli.find import LAST, Found, add_where, find_run, open_logs
 from parsl_diaspora.cli.signing import add_key, key_of, signed, user
-from parsl_diaspora.cli.summary import run_state
-from parsl_diaspora.errors import NotFound
+from parsl_diaspora.cli.summary import check_running
 from parsl_diaspora.events import Event, OrderAnswered, TaskActionAsked
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.state import Picture
@@ -111,11 +110,7 @@ class Asking:
         Raises:
             NotFound: the run is over.
         """
-        picture = self.picture
-        state = run_state(picture.started, picture.ended is not None, picture.last_time, time.time())
-        if not state.startswith("running"):
-            message = f"Run {self._found.run} is {state}: {action} is for tasks of a running program."
-            raise NotFound(message, what=self._found.run, where=self._found.fabric.url)
+        check_running(self.picture, self._found.fabric.url, f"{action} is for tasks of a running program")
 
     def ask(self, event: TaskActionAsked, patience: float) -> None:
         """Say the order, and wait for the answer for so many seconds."""

@@ -8,6 +8,7 @@ import time
 import msgspec
 import psutil
 
+from parsl_diaspora.errors import NotFound
 from parsl_diaspora.events import RunStarted
 from parsl_diaspora.state import Picture
 
@@ -51,6 +52,22 @@ class RunSummary(msgspec.Struct, kw_only=True):
     decisions: int = 0
     executors: tuple[str, ...] = ()
     fabric: str = ""
+
+
+def check_running(picture: Picture, where: str, so: str) -> None:
+    """Find out whether anybody is there to ask something of a run.
+
+    Args:
+        picture: of the run.
+        where: its log.
+        so: what cannot be done if nobody is, as a clause.
+
+    Raises:
+        NotFound: the run is over.
+    """
+    state = run_state(picture.started, picture.ended is not None, picture.last_time, time.time())
+    if not state.startswith("running"):
+        raise NotFound(f"Run {picture.run} is {state}: {so}.", what=picture.run, where=where)
 
 
 def summarize(picture: Picture, fabric: str, now: float | None = None) -> RunSummary:
