@@ -84,3 +84,32 @@ def test_a_node_that_falls_silent_while_its_block_runs_is_cut_off(program):
     decisions = decided(program.events())
     assert {each.diagnosis.failure_class for each in decisions} == {"partition"}
     assert "silent" in decisions[0].diagnosis.evidence[0]
+
+
+@pytest.mark.timeout(120)
+def test_a_try_that_gives_way_to_an_order_is_tried_again(program):
+    kernel = program.load(program.pool("alder", workers=1), retries={"application": 0})
+    future = apps.spin(5, 3.0)
+    until(lambda: running(kernel) == 1)
+    picture = kernel.memoizer.session.live.picture
+    manager = picture.last_try(0).manager
+    until(lambda: kernel.memoizer.session.cancels._stops.is_supervised(manager))
+    message = {"kind": "stop", "task": 0, "try": 0, "reason": "to make room", "grace": 5.0}
+    kernel.executors["alder"].orders.give({"manager": manager}, message)
+    assert future.result(timeout=60) == 25
+    (decision,) = decided(program.events())
+    assert (decision.diagnosis.failure_class, decision.diagnosis.rule) == ("stopped", "stopped")
+    assert decision.action == "retry"
+
+
+@pytest.mark.timeout(120)
+def test_tasks_of_an_executor_that_is_given_up_move_to_another_one(program):
+    kernel = program.load(program.pool("alder", workers=1), program.pool("birch", workers=1), move="any")
+    futures = [apps.spin(number, 3.0) for number in range(4)]
+    until(lambda: running(kernel) == 2)
+    alder = kernel.executors["alder"]
+    alder.set_bad_state_and_fail_all(RuntimeError("an operator has given it up"))
+    assert [future.result(timeout=60) for future in futures] == [0, 1, 4, 9]
+    decisions = decided(program.events())
+    assert {each.diagnosis.failure_class for each in decisions} == {"executor_lost"}
+    assert {(each.action, each.target) for each in decisions} == {("move", "birch")}
