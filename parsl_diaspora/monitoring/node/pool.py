@@ -34,7 +34,7 @@ WATCHDOG = "worker-watchdog"
 WORKER = "HTEX-Worker-"
 
 TICK = 0.2  # seconds between two looks
-HEAD_START = 0.1  # seconds that the supervisor has to tell of a death before stock does
+HEAD_START = 0.3  # seconds that the supervisor has to tell of a death, and of its cause, before stock does
 SHORT_LIFE = 2.0  # seconds; a worker that dies sooner, time and again, is started anew less and less often
 _PR_SET_PDEATHSIG = 1
 _ROUNDS = 50
