@@ -84,7 +84,7 @@ def test_a_task_that_needs_a_module_moves_to_the_site_that_has_it_and_the_next_o
     assert [apps.needs_module().result(timeout=60) for _ in range(12)] == ["found"] * 12
     found = rules(program.events())
     assert found.count("lacking-elsewhere") <= 1  # none if the first one happened to go where it is
-    assert set(found) <= {"lacking-elsewhere", "known-lack", "fares-better", "less-loaded"}
+    assert set(found) <= {"lacking-elsewhere", "known-lack", "fares-better", "less-loaded", "explore"}
 
 
 def test_a_module_that_no_site_has_fails_after_one_try_a_site(program):
