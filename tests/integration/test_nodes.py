@@ -95,7 +95,7 @@ class Nodes:
         return time.time()
 
     def running_try(self, task):
-        """A task's newest try once it is known to run, and where; the end of the task before may come late."""
+        """A task's newest try once it is known to run, and where: ends of earlier tasks may be told late."""
         state = self.live.picture.last_try(task)
         return state if state is not None and state.status == "running" and state.block else None
 
