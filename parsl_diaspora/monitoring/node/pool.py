@@ -104,6 +104,7 @@ class DeathWatch:
                 return True
             if self._look():
                 return False
+        self._look()  # stock looks next: who died since the last look is told of first, with the cause
         return wait(0)
 
     def _look(self) -> bool:
