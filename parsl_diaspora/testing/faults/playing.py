@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -74,7 +75,13 @@ def play(scenario: str, kind: str, bound: float, directory: Path) -> Outcome:
     log = directory / "program.log"
     with log.open("w") as errors:
         program = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment(), cwd=directory
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=_environment(),
+            cwd=directory,
+            start_new_session=True,  # by it an interchange is found that stock leaves
         )
     tree: list[psutil.Process] = []
     try:
@@ -92,7 +99,8 @@ def play(scenario: str, kind: str, bound: float, directory: Path) -> Outcome:
         program.wait()
         if program.stdout is not None:
             program.stdout.close()
-        sweep(mark, extra=[process.pid for process in tree if process.is_running()])
+        left = [process.pid for process in tree if process.is_running()]
+        sweep(mark, extra=[*left, *_of_session(program.pid)])
 
 
 def _environment() -> dict[str, str]:
@@ -117,6 +125,16 @@ def _below(pid: int) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+
+
+def _of_session(leader: int) -> list[int]:
+    """Processes of a program that has ended, by the session that it began."""
+    found = []
+    for pid in psutil.pids():
+        with suppress(OSError):  # it has ended meanwhile
+            if os.getsid(pid) == leader:
+                found.append(pid)
+    return found
 
 
 def _kill_program(
