@@ -9,7 +9,7 @@ from parsl.dataflow.memoization import BasicMemoizer, Memoizer
 
 from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.executors.launch import launching
-from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.session import Session
 
 
@@ -86,5 +86,4 @@ class LifecycleMemoizer(Memoizer):
         if live is None or method is not BasicMemoizer.update_memo_exception:
             return False  # the program's own code decides for itself
         last = live.picture.last_try(task["id"])
-        found = CLASSES.get(last.failure_class) if last is not None else None
-        return found is not None and found.infrastructure
+        return last is not None and is_infrastructure(last.failure_class)

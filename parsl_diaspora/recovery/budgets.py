@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.failures import CLASSES, is_infrastructure
 from parsl_diaspora.recovery.language.policy import Policy
 from parsl_diaspora.recovery.options import NO_OPTIONS, Options, checked_budgets
 from parsl_diaspora.settings import Settings
@@ -69,4 +69,4 @@ class Budgets:
     @staticmethod
     def infrastructure_failures(spent: Mapping[str, int]) -> int:
         """Failures so far that the program had no part in."""
-        return sum(count for name, count in spent.items() if name in CLASSES and CLASSES[name].infrastructure)
+        return sum(count for name, count in spent.items() if is_infrastructure(name))

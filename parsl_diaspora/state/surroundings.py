@@ -59,15 +59,20 @@ class Surrounding(msgspec.Struct):
     ended: str = ""
     silent_since: float = 0.0
     gone: bool = False
-    samples: dict[int, deque[tuple[float, int]]] = msgspec.field(default_factory=dict)
+    samples: dict[int | None, deque[tuple[float, int]]] = msgspec.field(default_factory=dict)
 
     def growth(self, worker: int | None) -> float | None:
         """Bytes a second by which a worker grew over its last samples; None with fewer than three."""
-        seen = self.samples.get(-1 if worker is None else worker)
+        seen = self.samples.get(worker)
         if seen is None or len(seen) < 3:  # noqa: PLR2004 - two points make no trend
             return None
         (began, least), (ended, most) = seen[0], seen[-1]
         return (most - least) / (ended - began) if ended > began else None
+
+    def last_memory(self, worker: int | None) -> int | None:
+        """Resident bytes of a worker when it was last sampled; None if it never was."""
+        seen = self.samples.get(worker)
+        return seen[-1][1] if seen else None
 
 
 class Block(msgspec.Struct):
@@ -154,15 +159,14 @@ def _sampled(near: Surrounding, event: NodeSampled) -> None:
 
 
 def _worker_sampled(near: Surrounding, event: WorkerSampled) -> None:
-    rank = -1 if event.worker is None else event.worker
-    seen = near.samples.get(rank)
+    seen = near.samples.get(event.worker)
     if seen is None:
-        seen = near.samples[rank] = deque(maxlen=SAMPLES)
+        seen = near.samples[event.worker] = deque(maxlen=SAMPLES)
     seen.append((event.time, event.memory))
 
 
 def _worker_ended(near: Surrounding, event: WorkerEnded) -> None:
-    near.samples.pop(-1 if event.worker is None else event.worker, None)
+    near.samples.pop(event.worker, None)
     if event.out_of_memory:
         near.out_of_memory_at = max(near.out_of_memory_at, event.time)
 

@@ -7,7 +7,7 @@ from typing import Any
 from parsl_diaspora.events import TryFailed
 from parsl_diaspora.failures import Context
 from parsl_diaspora.state import Picture, TryState
-from parsl_diaspora.state.surroundings import Block, Surrounding
+from parsl_diaspora.state.surroundings import Block
 
 OUT_OF_MEMORY_WITHIN = 5.0  # seconds between the end of a worker and the word that memory had run out
 
@@ -25,7 +25,7 @@ def context_of(picture: Picture, failed: TryFailed, executor: Any, now: float) -
     block = picture.surroundings.block(failed.executor, failed.block)
     manager = picture.managers.get(failed.manager or "")
     return Context(
-        memory_peak=failed.memory or _last_memory(near, failed.worker),
+        memory_peak=failed.memory or near.last_memory(failed.worker),
         memory_limit=near.memory_limit,
         memory_free=near.memory_free,
         memory_growth=near.growth(failed.worker),
@@ -79,8 +79,3 @@ def is_healthy(picture: Picture, state: TryState) -> bool:
     if manager is None:
         return True
     return not (manager.suspected or (state.manager or "") in picture.quarantined)
-
-
-def _last_memory(near: Surrounding, worker: int | None) -> int | None:
-    seen = near.samples.get(-1 if worker is None else worker)
-    return seen[-1][1] if seen else None

@@ -11,7 +11,7 @@ from typing import Any
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import DecisionMade, Event, Lesson
 from parsl_diaspora.executors.launch import Report
-from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.placing.apps import Apps
 from parsl_diaspora.recovery.placement import PROOFS, weight_of
 from parsl_diaspora.state.offers import Offers
@@ -107,8 +107,7 @@ class Learning:
         kind = diagnosis.failure_class
         if diagnosis.destined and fingerprint:
             self._learn(Lesson(func=func, hopeless=fingerprint))
-        known = CLASSES.get(kind)
-        weight = weight_of(kind, infrastructure=known is not None and known.infrastructure)
+        weight = weight_of(kind, infrastructure=is_infrastructure(kind))
         if not weight or diagnosis.missing == OWN_PACKAGE:
             return
         label = decision.executor or task["executor"]
