@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -113,6 +116,16 @@ def test_a_program_reads_of_parsls_pipes_what_it_reads_in_stock():
     pool.command_client = client
     assert pool.command_client.zmq_context is client.zmq_context
     client.close()
+
+
+def test_an_executor_whose_start_went_no_further_than_its_interchange_can_be_shut_down():
+    pool = ResilientHighThroughputExecutor(label="pool")
+    pool.interchange_proc = process = subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE
+    )
+    pool.shutdown()
+    assert process.wait(30) == -signal.SIGTERM
+    process.stdin.close()
 
 
 def test_what_is_with_the_interchange_is_taken_back_and_ends_with_its_loss(pool):
