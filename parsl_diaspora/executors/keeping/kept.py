@@ -253,6 +253,14 @@ class KeptInterchange(HighThroughputExecutor):
         self._note_connected(each["block_id"] for each in self._known_managers)
         return [dict(each) for each in self._known_managers]
 
+    def connected_managers_packages(self) -> dict[str, dict[str, str]]:
+        """As stock; none while there is no answer."""
+        try:
+            found = super().connected_managers_packages() if self.reachable else {}
+        except NO_ANSWER:
+            return {}
+        return {manager: each for manager, each in found.items() if not manager.startswith(NODE_LINK)}
+
     def connected_blocks(self) -> list[str]:
         """As stock, over all interchanges that there were; those last known while there is no answer."""
         try:
