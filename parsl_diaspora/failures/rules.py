@@ -17,7 +17,8 @@ from parsl_diaspora.failures.literals import needed_literals
 from parsl_diaspora.failures.matching import Case, FailureRule, FailureRules, Test
 from parsl_diaspora.failures.patterns import read_pattern
 from parsl_diaspora.failures.taxonomy import CLASSES, current_name
-from parsl_diaspora.lined_yaml import Place, nearest, parse_lined, read_lined
+from parsl_diaspora.hints import nearest
+from parsl_diaspora.lined_yaml import Place, parse_lined, read_lined
 
 BUILT_IN = Path(__file__).with_name("rules.yaml")
 PHASES = ("launch", "unpack", "run", "pack", "lost")

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any, get_args
 
-from parsl_diaspora.lined_yaml import Place, nearest
+from parsl_diaspora.hints import nearest
+from parsl_diaspora.lined_yaml import Place
 from parsl_diaspora.recovery.actions import EXECUTOR, FABRIC, FILE, LONGEST_DELAY, MANAGER, check_memory
 from parsl_diaspora.recovery.language.fields import WAIT_NAMES, check_names
 from parsl_diaspora.recovery.language.rules import (
