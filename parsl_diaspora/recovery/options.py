@@ -11,7 +11,7 @@ from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.failures import CLASSES, current_name
 from parsl_diaspora.hints import nearest
 from parsl_diaspora.recovery.language.rules import Rule
-from parsl_diaspora.recovery.language.sizes import read_size
+from parsl_diaspora.sizes import parse_bytes
 
 if TYPE_CHECKING:
     from parsl_diaspora.recovery.language.policy import Policy
@@ -117,9 +117,9 @@ def _own_policy(policy: Any, rules: Iterable[Any]) -> Policy | None:
 
 def _bytes(memory: int | str | None) -> int | None:
     try:
-        size = None if memory is None else read_size(memory)
+        size = None if memory is None else parse_bytes(str(memory))
     except ValueError as error:
-        raise SettingsError(f"The memory in @resilience: {error}.", hint="Write it as '4 GB'.") from None
+        raise SettingsError(f"The memory in @resilience: {error}") from None
     if size is not None and size <= 0:
         raise SettingsError(f"The memory in @resilience must be more than 0, not {memory}.")
     return size

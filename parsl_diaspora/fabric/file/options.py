@@ -11,8 +11,8 @@ import msgspec
 
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events.envelope import Topic
-from parsl_diaspora.fabric.sizes import parse_bytes, parse_seconds
 from parsl_diaspora.hints import nearest
+from parsl_diaspora.sizes import parse_bytes, parse_seconds
 
 Durability = Literal["none", "batch", "fsync"]
 Unread = Literal["keep", "delete"]

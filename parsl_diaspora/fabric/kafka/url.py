@@ -12,9 +12,9 @@ import msgspec
 
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events.envelope import Topic
-from parsl_diaspora.fabric.sizes import parse_seconds
 from parsl_diaspora.hints import nearest
 from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.sizes import parse_seconds
 
 DEFAULT_PREFIX = "parsl-diaspora"
 DEFAULT_PORT = 9092

@@ -21,7 +21,7 @@ from parsl_diaspora.recovery.language.rules import (
     Rest,
     Wait,
 )
-from parsl_diaspora.recovery.language.sizes import read_size
+from parsl_diaspora.sizes import parse_bytes
 
 #: More tries than this are no policy but a loop.
 MOST_TRIES = 1_000
@@ -137,9 +137,9 @@ def _resize(value: Any, place: Place) -> Resize:
     try:
         check_memory(memory)
         if most:
-            read_size(most)
+            parse_bytes(most)
     except ValueError as error:
-        raise place.error(f"{error}.", "As 'x2', 'peak x1.5' or '16 GB'.") from None
+        raise place.error(str(error), "As 'x2', 'peak x1.5' or '16 GB'.") from None
     return Resize(memory=memory, most=most)
 
 
