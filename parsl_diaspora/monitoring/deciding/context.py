@@ -36,7 +36,7 @@ def context_of(picture: Picture, failed: TryFailed, executor: Any, now: float) -
         node_ending=near.ending,
         node_gone=near.gone,
         node_silent=max(0.0, now - near.silent_since) if near.silent_since else 0.0,
-        manager_ended=near.ended,
+        manager_ended=manager.ended if manager is not None else "",
         failures_there=len({task for _, task, _ in list(manager.failures)}) if manager is not None else 0,
         successes_there=manager.succeeded if manager is not None else 0,
         batch_words=picture.surroundings.refusal(failed.executor),
@@ -78,4 +78,4 @@ def is_healthy(picture: Picture, state: TryState) -> bool:
     manager = picture.managers.get(state.manager or "")
     if manager is None:
         return True
-    return not (manager.suspected or (state.manager or "") in picture.quarantined)
+    return not (manager.suspected or picture.quarantined.on(state.manager or "", manager))

@@ -118,7 +118,7 @@ class RetryHandler:
     # --- evidence ---
 
     def _say_failed(self, live: Live, error: Exception, task: Any) -> TryFailed:
-        report = self._session.take_report(task)
+        report = self._session.tries.report_of(task["id"], task["try_id"])
         failure = report.failure if report is not None else None
         event = TryFailed(
             task=task["id"],
