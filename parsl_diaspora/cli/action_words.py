@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from parsl_diaspora.cli.words import count, duration, joined, size
+from parsl_diaspora.cli.words import count, duration, joined
 from parsl_diaspora.events import DecisionMade
+from parsl_diaspora.sizes import size_words
 
 _KINDS = ("worker", "node", "block")
 
@@ -25,7 +26,7 @@ def action_words(event: DecisionMade) -> str:
 def _parts(event: DecisionMade) -> Iterator[str]:
     yield _action(event)
     if event.memory:
-        yield f"with {size(event.memory)} of memory"
+        yield f"with {size_words(event.memory)} of memory"
     if event.priority is not None:
         yield f"with priority {event.priority}"
     if event.delay:
