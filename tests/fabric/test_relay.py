@@ -179,7 +179,7 @@ def test_immediate_publisher_waits_for_a_frozen_hub_once_and_for_milliseconds_on
     hub_process.freeze()
     started = time.monotonic()
     say(publisher, range(10, 510))
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 1.5  # waited for each time, it would be 2.5
     hub_process.thaw()
     assert publisher.flush(10).safe == 510
     publisher.publish(TaskSubmitted(task=510))
@@ -301,7 +301,7 @@ def test_what_the_connection_refuses_for_a_moment_is_sent_when_it_has_room(hub, 
 
     class HardOfHearing(Link):
         def send(self, *parts):
-            if self.is_up and len(refusals) < 3:
+            if len(refusals) < 3:
                 refusals.append(parts)
                 self._refused = True
                 return False
@@ -310,7 +310,7 @@ def test_what_the_connection_refuses_for_a_moment_is_sent_when_it_has_room(hub, 
     monkeypatch.setattr("parsl_diaspora.fabric.relay.courier.Link", HardOfHearing)
     publisher = open_fabric(hub.url).publisher("s")
     publisher.publish(TaskSubmitted())
-    assert publisher.flush(0.9).safe == 1
+    assert publisher.flush(2.5).safe == 1  # looked for each second only, it would take three
     assert len(refusals) == 3
     publisher.close()
 

@@ -1,0 +1,111 @@
+"""A pytest plugin that runs the tests of the installed Parsl, and writes down what came of each.
+
+It stands in for the suite's conftest, one hook of which newer releases of pytest refuse, and changes
+nothing else in it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from parsl.config import Config
+from parsl.tests import conftest as parsl_conftest
+
+from tests.parsl_suite.put_in import before_each_load, put_executors_in, resilient_unless_it_is
+
+# Everything of Parsl's conftest but the hook with an argument that is no more; the runner leaves out the
+# folders that it would have left out.
+globals().update(
+    {
+        name: value
+        for name, value in vars(parsl_conftest).items()
+        if not name.startswith("__") and name not in {"pytest_ignore_collect", "pytest_addoption"}
+    }
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Parsl's options, and where to write."""
+    parsl_conftest.pytest_addoption(parser)
+    parser.addoption("--record", required=True, help="the file to append what came of each test to")
+    parser.addoption("--resilient", action="store_true", help="put parsl_diaspora in")
+
+
+class Recorder:
+    """Appends a line of JSON for each phase of each test, and for what was left after each module.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A phase of a test has ended."""
+        self._write(
+            test=report.nodeid,
+            phase=report.when,
+            outcome="xfailed" if hasattr(report, "wasxfail") else report.outcome,
+            seconds=round(report.duration, 2),
+            text=str(report.longrepr)[-4000:] if report.longrepr is not None else "",
+        )
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A module could not be read, or asked to be skipped."""
+        if not report.passed:
+            self._write(
+                test=report.nodeid, phase="collect", outcome=report.outcome, text=str(report.longrepr)
+            )
+
+    @pytest.fixture(autouse=True, scope="module")
+    def what_a_module_leaves(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        """It is made first of the module's fixtures, so it ends last."""
+        before = _possessions()
+        yield
+        after = _possessions()
+        left = {name: sorted(after[name] - before[name]) for name in ("threads", "processes")}
+        left["fds"] = after["fds"] - before["fds"]
+        self._write(module=request.node.nodeid, left=left)
+
+    def note_loaded(self, config: Config) -> None:
+        """A test loads a configuration: whose executors has it?"""
+        self._write(loaded=[type(each).__name__ for each in config.executors])
+
+    def _write(self, **line: Any) -> None:
+        with self._path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _possessions() -> dict[str, Any]:
+    me = psutil.Process()
+    return {
+        "threads": {f"{each.name} {each.ident}" for each in threading.enumerate()},
+        "processes": {f"{_words(each)} {each.pid}" for each in me.children(recursive=True)},
+        "fds": me.num_fds(),
+    }
+
+
+def _words(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())[:80]
+    except psutil.Error:
+        return "gone"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Parsl's own part, ours, and the record."""
+    parsl_conftest.pytest_configure(config)
+    recorder = Recorder(Path(config.getoption("--record")))
+    config.pluginmanager.register(recorder, "what came of each test")
+    before_each_load(recorder.note_loaded)
+    if config.getoption("--resilient"):
+        before_each_load(resilient_unless_it_is)
+        if config.getoption("--config")[0] == "local":
+            put_executors_in()
