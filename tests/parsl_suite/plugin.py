@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import parsl
 import psutil
 import pytest
 from parsl.config import Config
+from parsl.dataflow.dflow import DataFlowKernelLoader
 from parsl.tests import conftest as parsl_conftest
 
 from tests.parsl_suite.put_in import before_each_load, put_executors_in, resilient_unless_it_is
@@ -69,6 +71,7 @@ class Recorder:
         """It is made first of the module's fixtures, so it ends last."""
         before = _possessions()
         yield
+        _end_what_still_runs()
         after = _possessions()
         left = {name: sorted(after[name] - before[name]) for name in ("threads", "processes")}
         left["fds"] = after["fds"] - before["fds"]
@@ -81,6 +84,13 @@ class Recorder:
     def _write(self, **line: Any) -> None:
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def _end_what_still_runs() -> None:
+    """A test that failed may have left its program running, which would fail those after it."""
+    if (kernel := DataFlowKernelLoader._dfk) is not None:
+        kernel.cleanup()
+        parsl.clear()
 
 
 def _possessions() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from parsl.executors.high_throughput.errors import CommandClientTimeoutError
+from parsl.executors.high_throughput.zmq_pipes import CommandClient, ResultsIncoming, TasksOutgoing
 from parsl.jobs.states import JobState, JobStatus
 from parsl.providers import LocalProvider
 
@@ -14,6 +15,7 @@ from parsl_diaspora.executors.errors import InterchangeLost, NoBlocks
 from parsl_diaspora.fabric.memory import MemoryFabric
 from parsl_diaspora.state import Live
 from tests.executors.fakes import FakeQueue, launch
+from tests.executors.keeping.test_pipes import PORTS
 from tests.executors.test_htex import Interchange, Link, Outgoing
 
 
@@ -98,6 +100,19 @@ def pool():
 
 
 # --- tasks ---
+
+
+def test_a_program_reads_of_parsls_pipes_what_it_reads_in_stock():
+    pool = ResilientHighThroughputExecutor(label="pool", address="127.0.0.1", loopback_address="127.0.0.1")
+    for name, pipe in (("outgoing_q", TasksOutgoing), ("incoming_q", ResultsIncoming)):
+        stock = pipe("127.0.0.1", PORTS, None)
+        setattr(pool, name, stock)
+        assert getattr(pool, name).zmq_context is stock.zmq_context
+        stock.close()
+    client = CommandClient("127.0.0.1", PORTS, None)
+    pool.command_client = client
+    assert pool.command_client.zmq_context is client.zmq_context
+    client.close()
 
 
 def test_what_is_with_the_interchange_is_taken_back_and_ends_with_its_loss(pool):
