@@ -9,9 +9,9 @@ from typing import Any
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.deciding.context import context_of, is_healthy
+from parsl_diaspora.monitoring.kernel import is_usable
 from parsl_diaspora.monitoring.parking.late import Evidence
 from parsl_diaspora.monitoring.placing.apps import has_staged_files
-from parsl_diaspora.monitoring.placing.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Options, Situation
 from parsl_diaspora.recovery.replay import counter_of, sites_of, uses_of
@@ -121,7 +121,7 @@ class Situations:
             "node": failed.node,
             "worker": failed.worker,
             "seconds": failed.seconds,
-            "executor_usable": is_usable(task, here),
+            "executor_usable": is_usable(task["dfk"], here),
             "bound": _bound(task, self._session.settings.move),
             "counter": counter_of(live.picture, failed, task["func_name"], sites_of(sites, here)),
         }

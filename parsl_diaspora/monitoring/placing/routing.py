@@ -12,7 +12,7 @@ import msgspec
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import DecisionMade, Diagnosis
 from parsl_diaspora.failures import CLASSES
-from parsl_diaspora.monitoring.kernel import Record
+from parsl_diaspora.monitoring.kernel import Record, is_usable
 from parsl_diaspora.monitoring.placing.apps import INTERNAL, has_staged_files
 from parsl_diaspora.monitoring.placing.learning import MEMORY, MISSING_MODULE, MODULE, Learning
 from parsl_diaspora.monitoring.placing.needs import Distributions
@@ -158,7 +158,7 @@ class Routing(Learning):
         explored = self._explored.get((asked.func, label), 0.0)
         return Candidate(
             label=label,
-            usable=is_usable(asked.task, label),
+            usable=is_usable(asked.task["dfk"], label),
             rests=_rests(live, label),
             lack=_lack_of(live, asked, label, belief, offer),
             chance=belief.chance(asked.now),
@@ -209,13 +209,6 @@ def _rests(live: Live, label: str) -> str:
         return quarantined.reasons[key]
     on_trial = key in quarantined.on_trial and live.picture.outstanding.get(label, 0) > 0
     return "one task tries it after its quarantine" if on_trial else ""
-
-
-def is_usable(task: Record, label: str) -> bool:
-    """Whether an executor still takes tasks."""
-    executor = task["dfk"].executors.get(label)
-    gone = (getattr(executor, name, False) for name in ("bad_state_is_set", "is_without_blocks"))
-    return executor is not None and not any(gone)
 
 
 def _diagnosis(lack: str) -> Diagnosis:
