@@ -48,6 +48,8 @@ class Recorder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._module: pytest.Module | None = None
+        self._before: dict[str, Any] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A phase of a test has ended."""
@@ -66,16 +68,23 @@ class Recorder:
                 test=report.nodeid, phase="collect", outcome=report.outcome, text=str(report.longrepr)
             )
 
-    @pytest.fixture(autouse=True, scope="module")
-    def what_a_module_leaves(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        """It is made first of the module's fixtures, so it ends last."""
-        before = _possessions()
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
+        """Before the first test of a module, when it has made nothing yet."""
+        if self._module is not item.getparent(pytest.Module):
+            self._module, self._before = item.getparent(pytest.Module), _possessions()
         yield
-        _end_what_still_runs()
-        after = _possessions()
-        left = {name: sorted(after[name] - before[name]) for name in ("threads", "processes")}
-        left["fds"] = after["fds"] - before["fds"]
-        self._write(module=request.node.nodeid, left=left)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+        """After the last test of a module, when it has ended all that it ends."""
+        yield
+        if nextitem is None or nextitem.getparent(pytest.Module) is not self._module:
+            _end_what_still_runs()
+            before, after = self._before, _possessions()
+            left = {name: sorted(after[name] - before[name]) for name in ("threads", "processes")}
+            left["fds"] = after["fds"] - before["fds"]
+            self._write(module=item.nodeid.partition("::")[0], left=left)
 
     def note_loaded(self, config: Config) -> None:
         """A test loads a configuration: whose executors has it?"""
