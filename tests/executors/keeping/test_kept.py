@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -115,6 +118,16 @@ def test_a_program_reads_of_parsls_pipes_what_it_reads_in_stock():
     client.close()
 
 
+def test_an_executor_whose_start_went_no_further_than_its_interchange_can_be_shut_down():
+    pool = ResilientHighThroughputExecutor(label="pool", address="127.0.0.1")
+    pool.interchange_proc = process = subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE
+    )
+    pool.shutdown()
+    assert process.wait(30) == -signal.SIGTERM
+    process.stdin.close()
+
+
 def test_what_is_with_the_interchange_is_taken_back_and_ends_with_its_loss(pool):
     futures = [pool.submit(n) for n in range(3)]
     assert pool.executor.take_back_tasks() == 3
@@ -168,6 +181,10 @@ def manager(name, block="0"):
 def test_managers_are_those_that_run_tasks(pool):
     pool.client.answers["MANAGERS"] = [manager("m1"), manager("node-m1", "diaspora-node")]
     assert [each["manager"] for each in pool.executor.connected_managers()] == ["m1"]
+    pool.client.answers["MANAGERS_PACKAGES"] = {"m1": {"parsl": "1"}, "node-m1": {}}
+    assert pool.executor.connected_managers_packages() == {"m1": {"parsl": "1"}}
+    pool.client.answers = None
+    assert pool.executor.connected_managers_packages() == {}
 
 
 def test_while_there_is_no_answer_the_last_one_holds(pool):
