@@ -20,7 +20,7 @@ from parsl_diaspora.executors import ResilientHighThroughputExecutor, ResilientM
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.failures.evidence import load_function
-from parsl_diaspora.lined_yaml import nearest
+from parsl_diaspora.hints import nearest
 from parsl_diaspora.monitoring.deciding.retries import RetryHandler
 from parsl_diaspora.monitoring.hub import ListeningHub
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer

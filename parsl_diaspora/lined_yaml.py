@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from parsl_diaspora.errors import SettingsError
+from parsl_diaspora.hints import nearest
 
 
 class Lined(dict[str, Any]):
@@ -61,18 +61,6 @@ class Place:
             if key not in names:
                 message = f"{what} has no {key!r}."
                 raise self.at(value, str(key)).error(message, nearest(str(key), names))
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """A hint for a name that is none of these.
-
-    Example:
-        >>> nearest("memroy", ["memory", "bug"])
-        "Did you mean 'memory'?"
-    """
-    known = list(names)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
 
 
 def read_lined(path: Path) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 
 from parsl_diaspora.errors import SettingsError
+from parsl_diaspora.hints import nearest, nearest_name
 from parsl_diaspora.masking import without_secrets
 from parsl_diaspora.trigger_settings import Trigger, check_names
 
@@ -230,9 +230,7 @@ def _refuse_unknown(values: Mapping[str, Any], where: str) -> None:
     for key in values:
         if key in Settings.__struct_fields__:
             continue
-        near = difflib.get_close_matches(str(key), Settings.__struct_fields__, n=1, cutoff=0.5)
-        names = ", ".join(Settings.__struct_fields__)
-        hint = f"Did you mean {near[0]!r}?" if near else f"The settings are: {names}."
+        hint = nearest(str(key), Settings.__struct_fields__, listed="The settings are")
         raise SettingsError(f"{key!r} in {where} is not a setting.", hint=hint)
 
 
@@ -296,9 +294,9 @@ def _check(settings: Settings) -> None:
 def _check_relay(relay: str) -> None:
     if relay in RELAY_WORDS:
         return
-    near = difflib.get_close_matches(relay.lower(), RELAY_WORDS, n=1, cutoff=0.7)
+    near = nearest_name(relay.lower(), RELAY_WORDS, likeness=0.7)  # anything else is the name of a host
     if near or not relay.strip():
-        hint = f"Did you mean {near[0]!r}?" if near else ""
+        hint = f"Did you mean {near!r}?" if near else ""
         message = f"The setting 'relay' must be 'auto', 'on', 'off' or a host, not {relay!r}."
         raise SettingsError(message, hint=hint)
 

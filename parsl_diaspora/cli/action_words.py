@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from parsl_diaspora.cli.words import count, duration, joined, size
+from parsl_diaspora.cli.words import count, duration, joined
 from parsl_diaspora.events import DecisionMade
+from parsl_diaspora.sizes import size_words
 
 _KINDS = ("worker", "node", "block")
 
@@ -17,7 +18,7 @@ def action_words(event: DecisionMade) -> str:
         >>> action_words(DecisionMade(action="move", target="birch", delay=0.5))
         'move to birch, after 0.5 s'
         >>> action_words(DecisionMade(action="avoid", avoid=("node:n17",), memory=8 * 10**9))
-        'avoid node n17, with 8.0 GB of memory'
+        'avoid node n17, with 8 GB of memory'
     """
     return joined(_parts(event))
 
@@ -25,7 +26,7 @@ def action_words(event: DecisionMade) -> str:
 def _parts(event: DecisionMade) -> Iterator[str]:
     yield _action(event)
     if event.memory:
-        yield f"with {size(event.memory)} of memory"
+        yield f"with {size_words(event.memory)} of memory"
     if event.priority is not None:
         yield f"with priority {event.priority}"
     if event.delay:

@@ -18,9 +18,9 @@ from parsl_diaspora.cli.output import write_bytes
 from parsl_diaspora.errors import DiasporaError, FabricError
 from parsl_diaspora.fabric import Fabric
 from parsl_diaspora.fabric.bridge import Bridge, Filter, Reduction
-from parsl_diaspora.fabric.sizes import parse_seconds
 from parsl_diaspora.fabric.spool.late import LateFabric
 from parsl_diaspora.fabric.triggers import Pattern
+from parsl_diaspora.sizes import parse_seconds
 
 WAIT = 0.2
 UNSAFE = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from parsl_diaspora.cli.words import clock_time, count, duration, first_line, joined, plain, size, times
+from parsl_diaspora.cli.words import clock_time, count, duration, first_line, joined, plain, times
 from parsl_diaspora.events import (
     BlockLost,
     BlockSeen,
@@ -55,6 +55,7 @@ from parsl_diaspora.events import (
     WorkerEnded,
     WorkerSampled,
 )
+from parsl_diaspora.sizes import size_words
 
 _KIND_WIDTH = 17
 
@@ -214,21 +215,22 @@ def _progressed(event: TaskProgressed) -> str:
 
 def _node_sampled(event: NodeSampled) -> str:
     gpu = f"accelerators {event.gpu:.0%} busy" if event.gpu is not None else ""
-    memory = f"{size(event.memory_used)} used, {size(event.memory_free)} free"
-    return joined((f"{event.cpu:.1f} cores busy", memory, f"disk {size(event.disk_free)} free", gpu))
+    memory = f"{size_words(event.memory_used)} used, {size_words(event.memory_free)} free"
+    return joined((f"{event.cpu:.1f} cores busy", memory, f"disk {size_words(event.disk_free)} free", gpu))
 
 
 def _worker_sampled(event: WorkerSampled) -> str:
-    moved = f"{size(event.read)} read, {size(event.written)} written" if event.read or event.written else ""
+    read, written = size_words(event.read), size_words(event.written)
+    moved = f"{read} read, {written} written" if event.read or event.written else ""
     return joined(
-        (f"{event.cpu:.1f} cores busy", size(event.memory), moved, f"{event.open_files} files open")
+        (f"{event.cpu:.1f} cores busy", size_words(event.memory), moved, f"{event.open_files} files open")
     )
 
 
 def _try_ended(event: TryEnded) -> str:
     seconds = duration(event.seconds) if event.seconds is not None else ""
     cpu = f"{duration(event.cpu)} of a core" if event.cpu else ""
-    return joined((seconds, cpu, f"peak {size(event.memory)}" if event.memory else ""))
+    return joined((seconds, cpu, f"peak {size_words(event.memory)}" if event.memory else ""))
 
 
 def _fault(event: FaultInjected) -> str:

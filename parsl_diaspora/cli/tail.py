@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -16,6 +15,7 @@ from parsl_diaspora.cli.output import console, write_bytes
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import KINDS, Event, RunEnded, encode
 from parsl_diaspora.fabric import Fabric
+from parsl_diaspora.hints import nearest
 from parsl_diaspora.state import Dedupe
 from parsl_diaspora.state.reading import drain
 
@@ -125,6 +125,4 @@ def _writer(out: Console) -> Write:
 
 
 def _no_kind(kind: str, kinds: Sequence[str]) -> DiasporaError:
-    near = difflib.get_close_matches(kind, kinds, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"The kinds are: {', '.join(KINDS)}."
-    return DiasporaError(f"No event is of kind {kind!r}.", hint=hint)
+    return DiasporaError(f"No event is of kind {kind!r}.", hint=nearest(kind, kinds, listed="The kinds are"))

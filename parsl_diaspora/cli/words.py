@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
 _THOUSANDTH, _TENTH, _MINUTE, _HOUR, _DAY = 0.001, 0.1, 60, 3600, 86_400
-_THOUSAND, _UNITS = 1000, ("kB", "MB", "GB", "TB")
 _HALF_A_YEAR = 182 * _DAY
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -66,21 +65,6 @@ def count(number: int, one: str, many: str = "") -> str:
         ('1 task', '2 tries')
     """
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def size(number: float) -> str:
-    """Bytes, to three figures or so.
-
-    Example:
-        >>> size(0), size(999), size(12_345_678), size(64e9)
-        ('0 B', '999 B', '12.3 MB', '64.0 GB')
-    """
-    if number < _THOUSAND:
-        return f"{number:.0f} B"
-    power = next(
-        (n for n in range(1, len(_UNITS)) if number < _THOUSAND**n * (_THOUSAND - 0.05)), len(_UNITS)
-    )
-    return f"{number / _THOUSAND**power:.1f} {_UNITS[power - 1]}"
 
 
 def times(number: int) -> str:

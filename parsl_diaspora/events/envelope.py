@@ -91,5 +91,12 @@ def place_of(event: Event) -> dict[str, Any]:
     return {name: value for name in PLACE_FIELDS if (value := getattr(event, name)) is not None}
 
 
+def tell_as(event: Event, other: Event) -> None:
+    """Let an event be about the same try, at the same place, as another one."""
+    for name in _ABOUT_A_TRY:
+        setattr(event, name, getattr(other, name))
+
+
 PLACE_FIELDS = ("site", "executor", "block", "manager", "node", "worker")
+_ABOUT_A_TRY = ("task", "try_id", *PLACE_FIELDS)
 ENVELOPE_FIELDS = Event.__struct_fields__

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from parsl_diaspora.errors import FabricUnavailable, UnknownFabric
 from parsl_diaspora.fabric.protocols import Fabric
+from parsl_diaspora.hints import nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -56,7 +57,6 @@ def _backend(scheme: str, url: str) -> Callable[[str], Fabric]:
     if target := _BACKENDS.get(scheme):
         module, _, name = target.partition(":")
         return cast("Callable[[str], Fabric]", getattr(import_module(module), name))
-    import difflib
     from importlib.metadata import entry_points
 
     from parsl_diaspora.settings import without_secrets
@@ -65,8 +65,7 @@ def _backend(scheme: str, url: str) -> Callable[[str], Fabric]:
     if plugin := plugins.get(scheme):
         return _load(plugin, url)
     known = sorted({*_BACKENDS, *plugins})
-    near = difflib.get_close_matches(scheme, known, n=1)
-    hint = f"Did you mean '{near[0]}:'?" if near else f"The schemes are: {', '.join(known)}."
+    hint = nearest(scheme, known, listed="The schemes are", end=":")
     message = f"No fabric backend is installed for {scheme!r}."
     raise UnknownFabric(message, url=without_secrets(url), hint=hint)
 

@@ -1,8 +1,12 @@
-"""Patterns that people write into rules: Parsl's own threads search for them, so none may take for ever."""
+"""What people write into rules, of failures and of policies: patterns of texts, and ranges of exit codes.
+
+Parsl's own threads search for the patterns, so none may take for ever.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from parsl_diaspora.lined_yaml import Place
@@ -30,6 +34,37 @@ def read_pattern(text: str, place: Place) -> re.Pattern[str]:
         hint = "Leave one repeat out: 'a+b' for '(a+)+b'."
         raise place.error(f"The pattern {text!r} may take for ever: a repeat stands in a repeat.", hint)
     return pattern
+
+
+def exit_codes_of(text: str) -> tuple[int, int]:
+    """The lowest and the highest exit code that are meant.
+
+    Raises:
+        ValueError: it is neither a number nor a range.
+
+    Example:
+        >>> exit_codes_of("1-99"), exit_codes_of("-9")
+        ((1, 99), (-9, -9))
+    """
+    found = re.fullmatch(r"\s*(-?\d+)(?:\s*-\s*(\d+))?\s*", text)
+    if found is None:
+        raise ValueError(f"{text!r} is no exit code")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def exit_code_test(texts: Iterable[str]) -> Callable[[int | None], bool]:
+    """Whether an exit code is one of those that are meant.
+
+    Raises:
+        ValueError: a text is neither a number nor a range.
+
+    Example:
+        >>> fits = exit_code_test(["137", "1-3"])
+        >>> fits(2), fits(4), fits(None)
+        (True, False, False)
+    """
+    ranges = [exit_codes_of(text) for text in texts]
+    return lambda code: code is not None and any(low <= code <= high for low, high in ranges)
 
 
 def _parser() -> Any:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.recovery.language.rules import Delay, Do, Resize, Wait
-from parsl_diaspora.recovery.language.sizes import read_size, size_words
 from parsl_diaspora.recovery.situation import Situation
 from parsl_diaspora.settings import Settings
+from parsl_diaspora.sizes import parse_bytes, size_words
 
 MOST_DOUBLINGS = 64
 LONGEST_DELAY = 86_400.0
@@ -137,12 +137,12 @@ def memory(resize: Resize | None, situation: Situation) -> int | None:
     size = _size(resize.memory, situation)
     if size is None:
         return situation.asked_memory
-    return min(size, read_size(resize.most)) if resize.most else size
+    return min(size, parse_bytes(resize.most)) if resize.most else size
 
 
 def _size(wanted: str, situation: Situation) -> int | None:
     if (times := _TIMES.fullmatch(wanted.strip())) is None:
-        return read_size(wanted)
+        return parse_bytes(wanted)
     peak = situation.memory_peak
     base = peak if times[1] else situation.asked_memory or peak
     return int(base * float(times[2])) if base else None
@@ -156,9 +156,9 @@ def check_memory(wanted: str) -> None:
     """
     times = _TIMES.fullmatch(wanted.strip())
     if times is None:
-        read_size(wanted)
+        parse_bytes(wanted)
     elif not 1 < float(times[2]) <= MOST_DOUBLINGS:
-        raise ValueError(f"{wanted!r} does not grow by a factor over 1 and up to {MOST_DOUBLINGS}")
+        raise ValueError(f"{wanted!r} does not grow by a factor over 1 and up to {MOST_DOUBLINGS}.")
 
 
 def wait_condition(wait: Wait, situation: Situation) -> str:

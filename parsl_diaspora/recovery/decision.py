@@ -15,10 +15,10 @@ from parsl_diaspora.recovery.actions import (
 )
 from parsl_diaspora.recovery.language.policy import Policy, built_in
 from parsl_diaspora.recovery.language.rules import Do, Rule
-from parsl_diaspora.recovery.language.sizes import size_words
 from parsl_diaspora.recovery.replay import known
 from parsl_diaspora.recovery.situation import Situation
 from parsl_diaspora.settings import Settings
+from parsl_diaspora.sizes import size_words
 
 __all__ = ["Chosen", "Situation", "choose", "decide"]
 

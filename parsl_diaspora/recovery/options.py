@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.failures import CLASSES, current_name
+from parsl_diaspora.hints import nearest
 from parsl_diaspora.recovery.language.rules import Rule
-from parsl_diaspora.recovery.language.sizes import read_size
+from parsl_diaspora.sizes import parse_bytes
 
 if TYPE_CHECKING:
     from parsl_diaspora.recovery.language.policy import Policy
@@ -117,9 +117,9 @@ def _own_policy(policy: Any, rules: Iterable[Any]) -> Policy | None:
 
 def _bytes(memory: int | str | None) -> int | None:
     try:
-        size = None if memory is None else read_size(memory)
+        size = None if memory is None else parse_bytes(str(memory))
     except ValueError as error:
-        raise SettingsError(f"The memory in @resilience: {error}.", hint="Write it as '4 GB'.") from None
+        raise SettingsError(f"The memory in @resilience: {error}") from None
     if size is not None and size <= 0:
         raise SettingsError(f"The memory in @resilience must be more than 0, not {memory}.")
     return size
@@ -134,8 +134,7 @@ def checked_budgets(given: Mapping[str, int], where: str) -> dict[str, int]:
     budgets = {current_name(name): budget for name, budget in given.items()}
     for name, budget in budgets.items():
         if name not in CLASSES:
-            near = difflib.get_close_matches(name, CLASSES, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]!r}?" if near else f"The classes are: {', '.join(CLASSES)}."
+            hint = nearest(name, CLASSES, listed="The classes are")
             raise SettingsError(f"{name!r} in the retries of {where} is no failure class.", hint=hint)
         if budget < 0:
             raise SettingsError(f"The budget of {name!r} in {where} must be at least 0, not {budget}.")
@@ -181,14 +180,12 @@ def _mark(function: F, options: Any) -> F:
     return function
 
 
-def _layers(function: Any) -> list[Any]:
-    layers = [function]
+def _layers(function: Any) -> Iterator[Any]:
     for _ in range(MOST_LAYERS):  # an object that answers to every name would go on for ever
-        inner = getattr(layers[-1], "__wrapped__", None) or _bash_function(layers[-1])
-        if inner is None:
+        if function is None:
             break
-        layers.append(inner)
-    return layers
+        yield function
+        function = getattr(function, "__wrapped__", None) or _bash_function(function)
 
 
 def _bash_function(function: Any) -> Any:

@@ -349,7 +349,7 @@ def test_a_task_that_is_no_number_is_refused(call, log, arguments):
         ),
         (
             {"action": "retry", "memory": 8 * 10**9, "priority": 1},
-            "retry here, with 8.0 GB of memory, with priority 1",
+            "retry here, with 8 GB of memory, with priority 1",
         ),
         (
             {"action": "retry", "wait": "file:/x", "wait_timeout": 60.0, "wait_else": "hold"},

@@ -199,7 +199,7 @@ def test_nodes_have_what_was_measured_and_what_runs_there(speaker):
     assert (node.state, node.workers, node.running, node.cores, node.cpu) == ("up", 4, 1, 8, 3.5)
     (worker,) = frame.workers
     assert (worker.task, worker.app, worker.seconds, worker.memory) == (5, "train", 7.0, 5 * 10**8)
-    assert resources(frame) == "1 node, 4 workers, CPU 3.5 of 8 cores, memory 4.0 GB of 16.0 GB"
+    assert resources(frame) == "1 node, 4 workers, CPU 3.5 of 8 cores, memory 4 GB of 16 GB"
 
 
 @pytest.mark.parametrize(

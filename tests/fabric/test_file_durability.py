@@ -121,7 +121,7 @@ def test_topic_with_fsync_is_not_safe_before_it_is_on_the_disk(fake, speaker_wit
     assert fake.synced == 0
     fake.gate.clear()
     speaker.publish(TryFailed(task=1))
-    assert speaker.flush(0.3).safe == 1
+    assert speaker.flush(1).safe == 1
     fake.gate.set()
     report = speaker.flush(5)
     assert (report.safe, report.synced) == (2, 2)

@@ -82,7 +82,7 @@ def test_immediate_publisher_whose_hub_never_was_there_writes_around_it(keys, tm
     publisher = open_fabric(url).publisher("s", immediate=True)
     started = time.monotonic()
     say(publisher, range(5))
-    assert time.monotonic() - started < 0.5, "publishing waits for a hub that is away"
+    assert time.monotonic() - started < 2, "publishing waits for a hub that is away"
     assert wait_until(lambda: tasks(tmp_path / "around") == [0, 1, 2, 3, 4])
     publisher.close()
 

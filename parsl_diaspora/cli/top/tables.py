@@ -16,7 +16,8 @@ from parsl_diaspora.cli.top.frame import (
     NodeRow,
     WorkerRow,
 )
-from parsl_diaspora.cli.words import clock_time, count, duration, joined, plain, size
+from parsl_diaspora.cli.words import clock_time, count, duration, joined, plain
+from parsl_diaspora.sizes import size_words
 
 NONE = "-"
 
@@ -117,8 +118,8 @@ def resources(frame: Frame) -> str:
     if sampled:
         cores, memory = sum(row.cores or 0 for row in sampled), sum(row.memory or 0 for row in sampled)
         words.append(_of("CPU", f"{sum(row.cpu or 0.0 for row in sampled):.1f}", f"{cores} cores", cores))
-        used = size(sum(row.memory_used or 0 for row in sampled))
-        words.append(_of("memory", used, size(memory), memory))
+        used = size_words(sum(row.memory_used or 0 for row in sampled))
+        words.append(_of("memory", used, size_words(memory), memory))
     return joined(words)
 
 
@@ -178,7 +179,7 @@ def _number(value: float | None, digits: int = 1) -> str:
 
 
 def _size(value: int | None) -> str:
-    return NONE if value is None else size(value)
+    return NONE if value is None else size_words(value)
 
 
 def _part(used: str, whole: str | None) -> str:
@@ -216,7 +217,7 @@ _NODES: dict[str, Callable[[NodeRow], str]] = {
     "running": lambda row: str(row.running),
     "failed": lambda row: str(row.failed),
     "CPU": lambda row: _part(_number(row.cpu), None if row.cores is None else str(row.cores)),
-    "memory": lambda row: _part(_size(row.memory_used), None if row.memory is None else size(row.memory)),
+    "memory": lambda row: _part(_size(row.memory_used), None if row.memory is None else _size(row.memory)),
     "pool": _pool,
     "disk free": lambda row: _size(row.disk_free),
     "note": lambda row: row.note,

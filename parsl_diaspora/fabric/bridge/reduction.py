@@ -18,7 +18,7 @@ from parsl_diaspora.events import (
     Unknown,
 )
 from parsl_diaspora.events.envelope import ENVELOPE_FIELDS, PLACE_FIELDS, Topic
-from parsl_diaspora.fabric.sizes import parse_seconds
+from parsl_diaspora.sizes import parse_seconds
 
 SAMPLES: tuple[str, ...] = ("resources",)  # topics whose events are samples, unless others are named
 NET_WINDOW = 10.0

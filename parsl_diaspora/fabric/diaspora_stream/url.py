@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.fabric.diaspora_stream.backends import MOFKA, Target, TopicSpec
+from parsl_diaspora.hints import nearest
 from parsl_diaspora.settings import without_secrets
 
 TOPIC = "parsl-diaspora"
@@ -86,8 +86,7 @@ def _options(query: str, url: str) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True))
     for name in options:
         if name not in _OPTIONS:
-            near = difflib.get_close_matches(name, _OPTIONS, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"The options are: {', '.join(_OPTIONS)}."
+            hint = nearest(name, _OPTIONS, listed="The options are")
             raise _error(f"A stream's URL has no option {name!r}.", url, hint)
     return options
 

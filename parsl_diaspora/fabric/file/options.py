@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args
@@ -12,7 +11,8 @@ import msgspec
 
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events.envelope import Topic
-from parsl_diaspora.fabric.sizes import parse_bytes, parse_seconds
+from parsl_diaspora.hints import nearest
+from parsl_diaspora.sizes import parse_bytes, parse_seconds
 
 Durability = Literal["none", "batch", "fsync"]
 Unread = Literal["keep", "delete"]
@@ -125,8 +125,7 @@ def _unread(name: str, text: str, url: str) -> Unread:
 
 def _unknown(name: str, url: str) -> FabricError:
     known = [*_DURABILITY_OF, *_READERS]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"The options are: {', '.join(known)}."
+    hint = nearest(name, known, listed="The options are")
     return FabricError(f"A file fabric has no option {name!r}.", url=url, hint=hint)
 
 

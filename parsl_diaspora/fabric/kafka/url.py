@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +12,9 @@ import msgspec
 
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events.envelope import Topic
-from parsl_diaspora.fabric.sizes import parse_seconds
+from parsl_diaspora.hints import nearest
 from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.sizes import parse_seconds
 
 DEFAULT_PREFIX = "parsl-diaspora"
 DEFAULT_PORT = 9092
@@ -200,9 +200,8 @@ def _absolute(name: str, value: str) -> str:
 def _check_name(name: str, url: str) -> None:
     if name in OPTIONS or name.startswith(RAW):
         return
-    near = difflib.get_close_matches(name, OPTIONS, n=1, cutoff=0.5)
     raw = f" What librdkafka calls {name!r} is written '{RAW}{name}'." if "." in name else ""
-    hint = f"Did you mean {near[0]!r}?" if near else f"The options are: {', '.join(OPTIONS)}."
+    hint = nearest(name, OPTIONS, listed="The options are")
     _refuse(url, f"A Kafka fabric has no option {name!r}.", hint + raw)
 
 

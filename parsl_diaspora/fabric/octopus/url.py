@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.fabric.kafka.url import DEFAULT_PREFIX, RAW, TOPICS, KafkaUrl, read_url
+from parsl_diaspora.hints import nearest
 from parsl_diaspora.settings import without_secrets
 
 REGION = "us-east-1"
@@ -149,9 +149,7 @@ def _options(query: str, url: str) -> tuple[dict[str, str], dict[str, str]]:
 
 def _check(name: str, value: str, url: str) -> None:
     if name not in OWN:
-        known = sorted((*OWN, *SHARED))
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]!r}?" if near else f"The options are: {', '.join(known)}."
+        hint = nearest(name, sorted((*OWN, *SHARED)), listed="The options are")
         _refuse(url, f"An Octopus fabric has no option {name!r}.", hint)
     allowed = CHOICES.get(name)
     if allowed is not None and value not in allowed:

@@ -5,7 +5,6 @@ The grammar is that of the event patterns of AWS EventBridge.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import json
 import math
@@ -16,6 +15,7 @@ from parsl_diaspora.errors import PatternError
 from parsl_diaspora.fabric.triggers import rules
 from parsl_diaspora.fabric.triggers.rules import NUMERIC, Rule, Test
 from parsl_diaspora.fabric.triggers.tree import Group, Leaf, Node
+from parsl_diaspora.hints import nearest
 
 OR = "$or"
 DEEPEST = 50
@@ -268,9 +268,8 @@ def _refuse(path: str, what: str, hint: str) -> NoReturn:
 
 
 def _refuse_name(path: str, name: Any, names: Sequence[str]) -> NoReturn:
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    listed = f"The rule here can be {', '.join(names)}."
-    _refuse(path, f"has {name!r}, which is no rule", f"Did you mean {near[0]!r}?" if near else listed)
+    hint = nearest(str(name), names, listed="The rules here are")
+    _refuse(path, f"has {name!r}, which is no rule", hint)
 
 
 def _a(value: Any) -> str:

@@ -19,7 +19,7 @@ from parsl_diaspora.recovery import Chosen
 from parsl_diaspora.recovery.replay import sites_of
 from parsl_diaspora.state import Live
 from parsl_diaspora.state.picture import OWN_PACKAGE
-from parsl_diaspora.state.resting import EXECUTOR, MANAGER, NODE
+from parsl_diaspora.state.quarantined import EXECUTOR, MANAGER, NODE
 
 _OTHERWISE: dict[str, Otherwise] = {"retry": "retry", "hold": "hold", "fail": "fail"}
 
@@ -48,7 +48,7 @@ class Carrying:
         if decision.target is not None:
             task["executor"] = decision.target
         self._resize(live, task, decision)
-        self._session.avoid(task["id"], decision.avoid)
+        self._session.tries.avoid(task["id"], decision.avoid)
         if decision.wait:
             otherwise = _OTHERWISE.get(decision.wait_else, "retry")
             parked.wait(task, decision.wait, decision.wait_timeout, otherwise)

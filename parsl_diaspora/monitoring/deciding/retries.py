@@ -16,6 +16,7 @@ from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
 from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
+from parsl_diaspora.events.envelope import tell_as
 from parsl_diaspora.executors.errors import NeverStarted, WorkerDied
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.failures import describe, is_infrastructure
@@ -117,7 +118,7 @@ class RetryHandler:
     # --- evidence ---
 
     def _say_failed(self, live: Live, error: Exception, task: Any) -> TryFailed:
-        report = self._session.take_report(task)
+        report = self._session.tries.report_of(task["id"], task["try_id"])
         failure = report.failure if report is not None else None
         event = TryFailed(
             task=task["id"],
@@ -148,13 +149,21 @@ class RetryHandler:
         return choose(situation, self._session.settings, policy)
 
     def _say_decided(
-        self, live: Live, task: Any, failed: TryFailed, decision: DecisionMade, also: tuple[str, ...] = ()
+        self,
+        live: Live,
+        task: Any,
+        failed: TryFailed,
+        decision: DecisionMade,
+        *,
+        evidence: Evidence | None = None,
+        revises: DecisionMade | None = None,
     ) -> None:
-        decision.task, decision.try_id, decision.executor = failed.task, failed.try_id, failed.executor
-        decision.block, decision.manager, decision.node = failed.block, failed.manager, failed.node
-        decision.cause = (failed.id, *also)
+        tell_as(decision, failed)
+        decision.cause = (failed.id,) if evidence is None else (failed.id, evidence.event)
+        if revises is not None:
+            decision.revises = revises.id
         live.say(decision)
-        self._session.routing.failed(task, decision, failed.failure.fingerprint)
+        self._session.routing.failed(task, decision, failed.failure.fingerprint, revises)
         self._carrying.rest(decision)
         self._session.quarantines.failed(live, failed, decision.diagnosis.failure_class)
 
@@ -186,10 +195,9 @@ class RetryHandler:
         again = choice.decision
         if again.diagnosis.failure_class == decision.diagnosis.failure_class:
             return
-        again.revises = decision.id
 
         def carry_out() -> bool:
-            self._say_decided(live, task, failed, again, (evidence.event,))
+            self._say_decided(live, task, failed, again, evidence=evidence, revises=decision)
             if evidence.error is not None:
                 self._session.parked.note(task, evidence.error)
             if again.action != "fail":

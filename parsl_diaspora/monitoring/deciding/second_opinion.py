@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from parsl_diaspora.events import Diagnosis, DiagnosisRevised, TryFailed
+from parsl_diaspora.events.envelope import tell_as
 from parsl_diaspora.failures import CLASSES, current_name
 from parsl_diaspora.failures.evidence import clean_text, load_function
 
@@ -172,13 +173,6 @@ def diagnosis_from(answer: Any, before: Diagnosis) -> Diagnosis | None:
 
 def revised_event(failed: TryFailed, diagnosis: Diagnosis) -> DiagnosisRevised:
     """What is said of a diagnosis that was made later."""
-    return DiagnosisRevised(
-        task=failed.task,
-        try_id=failed.try_id,
-        executor=failed.executor,
-        block=failed.block,
-        manager=failed.manager,
-        node=failed.node,
-        cause=(failed.id,),
-        diagnosis=diagnosis,
-    )
+    event = DiagnosisRevised(cause=(failed.id,), diagnosis=diagnosis)
+    tell_as(event, failed)
+    return event

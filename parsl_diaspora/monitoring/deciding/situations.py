@@ -8,11 +8,10 @@ from typing import Any
 
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.failures import is_infrastructure
-from parsl_diaspora.failures.context import NOTHING_KNOWN
 from parsl_diaspora.monitoring.deciding.context import context_of, is_healthy
+from parsl_diaspora.monitoring.kernel import is_usable
 from parsl_diaspora.monitoring.parking.late import Evidence
 from parsl_diaspora.monitoring.placing.apps import has_staged_files
-from parsl_diaspora.monitoring.placing.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Options, Situation
 from parsl_diaspora.recovery.replay import counter_of, sites_of, uses_of
@@ -57,44 +56,59 @@ class Situations:
             evidence: what has come to light since.
             revises: the decision upon the same failure that is to be replaced: it is charged once.
         """
-        session, failure = self._session, failed.failure
-        state = live.picture.tasks[task["id"]]
+        failure, state = failed.failure, live.picture.tasks[task["id"]]
         executor = task["dfk"].executors.get(failed.executor)
-        late, told = (evidence.context, evidence.diagnosis) if evidence is not None else (NOTHING_KNOWN, None)
-        context = context_of(live.picture, failed, executor, session.clock.time()).with_more(late)
+        context = context_of(live.picture, failed, executor, self._session.clock.time())
+        if evidence is not None:
+            context = context.with_more(evidence.context)
         refuted = self._is_refuted(live, task, state, failure)
-        diagnosis = told or session.diagnoser.diagnose(
-            failure,
-            state,
-            context=context,
-            refuted=refuted,
-            is_healthy=partial(is_healthy, live.picture),
-        )
-        budget = session.budgets.name(diagnosis.failure_class, options)
-        spent = _spent(state, budget, revises)
-        by_chance = refuted and not self._asks_own
-        limit = session.budgets.limit(diagnosis.failure_class, options, by_chance=by_chance)
-        if self._asks_own and budget == "application":
-            limit = session.settings.max_tries  # the program's own handler keeps that account
+        diagnosis = evidence.diagnosis if evidence is not None else None
+        if diagnosis is None:
+            diagnosis = self._session.diagnoser.diagnose(
+                failure,
+                state,
+                context=context,
+                refuted=refuted,
+                is_healthy=partial(is_healthy, live.picture),
+            )
         return Situation(
             failure=failure,
             diagnosis=diagnosis,
             context=context,
             options=options,
             id=failed.id,
-            tries=len(state.tries) - state.forgiven,
-            max_tries=session.budgets.max_tries(options),
-            budget=budget,
-            used=spent[budget],
-            limit=limit,
-            infrastructure_failures=session.budgets.infrastructure_failures(spent),
             proof="" if refuted else self._proof(task, failure, diagnosis.failure_class),
             own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
-            uses=uses_of(state, but=revises.rule if revises is not None else ""),
             asked_memory=_asked_memory(task, state, options),
+            **self._account(state, diagnosis.failure_class, options, refuted, revises),
             **self._place(live, task, failed),
             **self._elsewhere(live, task, failed, state),
         )
+
+    def _account(
+        self,
+        state: TaskState,
+        failure_class: str,
+        options: Options,
+        refuted: bool,
+        revises: DecisionMade | None,
+    ) -> dict[str, Any]:
+        """What the task has had of tries and budgets."""
+        budgets = self._session.budgets
+        budget = budgets.name(failure_class, options)
+        spent = _spent(state, budget, revises)
+        limit = budgets.limit(failure_class, options, by_chance=refuted and not self._asks_own)
+        if self._asks_own and budget == "application":
+            limit = self._session.settings.max_tries  # the program's own handler keeps that account
+        return {
+            "tries": len(state.tries) - state.forgiven,
+            "max_tries": budgets.max_tries(options),
+            "budget": budget,
+            "used": spent[budget],
+            "limit": limit,
+            "infrastructure_failures": budgets.infrastructure_failures(spent),
+            "uses": uses_of(state, but=revises.rule if revises is not None else ""),
+        }
 
     def _place(self, live: Live, task: Any, failed: TryFailed) -> dict[str, Any]:
         here, sites = task["executor"], self._session.settings.sites
@@ -107,7 +121,7 @@ class Situations:
             "node": failed.node,
             "worker": failed.worker,
             "seconds": failed.seconds,
-            "executor_usable": is_usable(task, here),
+            "executor_usable": is_usable(task["dfk"], here),
             "bound": _bound(task, self._session.settings.move),
             "counter": counter_of(live.picture, failed, task["func_name"], sites_of(sites, here)),
         }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.monitoring.errands import Errands
+from parsl_diaspora.monitoring.kernel import is_usable
 
 if TYPE_CHECKING:
     from parsl_diaspora.monitoring.session import Session
@@ -97,7 +98,7 @@ class Waits:
 
     def _executor(self, name: str) -> bool:
         live = self._session.live
-        return _is_usable(self._kernel, name) and live is not None and live.picture.has_managers(name)
+        return is_usable(self._kernel, name) and live is not None and live.picture.has_managers(name)
 
     def _manager(self, name: str) -> bool:
         live = self._session.live
@@ -121,12 +122,6 @@ def check_condition(condition: str) -> None:
     if kind not in KINDS or bool(name) == (kind == "fabric"):
         hint = "Write file:/path, executor:LABEL, manager:LABEL, or fabric."
         raise SettingsError(f"{condition!r} is nothing that a task can wait for.", hint=hint)
-
-
-def _is_usable(kernel: Any, label: str) -> bool:
-    executor = kernel.executors.get(label)
-    gone = (getattr(executor, name, False) for name in ("bad_state_is_set", "is_without_blocks"))
-    return executor is not None and not any(gone)
 
 
 _LOOKS: dict[str, Callable[[Waits, str], bool]] = {

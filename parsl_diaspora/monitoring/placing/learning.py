@@ -12,14 +12,12 @@ from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import DecisionMade, Event, Lesson
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.failures import is_infrastructure
+from parsl_diaspora.monitoring.kernel import Record
 from parsl_diaspora.monitoring.placing.apps import Apps
 from parsl_diaspora.recovery.placement import PROOFS, weight_of
 from parsl_diaspora.state.offers import Offers
 from parsl_diaspora.state.picture import OWN_PACKAGE
 from parsl_diaspora.state.places import EXECUTOR, NODE, PROOF_HOLDS, Belief, Places
-
-#: A Parsl task record.
-Record = dict[str, Any]
 
 BY_CHANCE = 1e-4  # what happens more rarely in as many tries does not happen by chance
 MEMORY, MISSING_MODULE = "memory", "missing_module"
@@ -88,35 +86,46 @@ class Learning:
         """
         func, label = self.identity(task["func"]), task["executor"]
         memory = (report.memory or 0) if report is not None else 0
-        self._learn(self._lesson(func, label, report, good=1.0, memory=memory))
+        self._learn(self._lesson(func, label, report, good=1.0, tries=1, memory=memory))
         if report is not None and report.node in self.places.bad_nodes(func):
             self._learn(Lesson(func=func, place=f"{NODE}{report.node}", good=1.0, tries=1))
         for fingerprint in refuted:
             if self.places.hopeless(func, fingerprint):
                 self._learn(Lesson(func=func, hopeless=fingerprint, refuted=True))
 
-    def failed(self, task: Record, decision: DecisionMade, fingerprint: str = "") -> None:
+    def failed(
+        self,
+        task: Record,
+        decision: DecisionMade,
+        fingerprint: str = "",
+        revises: DecisionMade | None = None,
+    ) -> None:
         """A try of the task has failed, and it was decided what to do.
 
         Args:
             task: of which it was, before it is moved anywhere.
             decision: with the diagnosis, and where the try was.
             fingerprint: of the failure.
+            revises: the decision upon the same failure that it replaces: the try counts once, and against its
+                place only what that one did not say yet.
         """
         func, diagnosis = self.identity(task["func"]), decision.diagnosis
         kind = diagnosis.failure_class
         if diagnosis.destined and fingerprint:
             self._learn(Lesson(func=func, hopeless=fingerprint))
-        weight = weight_of(kind, infrastructure=is_infrastructure(kind))
+        weight = _weight_of(decision)
         if not weight or diagnosis.missing == OWN_PACKAGE:
             return
+        said = _weight_of(revises) if revises is not None else 0.0
+        bad, tries = max(0.0, weight - said), int(not said)
         label = decision.executor or task["executor"]
         offer = self.offers.of_manager(label, decision.manager or "")
         lack, memory = _lack(decision), offer.memory if kind == MEMORY else 0
         everywhere = "" if self.offers.is_mixed(label) else lack  # else it is this node's, not the executor's
-        self._learn(self._lesson(func, label, decision, bad=weight, lack=everywhere, memory=memory))
+        lesson = self._lesson(func, label, decision, bad=bad, tries=tries, lack=everywhere, memory=memory)
+        self._learn(lesson)
         if lack and decision.node:
-            self._learn(Lesson(func=func, place=f"{NODE}{decision.node}", bad=weight, tries=1, lack=lack))
+            self._learn(Lesson(func=func, place=f"{NODE}{decision.node}", bad=bad, tries=tries, lack=lack))
 
     def now(self) -> float:
         """Seconds UTC."""
@@ -130,7 +139,7 @@ class Learning:
         """About an executor, in the environment of the manager where it happened."""
         manager = getattr(where, "manager", None) or ""
         environment = self.offers.of_manager(label, manager).environment or self.offers.of(label).environment
-        return Lesson(func=func, place=f"{EXECUTOR}{label}", environment=environment, tries=1, **more)
+        return Lesson(func=func, place=f"{EXECUTOR}{label}", environment=environment, **more)
 
     def _learn(self, lesson: Lesson) -> None:
         self.places.learn(lesson, self._clock.time())
@@ -138,6 +147,11 @@ class Learning:
 
     def _belief(self, func: str, label: str) -> Belief:
         return self.places.of(func, f"{EXECUTOR}{label}", self.offers.of(label).environment)
+
+
+def _weight_of(decision: DecisionMade) -> float:
+    kind = decision.diagnosis.failure_class
+    return weight_of(kind, infrastructure=is_infrastructure(kind))
 
 
 def _lack(decision: DecisionMade) -> str:

@@ -12,8 +12,9 @@ import msgspec
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import DecisionMade, Diagnosis
 from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.monitoring.kernel import Record, is_usable
 from parsl_diaspora.monitoring.placing.apps import INTERNAL, has_staged_files
-from parsl_diaspora.monitoring.placing.learning import MEMORY, MISSING_MODULE, MODULE, Learning, Record
+from parsl_diaspora.monitoring.placing.learning import MEMORY, MISSING_MODULE, MODULE, Learning
 from parsl_diaspora.monitoring.placing.needs import Distributions
 from parsl_diaspora.recovery.options import options_of
 from parsl_diaspora.recovery.placement import Candidate, Choice, best_first, choose
@@ -22,7 +23,7 @@ from parsl_diaspora.state import Live
 from parsl_diaspora.state.offers import Offer
 from parsl_diaspora.state.places import EXECUTOR as PLACE
 from parsl_diaspora.state.places import PROOF_HOLDS, Belief
-from parsl_diaspora.state.resting import EXECUTOR
+from parsl_diaspora.state.quarantined import EXECUTOR
 
 EXPLORE_AFTER = 600.0  # seconds after which a place of poor repute is tried again by one task
 MARGIN = 1.2  # times the memory that a function was seen to use
@@ -157,7 +158,7 @@ class Routing(Learning):
         explored = self._explored.get((asked.func, label), 0.0)
         return Candidate(
             label=label,
-            usable=is_usable(asked.task, label),
+            usable=is_usable(asked.task["dfk"], label),
             rests=_rests(live, label),
             lack=_lack_of(live, asked, label, belief, offer),
             chance=belief.chance(asked.now),
@@ -203,18 +204,11 @@ def _lack_of(live: Live, asked: _Asked, label: str, belief: Belief, offer: Offer
 
 def _rests(live: Live, label: str) -> str:
     """Why an executor gets no work for now: it is in quarantine, or on trial and has its one task."""
-    key, resting = (EXECUTOR, label), live.picture.resting
-    if key in resting.reasons:
-        return resting.reasons[key]
-    on_trial = key in resting.on_trial and live.picture.outstanding.get(label, 0) > 0
+    key, quarantined = (EXECUTOR, label), live.picture.quarantined
+    if key in quarantined.reasons:
+        return quarantined.reasons[key]
+    on_trial = key in quarantined.on_trial and live.picture.outstanding.get(label, 0) > 0
     return "one task tries it after its quarantine" if on_trial else ""
-
-
-def is_usable(task: Record, label: str) -> bool:
-    """Whether an executor still takes tasks."""
-    executor = task["dfk"].executors.get(label)
-    gone = (getattr(executor, name, False) for name in ("bad_state_is_set", "is_without_blocks"))
-    return executor is not None and not any(gone)
 
 
 def _diagnosis(lack: str) -> Diagnosis:

@@ -34,13 +34,10 @@ def say_started(launch: Launch, report: Report) -> None:
             task=launch.task,
             try_id=launch.try_id,
             executor=launch.executor,
-            block=report.block,
-            manager=report.manager,
-            worker=report.worker,
-            node=report.node,
             pid=report.pid,
             manager_pid=os.getppid(),
         )
+        report.put_place_on(event)
         _say(publisher, event, report)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from parsl_diaspora.errors import SettingsError
-from parsl_diaspora.lined_yaml import nearest
+from parsl_diaspora.hints import nearest
 from parsl_diaspora.recovery.language.matching import attempts_of, classes_of
 from parsl_diaspora.recovery.language.rules import Do, Rule, When
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any, get_args
 
-from parsl_diaspora.lined_yaml import Place, nearest
+from parsl_diaspora.hints import nearest
+from parsl_diaspora.lined_yaml import Place
 from parsl_diaspora.recovery.actions import EXECUTOR, FABRIC, FILE, LONGEST_DELAY, MANAGER, check_memory
 from parsl_diaspora.recovery.language.fields import WAIT_NAMES, check_names
 from parsl_diaspora.recovery.language.rules import (
@@ -20,7 +21,7 @@ from parsl_diaspora.recovery.language.rules import (
     Rest,
     Wait,
 )
-from parsl_diaspora.recovery.language.sizes import read_size
+from parsl_diaspora.sizes import parse_bytes
 
 #: More tries than this are no policy but a loop.
 MOST_TRIES = 1_000
@@ -136,9 +137,9 @@ def _resize(value: Any, place: Place) -> Resize:
     try:
         check_memory(memory)
         if most:
-            read_size(most)
+            parse_bytes(most)
     except ValueError as error:
-        raise place.error(f"{error}.", "As 'x2', 'peak x1.5' or '16 GB'.") from None
+        raise place.error(str(error), "As 'x2', 'peak x1.5' or '16 GB'.") from None
     return Resize(memory=memory, most=most)
 
 

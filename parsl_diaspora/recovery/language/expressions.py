@@ -13,7 +13,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from parsl_diaspora.recovery.language.sizes import UNITS
+from parsl_diaspora.sizes import UNITS
 
 Evidence = Mapping[str, Any]
 Part = Callable[[Evidence], Any]

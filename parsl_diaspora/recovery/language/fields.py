@@ -5,7 +5,8 @@ from __future__ import annotations
 import string
 from collections.abc import Collection
 
-from parsl_diaspora.lined_yaml import Place, nearest
+from parsl_diaspora.hints import nearest
+from parsl_diaspora.lined_yaml import Place
 
 #: Names that a rule's reason may speak of.
 REASON_NAMES = (

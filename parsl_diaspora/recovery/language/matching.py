@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.failures.patterns import exit_code_test
 from parsl_diaspora.recovery.language.conditions import CONDITIONS, WHY_NOT, Condition
 from parsl_diaspora.recovery.language.expressions import Expression
 from parsl_diaspora.recovery.language.rules import Count, Rule, When
@@ -79,22 +80,6 @@ def attempts_of(text: str) -> tuple[float, float]:
     }[sign]
 
 
-def exit_codes_of(text: str) -> tuple[int, int]:
-    """The lowest and the highest exit code that are meant.
-
-    Raises:
-        ValueError: it is neither a number nor a range.
-
-    Example:
-        >>> exit_codes_of("1-99"), exit_codes_of("-9")
-        ((1, 99), (-9, -9))
-    """
-    found = re.fullmatch(r"\s*(-?\d+)(?:\s*-\s*(\d+))?\s*", text)
-    if found is None:
-        raise ValueError(f"{text!r} is no exit code")
-    return int(found[1]), int(found[2] or found[1])
-
-
 def _tests(when: When) -> tuple[Test, ...]:
     """Cheap ones first."""
     makers = (_attempt, _exception, _exit_code, _func, _conditions, _count, _expression, _log)
@@ -126,13 +111,8 @@ def _exception(when: When) -> list[Test]:
 def _exit_code(when: When) -> list[Test]:
     if not when.exit_codes:
         return []
-    ranges = [exit_codes_of(each) for each in when.exit_codes]
-
-    def holds(situation: Situation) -> bool:
-        code = situation.failure.exit_code
-        return code is not None and any(low <= code <= high for low, high in ranges)
-
-    return [_silently(holds)]
+    fits = exit_code_test(when.exit_codes)
+    return [_silently(lambda s: fits(s.failure.exit_code))]
 
 
 def _func(when: When) -> list[Test]:

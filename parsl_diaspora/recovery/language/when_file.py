@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from parsl_diaspora.failures import CLASSES, current_name
-from parsl_diaspora.failures.patterns import read_pattern
-from parsl_diaspora.lined_yaml import Place, nearest
+from parsl_diaspora.failures.patterns import exit_codes_of, read_pattern
+from parsl_diaspora.hints import nearest
+from parsl_diaspora.lined_yaml import Place
 from parsl_diaspora.recovery.language.conditions import CONDITIONS
 from parsl_diaspora.recovery.language.expressions import Expression, ExpressionError
-from parsl_diaspora.recovery.language.matching import NOT, attempts_of, classes_of, exit_codes_of
+from parsl_diaspora.recovery.language.matching import NOT, attempts_of, classes_of
 from parsl_diaspora.recovery.language.rules import Count, CountBy, When
 from parsl_diaspora.recovery.situation import EVIDENCE
 from parsl_diaspora.state.records import RECENT

@@ -30,8 +30,8 @@ while True:
 class Interchange:
     """A process that answers commands."""
 
-    def __init__(self):
-        self.commands = Commands(self.client(), self.is_alive, SystemClock(), patience=0.5)
+    def __init__(self, patience=0.5):
+        self.commands = Commands(self.client(), self.is_alive, SystemClock(), patience=patience)
         self.start()
 
     @staticmethod
@@ -56,8 +56,13 @@ class Interchange:
 
 
 @pytest.fixture
-def interchange():
-    made = Interchange()
+def patience():
+    return 0.5
+
+
+@pytest.fixture
+def interchange(patience):
+    made = Interchange(patience)
     assert made.commands.run("first", timeout_s=30) == ("answer to", "first")
     yield made
     made.end()
@@ -86,7 +91,7 @@ def test_a_frozen_interchange_is_waited_for_once_and_then_every_command_fails_at
     interchange.freeze()
     assert 0.4 < seconds_of(lambda: refused(interchange)) < 5
     assert not interchange.commands.answers
-    assert seconds_of(lambda: [refused(interchange) for _ in range(20)]) < 0.4
+    assert seconds_of(lambda: [refused(interchange) for _ in range(20)]) < 5  # waited for, it would be 10
 
 
 def test_after_a_time_out_the_next_answer_is_that_of_the_next_command(interchange):
@@ -106,9 +111,10 @@ def test_a_wait_for_an_interchange_that_dies_ends_at_once(interchange):
         interchange.commands.run("anything", timeout_s=60)
 
 
+@pytest.mark.parametrize("patience", [60.0])
 def test_a_dead_interchange_is_not_waited_for(interchange):
     interchange.end()
-    assert seconds_of(lambda: refused(interchange)) < 0.45
+    assert seconds_of(lambda: refused(interchange)) < 30
 
 
 def test_many_threads_at_a_frozen_interchange_are_all_told_in_time(interchange):

@@ -568,7 +568,7 @@ def test_after_its_quarantine_one_task_decides_whether_a_manager_is_well(program
     made.see_manager("m2")
     bad_manager(made)
     made.clock.advance(301)
-    assert made.picture.resting.on_trial == {("manager", "m1")}
+    assert made.picture.quarantined.on_trial == {("manager", "m1")}
     bad_manager(made, tasks=1)
     assert [event.seconds for event in made.said(PlaceQuarantined)] == [300, 600]
     made.clock.advance(601)
@@ -577,7 +577,7 @@ def test_after_its_quarantine_one_task_decides_whether_a_manager_is_well(program
     made.report(manager="m1")
     made.succeed(task)
     assert made.said(PlaceReleased)[-1].reason == "a task has succeeded there"
-    assert made.picture.resting.on_trial == set()
+    assert made.picture.quarantined.on_trial == set()
 
 
 def test_an_executor_can_be_given_no_work_for_a_while_and_one_task_tries_it_afterwards(program):

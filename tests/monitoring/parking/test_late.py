@@ -23,6 +23,7 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.executors.errors import WorkerDied
 from parsl_diaspora.monitoring.holds import OWNER
+from parsl_diaspora.recovery.placement import WEIGHTS
 from tests.monitoring.fakes import Program
 
 
@@ -153,6 +154,28 @@ def test_a_later_diagnosis_by_the_sites_own_diagnoser_counts_as_long_as_the_task
     first, second = decisions(made)
     assert (second.diagnosis, second.revises) == (full, first.id)
     assert said.id in second.cause
+
+
+def test_a_failure_that_is_seen_anew_counts_once_against_its_place(program):
+    made = program("alder", "birch", retry_delay=60.0, retry_delay_max=60.0)
+    made.session.second_opinion = SimpleNamespace(consider=lambda *_: None, close=lambda: None)
+    routing = made.session.routing
+    task = lose(made, BatchError("step 17 of 20 came to no good end"))
+    func = routing.identity(task["func"])
+
+    def belief():
+        return routing.places.of(func, "executor:alder")
+
+    assert belief().tries == 1
+    full = Diagnosis(failure_class="disk_full", layer="runtime", confidence=0.9, rule="site")
+    made.session.parked.delay_at_least(task, 60.0)
+    say(made, DiagnosisRevised(task=task["id"], try_id=0, diagnosis=full))
+    assert becomes(
+        lambda: len(decisions(made)) == 2 and routing.places.of(func, "executor:alder").bad >= 0.99
+    )
+    belief = routing.places.of(func, "executor:alder")
+    assert belief.tries == 1
+    assert belief.bad == pytest.approx(WEIGHTS["disk_full"], rel=0.01)
 
 
 @pytest.mark.parametrize("do", ["hold", {"substitute": 7}], ids=["hold", "substitute"])
