@@ -15,7 +15,7 @@ import pytest
 
 from parsl_diaspora.cli.main import main
 from parsl_diaspora.events import TaskEnded, TriggerFired, encode
-from parsl_diaspora.events.cloudevents import to_cloudevent
+from parsl_diaspora.events.cloudevents import encode_cloudevent
 from parsl_diaspora.fabric import open_fabric
 
 FAILED = TaskEnded(task=3, outcome="failed", error="MemoryError: no", run="r", boot="ab", seq=1)
@@ -35,7 +35,7 @@ def try_out(monkeypatch, capsys):
 
 
 def test_events_that_all_match_give_status_zero(try_out):
-    status, out, _ = try_out(PATTERN, encode(FAILED, "json"), b"", to_cloudevent(FAILED))
+    status, out, _ = try_out(PATTERN, encode(FAILED, "json"), b"", json.loads(encode_cloudevent(FAILED)))
     assert (status, out.splitlines()) == (0, ["1: matches", "3: matches"])
 
 
