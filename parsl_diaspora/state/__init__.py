@@ -3,8 +3,6 @@
 The same fold serves the running program (`live`) and the reader of a log afterwards (`history`).
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.state.dedupe import Dedupe
 from parsl_diaspora.state.held import HeldTask, HeldTasks
 from parsl_diaspora.state.history import History, read_events, read_history

@@ -12,8 +12,6 @@
 Safe on shared file systems: no locks, no mmap, no file with two writers.
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.fabric.file.fabric import FileFabric
 
 __all__ = ["FileFabric"]

@@ -22,8 +22,6 @@ keeps its positions as the committed offsets of the group ``PREFIX.NAME``. So it
 read everything each.
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.fabric.kafka.fabric import KafkaFabric
 
 __all__ = ["KafkaFabric"]
