@@ -21,10 +21,10 @@ LOSSES := bad_results.py lost_blocks.py lost_interchange.py survival.py six_faul
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test check slow bench schema clean
+.PHONY: help env demo test check slow parsl-tests bench schema clean
 
 help:  ## list these targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=python3.12 chooses the interpreter (now: $(PYTHON)), FABRIC=URL the fabric of the demo."
 
@@ -66,6 +66,9 @@ test: check  ## check, then every test but the slow ones
 slow: env  ## the slow tests, and those of losses once more on emulated nodes
 	$(RUN) $(BIN)/python -m pytest -m slow || [ $$? -eq 5 ]  # 5: there are none
 	$(RUN) PARSL_DIASPORA_TEST_NODES=emulated $(BIN)/python -m pytest $(addprefix tests/integration/test_,$(LOSSES))
+
+parsl-tests: env  ## Parsl's own test suite, stock and with resilient() put in, side by side
+	$(RUN) $(BIN)/python -m tests.parsl_suite
 
 bench: env  ## measure what the resilience layer costs, and the fabrics beside their alternatives
 	$(RUN) $(BIN)/python benchmarks/overhead.py

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import parsl
 import psutil
 import pytest
 from parsl.config import Config
+from parsl.dataflow.dflow import DataFlowKernelLoader
 from parsl.tests import conftest as parsl_conftest
 
 from tests.parsl_suite.put_in import before_each_load, put_executors_in, resilient_unless_it_is
@@ -46,6 +48,8 @@ class Recorder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._module: pytest.Module | None = None
+        self._before: dict[str, Any] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A phase of a test has ended."""
@@ -64,15 +68,24 @@ class Recorder:
                 test=report.nodeid, phase="collect", outcome=report.outcome, text=str(report.longrepr)
             )
 
-    @pytest.fixture(autouse=True, scope="module")
-    def what_a_module_leaves(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        """It is made first of the module's fixtures, so it ends last."""
-        before = _possessions()
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
+        """Before the first test of a module, when it has made nothing yet."""
+        if self._module is not item.getparent(pytest.Module):
+            self._module, self._before = item.getparent(pytest.Module), _possessions()
         yield
-        after = _possessions()
-        left = {name: sorted(after[name] - before[name]) for name in ("threads", "processes")}
-        left["fds"] = after["fds"] - before["fds"]
-        self._write(module=request.node.nodeid, left=left)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+        """After the last test of a module, when it has ended all that it ends."""
+        yield
+        if nextitem is None or nextitem.getparent(pytest.Module) is not self._module:
+            if item.config.getoption("--config")[0] == "local":
+                _end_what_still_runs()
+            before, after = self._before, _possessions()
+            left = {name: sorted(after[name] - before[name]) for name in ("threads", "processes")}
+            left["fds"] = after["fds"] - before["fds"]
+            self._write(module=item.nodeid.partition("::")[0], left=left)
 
     def note_loaded(self, config: Config) -> None:
         """A test loads a configuration: whose executors has it?"""
@@ -81,6 +94,13 @@ class Recorder:
     def _write(self, **line: Any) -> None:
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def _end_what_still_runs() -> None:
+    """A test that failed may have left its program running, which would fail those after it."""
+    if (kernel := DataFlowKernelLoader._dfk) is not None:
+        kernel.cleanup()
+        parsl.clear()
 
 
 def _possessions() -> dict[str, Any]:
