@@ -75,7 +75,7 @@ def packages():
 
 def offered(module):
     """What can be imported from a package, its modules aside."""
-    names = {name for name in vars(module) if not name.startswith("_")}
+    names = {name for name in vars(module) if name[0] not in "_@"}  # pytest adds names with an @
     modules = {name for name in names if f"{module.__name__}.{name}" in sys.modules}
     return {*(names - modules), *getattr(module, "__all__", ())}
 
