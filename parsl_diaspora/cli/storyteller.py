@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from parsl_diaspora.cli.action_words import action_words
-from parsl_diaspora.cli.nearby import Surroundings
+from parsl_diaspora.cli.nearby import NearbyEvents
 from parsl_diaspora.cli.story import Cancel, Choice, Decline, HoldStory, TaskStory, TryStory
 from parsl_diaspora.cli.summary import run_state
 from parsl_diaspora.errors import NotFound
@@ -47,7 +47,7 @@ class Storyteller:
     def __init__(self, run: str, task: int) -> None:
         self._run, self._task = run, task
         self._own: list[Event] = []
-        self._surroundings = Surroundings()
+        self._nearby = NearbyEvents()
         self._started: RunStarted | None = None
         self._ended = False
         self._compacted = False
@@ -76,7 +76,7 @@ class Storyteller:
         elif isinstance(event, EventsCompacted):
             self._compacted = True
         else:
-            self._surroundings.listen(event)
+            self._nearby.listen(event)
 
     def tell(self, now: float | None = None) -> TaskStory:
         """The story.
@@ -107,7 +107,7 @@ class Storyteller:
     def _look_around(self, story: TaskStory) -> None:
         for each in story.tries:
             if each.failure is not None:
-                each.nearby = self._surroundings.of(each, story.submitted)
+                each.nearby = self._nearby.of(each, story.submitted)
 
     def _not_found(self) -> NotFound:
         tasks = f"It tells of tasks up to {self._highest}." if self._others else "It tells of no task."

@@ -8,7 +8,7 @@ from parsl_diaspora.errors import FabricError
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.kafka.confluent_settings import common_settings, producer_settings
 from parsl_diaspora.fabric.kafka.url import read_url
-from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.masking import without_secrets
 
 pytest.importorskip("confluent_kafka")
 

@@ -22,7 +22,7 @@ from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.failures import describe, is_infrastructure
 from parsl_diaspora.monitoring.deciding.carrying import Carrying
 from parsl_diaspora.monitoring.deciding.situations import Situations
-from parsl_diaspora.monitoring.parking.late import Evidence
+from parsl_diaspora.monitoring.parking.unexplained import LateEvidence
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Chosen, choose
 from parsl_diaspora.state import Live
@@ -139,7 +139,7 @@ class RetryHandler:
         failed: TryFailed,
         own_cost: float | None,
         *,
-        evidence: Evidence | None = None,
+        evidence: LateEvidence | None = None,
         revises: DecisionMade | None = None,
     ) -> Chosen:
         options, policy = self._session.policies.of(task["func"])
@@ -155,7 +155,7 @@ class RetryHandler:
         failed: TryFailed,
         decision: DecisionMade,
         *,
-        evidence: Evidence | None = None,
+        evidence: LateEvidence | None = None,
         revises: DecisionMade | None = None,
     ) -> None:
         tell_as(decision, failed)
@@ -172,10 +172,10 @@ class RetryHandler:
     def _expect_evidence(
         self, task: Any, failed: TryFailed, decision: DecisionMade, own_cost: float | None
     ) -> None:
-        def revise(evidence: Evidence) -> None:
+        def revise(evidence: LateEvidence) -> None:
             self._revise(task, failed, decision, own_cost, evidence)
 
-        grace = self._session.late.expect(task, failed, decision, revise)
+        grace = self._session.unexplained.expect(task, failed, decision, revise)
         if grace > decision.delay and not decision.wait:
             self._session.parked.delay_at_least(task, grace)
 
@@ -185,7 +185,7 @@ class RetryHandler:
         failed: TryFailed,
         decision: DecisionMade,
         own_cost: float | None,
-        evidence: Evidence,
+        evidence: LateEvidence,
     ) -> None:
         """In the slow path: decide anew about a task that still waits for its next try."""
         live = self._session.begin(task["dfk"].run_id)

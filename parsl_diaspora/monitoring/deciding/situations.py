@@ -10,7 +10,7 @@ from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.deciding.context import context_of, is_healthy
 from parsl_diaspora.monitoring.kernel import is_usable
-from parsl_diaspora.monitoring.parking.late import Evidence
+from parsl_diaspora.monitoring.parking.unexplained import LateEvidence
 from parsl_diaspora.monitoring.placing.apps import has_staged_files
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Options, Situation
@@ -42,7 +42,7 @@ class Situations:
         own_cost: float | None,
         options: Options,
         *,
-        evidence: Evidence | None = None,
+        evidence: LateEvidence | None = None,
         revises: DecisionMade | None = None,
     ) -> Situation:
         """The situation after a try has failed.
