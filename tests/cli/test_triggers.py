@@ -58,7 +58,7 @@ def test_events_of_other_systems_are_taken_as_they_are(try_out):
     )
 
 
-def test_result_as_json(try_out):
+def test_what_matches_can_be_had_as_json(try_out):
     _, out, _ = try_out(PATTERN, encode(FAILED, "json"), encode(DONE, "json"), options=["--json"])
     first, second = json.loads(out)
     assert first == {"line": 1, "matches": True}

@@ -105,7 +105,7 @@ def test_security_follows_from_what_is_given(tmp_path):
     assert settings["ssl.ca.location"] == str(ca)
 
 
-def test_times_of_the_options():
+def test_times_in_options_are_read_with_their_units():
     assert read_url("kafka://h?retention=7d").retention_ms == 604_800_000
     assert read_url("kafka://h").retention_ms is None
     assert read_url("kafka://h?order_wait=2").order_wait == 2.0
