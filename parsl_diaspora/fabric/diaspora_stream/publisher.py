@@ -16,7 +16,7 @@ from parsl_diaspora.fabric.diaspora_stream import wire
 from parsl_diaspora.fabric.diaspora_stream.backends import Target, TopicSpec
 from parsl_diaspora.fabric.diaspora_stream.link import Link, join_link
 from parsl_diaspora.fabric.diaspora_stream.records import ENDED, encode_record, mark
-from parsl_diaspora.fabric.file.fork import renew_after_fork
+from parsl_diaspora.fabric.forks import renew_after_fork
 from parsl_diaspora.fabric.protocols import FlushReport
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,6 @@
     segment.py    the one writer of a segment
     publisher.py  publishing through a thread
     immediate.py  publishing at once, for processes that may be killed
-    fork.py       a forked child gets a segment of its own
     consumer.py   reading all segments of a directory, positions of named consumers
     positions.py  where readers stand, kept durably
     verify.py     is the log whole?

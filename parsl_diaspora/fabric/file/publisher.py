@@ -16,11 +16,11 @@ from msgspec import structs
 from parsl_diaspora.events import Event
 from parsl_diaspora.fabric.callers import CallersSide
 from parsl_diaspora.fabric.file import large
-from parsl_diaspora.fabric.file.fork import renew_after_fork
 from parsl_diaspora.fabric.file.frames import in_batches
 from parsl_diaspora.fabric.file.options import DEFAULTS, FileOptions
 from parsl_diaspora.fabric.file.retention import Retention
 from parsl_diaspora.fabric.file.segment import SegmentWriter, open_writer
+from parsl_diaspora.fabric.forks import renew_after_fork
 from parsl_diaspora.fabric.protocols import FlushReport
 
 logger = logging.getLogger(__name__)

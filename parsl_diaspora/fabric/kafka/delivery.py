@@ -11,9 +11,9 @@ from collections.abc import Callable
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import EventsLost
 from parsl_diaspora.fabric.callers import ImmediateSide
+from parsl_diaspora.fabric.forks import keep_for_ever
 from parsl_diaspora.fabric.kafka.clients import Client, Sender
 from parsl_diaspora.fabric.kafka.faults import Fault, Faults, Verdict, cause_of
-from parsl_diaspora.fabric.kafka.immortal import keep_for_ever
 from parsl_diaspora.fabric.kafka.layout import Record
 from parsl_diaspora.fabric.kafka.url import TOPICS, KafkaUrl
 

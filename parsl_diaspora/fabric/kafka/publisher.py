@@ -7,7 +7,7 @@ import time
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event
-from parsl_diaspora.fabric.file.fork import renew_after_fork
+from parsl_diaspora.fabric.forks import renew_after_fork
 from parsl_diaspora.fabric.kafka.clients import Client
 from parsl_diaspora.fabric.kafka.delivery import FIRST_CONTACT, Delivery
 from parsl_diaspora.fabric.kafka.layout import Record, record_of
