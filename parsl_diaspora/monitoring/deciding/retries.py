@@ -39,7 +39,8 @@ class RetryHandler:
         own: the program's own retry handler, asked as often as stock Parsl would ask it. Its costs count
             against ``Config.retries`` for failures that are the program's own; for infrastructure losses
             only an infinite cost, which says "fail now", is obeyed. Where it sends the task is kept. When
-            it raises, or answers with no number, the failure costs 1, as without a handler.
+            it raises, the task ends with what it raised, as in stock; when it answers with no number, where
+            stock would hang, the failure costs 1, as without a handler.
     """
 
     def __init__(self, session: Session, own: OwnHandler | None = None) -> None:
@@ -53,21 +54,25 @@ class RetryHandler:
 
         Raises:
             TaskCancelled: somebody asked that the task be stopped; Parsl ends it with this exception.
+            Exception: the program's own handler raised it; Parsl ends the task with it, too.
         """
         if self._session.cancels.is_asked(task):
             self._tell_last_failure(error, task)
             self._session.cancels.refuse(task)
         here = task["executor"]
-        own_cost = self._ask_own(error, task)
+        own_cost, raised = self._ask_own(error, task)
         chosen, task["executor"] = task["executor"], here
         try:
-            return self._answer(error, task, own_cost, chosen)
+            cost = self._answer(error, task, own_cost, chosen)
         except Exception as fault:  # noqa: BLE001 - promise 1: as stock would have answered
             self._session.absorb("retry handler", fault)
-            return 1.0 if own_cost is None else own_cost
+            cost = 1.0 if own_cost is None else own_cost
         finally:
             if chosen != here:
                 task["executor"] = chosen
+        if raised is not None:
+            raise raised
+        return cost
 
     def _tell_last_failure(self, error: Exception, task: Record) -> None:
         """A try of a task that is to be stopped has failed by itself."""
@@ -78,14 +83,21 @@ class RetryHandler:
         except Exception as fault:  # noqa: BLE001 - promise 1: the task ends as it should
             self._session.absorb("retry handler", fault)
 
-    def _ask_own(self, error: Exception, task: Record) -> float | None:
+    def _ask_own(self, error: Exception, task: Record) -> tuple[float | None, Exception | None]:
+        """What the program's own handler asks for this failure, and what it raised."""
         if self._own is None:
-            return None
+            return None, None
+        part = "the program's own retry handler"
         try:
-            return float(self._own(error, task))
-        except Exception as fault:  # noqa: BLE001 - stock would hang on nonsense, or lose the task's own error
-            self._session.absorb("the program's own retry handler", fault)
-            return 1.0
+            answer = self._own(error, task)
+        except Exception as fault:  # noqa: BLE001 - it is raised again when our own part is done
+            self._session.absorb(part, fault)
+            return float("inf"), fault
+        try:
+            return float(answer), None
+        except Exception as fault:  # noqa: BLE001 - stock would hang on nonsense
+            self._session.absorb(part, fault)
+            return 1.0, None
 
     def _answer(self, error: Exception, task: Record, own_cost: float | None, chosen: str) -> float:
         if isinstance(error, DependencyError):
