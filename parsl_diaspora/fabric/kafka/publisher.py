@@ -47,7 +47,7 @@ class KafkaPublisher(Delivery):
         renew_after_fork(self)
         if immediate:
             self._start()
-            self._met.wait(FIRST_CONTACT)
+            self._in_touch.wait(FIRST_CONTACT)
 
     def begin_life(self, *, closed: bool = False) -> None:
         """Start with a boot, a client and counters of its own: at first, and in a forked child."""
