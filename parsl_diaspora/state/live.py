@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 
 from parsl_diaspora.events import Event, ServiceDegraded
 from parsl_diaspora.fabric import Consumer, Fabric, FlushReport, Publisher
+from parsl_diaspora.fabric.forks import after_fork
 from parsl_diaspora.fabric.protocols import LeavesOut, PublishesMany
 from parsl_diaspora.fabric.spool import SpooledFabric
 from parsl_diaspora.state.dedupe import Dedupe
@@ -61,7 +60,7 @@ class Live:
         self.picture = Picture(run, keep=KEEP_FINISHED)
         self.faults: dict[str, int] = {}
         self._begin_life()
-        _renew_after_fork(self)
+        after_fork(self, Live._begin_life)
         self._publisher: Publisher = fabric.publisher(source, buffer=buffer)
         self._node_fabric = node_fabric
         self.node_url = (node_fabric or fabric).node_url
@@ -77,6 +76,7 @@ class Live:
         self._thread = threading.Thread(target=self._listen, name="diaspora-listener", daemon=True)
 
     def _begin_life(self) -> None:
+        """At first; and in a forked child, which forgets its parent's locks and what waits to be said."""
         self.lock = threading.Lock()
         self._saying = threading.RLock()
         self._waiting: deque[Event] = deque()
@@ -265,14 +265,3 @@ class Live:
         except Exception as error:  # noqa: BLE001 - what cannot be judged is not heeded, and the listener lives on
             self.absorb("orders", error)
             return False
-
-
-def _renew_after_fork(live: Live) -> None:
-    """In a forked child, forget locks of the parent's threads and what waits: it is the parent's to say."""
-    reference = weakref.ref(live)
-
-    def renew() -> None:
-        if (alive := reference()) is not None:
-            alive._begin_life()
-
-    os.register_at_fork(after_in_child=renew)

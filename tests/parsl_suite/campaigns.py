@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -74,10 +75,16 @@ def run_suite(
             stderr=subprocess.STDOUT,
             timeout=timeout,
             check=False,
+            preexec_fn=_heed_interrupts,
         )
     run = Run.read(directory / "record.jsonl")
     run.survivors = survivors(mark)
     return run
+
+
+def _heed_interrupts() -> None:
+    """Shells start programs in the background deaf to SIGINT, which some of Parsl's tests send."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _pytest(directory: Path, suite: Path, config: str) -> list[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,31 @@ from parsl.tests import conftest as parsl_conftest
 
 from tests.parsl_suite.put_in import before_each_load, put_executors_in, resilient_unless_it_is
 
-# Everything of Parsl's conftest but the hook with an argument that is no more; the runner leaves out the
-# folders that it would have left out.
+# Everything of Parsl's conftest but a hook with an argument that is no more (the runner leaves out folders
+# that it would have left out), and what is put otherwise below.
+_NOT_TAKEN = {"pytest_ignore_collect", "pytest_addoption", "pytest_configure", "try_assert"}
 globals().update(
     {
         name: value
         for name, value in vars(parsl_conftest).items()
-        if not name.startswith("__") and name not in {"pytest_ignore_collect", "pytest_addoption"}
+        if not name.startswith("__") and name not in _NOT_TAKEN
     }
 )
+
+PATIENCE = 6
+
+
+@pytest.fixture
+def try_assert() -> Callable[..., None]:
+    """As Parsl's, with more patience: what has to come about may take its time on a busy machine."""
+
+    def wait_for(holds: Callable[[], bool], message: str = "", timeout_ms: float = 5000, **_: Any) -> None:
+        until = time.monotonic() + PATIENCE * timeout_ms / 1000
+        while not holds():
+            assert time.monotonic() < until, message or f"it did not come about in {PATIENCE * timeout_ms} ms"
+            time.sleep(0.05)
+
+    return wait_for
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

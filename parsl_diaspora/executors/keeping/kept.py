@@ -58,6 +58,14 @@ class KeptInterchange(HighThroughputExecutor):
     _connected: tuple[str, ...] = ()
     _known_managers: tuple[dict[str, Any], ...] = ()
 
+    @cached_property
+    def _sending(self) -> threading.Lock:
+        return threading.Lock()
+
+    @cached_property
+    def _owing(self) -> threading.Lock:
+        return threading.Lock()
+
     # --- Parsl assigns its three pipes in start(); these seams put ours in front of them ---
 
     @property
@@ -104,8 +112,7 @@ class KeptInterchange(HighThroughputExecutor):
 
     def start(self) -> None:
         """Start as stock does, and the keeper."""
-        self._sending = threading.Lock()
-        self._owing = threading.Lock()
+        _ = self._sending, self._owing  # made by one thread, before there are others
         self._asked_port = self.worker_port
         self._launch_form = self.launch_cmd  # stock writes the numbers of this interchange into it
         restarts = 0 if "interchange" in self._lacking else self._settings.interchange_restarts

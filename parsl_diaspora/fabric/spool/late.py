@@ -8,7 +8,7 @@ from contextlib import suppress
 from parsl_diaspora.errors import FabricUnavailable
 from parsl_diaspora.fabric.protocols import Consumer, Fabric, Publisher, Start
 from parsl_diaspora.fabric.registry import open_fabric
-from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.masking import without_secrets
 
 
 class LateFabric:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 
 import pytest
 from parsl.executors.high_throughput.errors import CommandClientTimeoutError
@@ -79,7 +78,6 @@ class Pool:
         self.executor.link = Link()
         self.executor.run_id = "r"
         self.executor._live = Live(MemoryFabric(), "r", "submit")
-        self.executor._sending, self.executor._owing = threading.Lock(), threading.Lock()
         self.client, self.outgoing = Client(), Outgoing()
         self.executor.outgoing_q, self.executor.incoming_q = self.outgoing, FakeQueue()
         self.executor.command_client = self.client
@@ -116,6 +114,14 @@ def test_a_program_reads_of_parsls_pipes_what_it_reads_in_stock():
     pool.command_client = client
     assert pool.command_client.zmq_context is client.zmq_context
     client.close()
+
+
+def test_an_executor_that_is_not_started_yet_sends_into_what_it_is_given():
+    pool = ResilientHighThroughputExecutor(label="pool", address="127.0.0.1")
+    pool.outgoing_q = outgoing = Outgoing()
+    future = pool.submit(abs, {}, -1)
+    assert [each["task_id"] for each in outgoing.sent] == [1]
+    assert not future.done()
 
 
 def test_an_executor_whose_start_went_no_further_than_its_interchange_can_be_shut_down():
