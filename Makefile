@@ -22,7 +22,7 @@ LOSSES := bad_results.py lost_blocks.py lost_interchange.py survival.py six_faul
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test check slow soak parsl-tests bench schema clean
+.PHONY: help env demo test check slow soak parsl-tests errors bench schema clean
 
 help:  ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ schema: env  ## write docs/events.schema.json from the event kinds
 	@mkdir -p docs
 	$(BIN)/parsl-diaspora events schema > docs/events.schema.json.new
 	@mv docs/events.schema.json.new docs/events.schema.json
+
+errors: env  ## write docs/errors.md from what is said to each wrong thing
+	$(RUN) $(BIN)/python -m tests.user_errors
 
 clean:  ## remove the environment, caches, run directories and build outputs
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache runinfo .events
