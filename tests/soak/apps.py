@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from parsl import bash_app, join_app, python_app
+from parsl.dataflow.errors import DependencyError
 
 
 @python_app
@@ -88,13 +89,15 @@ def judge(number: int, future: Any, directory: Path) -> str:
     """How a task ended: ``ok`` if as it must, else in words what is wrong."""
     error = future.exception()
     if number % 50 == 49:
-        return _is(type(error).__name__ == "ValueError", f"it ended with {error!r}")
+        return _is(type(error) is ValueError, f"it ended with {error!r}")
     if number % 50 == 9 and number > 50:
-        return _is(type(error).__name__ == "DependencyError", f"it ended with {error!r}")
+        return _is(isinstance(error, DependencyError), f"it ended with {error!r}")
     if error is not None:
         return f"it failed: {type(error).__name__}: {error}"
-    return _is(future.result() == expected(number), "its result is wrong") if number % 10 != 5 else _is(
-        (directory / f"{number}.out").read_text() == f"{number}\n", "its file is wrong"
+    return (
+        _is(future.result() == expected(number), "its result is wrong")
+        if number % 10 != 5
+        else _is((directory / f"{number}.out").read_text() == f"{number}\n", "its file is wrong")
     )
 
 

@@ -1,7 +1,8 @@
 """The program under the kills, an ordinary Parsl program: ``python -m tests.soak.campaign PLAN.json``.
 
 It never has more than a window of tasks outstanding, as a campaign that feeds a search. What became of each it
-writes as a line to ``outcomes``, so that whoever kills knows how far it is, and what it holds in the end to ``end.json``.
+writes as a line to ``outcomes``, so that whoever kills knows how far it is; what it holds in the end it writes to
+``end.json``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ ROOT = Path(__file__).parents[2]
 
 def pool(label: str, mark: str, first_port: int) -> HighThroughputExecutor:
     provider = LocalProvider(
-        init_blocks=2, min_blocks=2, max_blocks=2, worker_init=worker_init(mark, label, {"PYTHONPATH": str(ROOT)})
+        init_blocks=2,
+        min_blocks=2,
+        max_blocks=2,
+        worker_init=worker_init(mark, label, {"PYTHONPATH": str(ROOT)}),
     )
     return HighThroughputExecutor(
         label=label,
@@ -83,7 +87,9 @@ def run(plan: dict, outcomes: Path) -> dict:
 def main() -> None:
     plan = json.loads(Path(sys.argv[1]).read_text())
     directory, port = Path(plan["directory"]), plan["port"]
-    logging.basicConfig(level=logging.WARNING, filename=directory / "warnings.log", format="%(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING, filename=directory / "warnings.log", format="%(name)s %(message)s"
+    )
     config = Config(
         executors=[pool("alder", plan["mark"], port), pool("birch", plan["mark"], port + 100)],
         run_dir=str(directory / "runinfo"),

@@ -1,7 +1,7 @@
 """A thousand tasks under two hundred kills, and the same program with a fabric that is dead, flapping, or full.
 
-    make soak                    a seed of its own
-    make soak SOAK_SEED=7        that one again
+make soak                    a seed of its own
+make soak SOAK_SEED=7        that one again
 """
 
 from __future__ import annotations
