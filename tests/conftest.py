@@ -23,7 +23,7 @@ settings.load_profile("project")
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_link_to_a_stream_outlives_its_module():
-    """A publisher that is not closed tries for ever to reach a server that is gone: a process each few seconds."""
+    """A publisher that is not closed tries for ever to reach a server that is gone: process after process."""
     yield
     if link := sys.modules.get("parsl_diaspora.fabric.diaspora_stream.link"):
         link.close_links()

@@ -37,6 +37,12 @@ POLICY_KEYS = (
 )
 
 
+def test_every_module_that_the_concepts_name_is_there():
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", (ROOT / "docs" / "concepts.md").read_text())
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / "parsl_diaspora" / name).is_file()] == []
+
+
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_failure_class_is_documented(name):
     assert f"| `{name}` |" in (ROOT / "docs" / "failures.md").read_text()

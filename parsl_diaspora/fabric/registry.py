@@ -59,7 +59,7 @@ def _backend(scheme: str, url: str) -> Callable[[str], Fabric]:
         return cast("Callable[[str], Fabric]", getattr(import_module(module), name))
     from importlib.metadata import entry_points
 
-    from parsl_diaspora.settings import without_secrets
+    from parsl_diaspora.masking import without_secrets
 
     plugins = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if plugin := plugins.get(scheme):
@@ -71,10 +71,11 @@ def _backend(scheme: str, url: str) -> Callable[[str], Fabric]:
 
 
 def _load(plugin: EntryPoint, url: str) -> Callable[[str], Fabric]:
-    from parsl_diaspora.settings import without_secrets
+    from parsl_diaspora.masking import without_secrets
 
     try:
         return cast("Callable[[str], Fabric]", plugin.load())
     except Exception as error:  # another package's import may raise anything
         message = f"The fabric backend for {plugin.name!r}, {plugin.value}, cannot be loaded: {error}."
-        raise FabricUnavailable(message, url=without_secrets(url)) from error
+        hint = "Mend or uninstall the package that brings it."
+        raise FabricUnavailable(message, url=without_secrets(url), hint=hint) from error

@@ -21,17 +21,19 @@ from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.events import RunEnded, RunStarted
 from parsl_diaspora.executors.launch import Launch, Report
 from parsl_diaspora.fabric import Fabric, open_fabric
+from parsl_diaspora.fabric.protocols import only_takes
 from parsl_diaspora.fabric.stamp import default_source
+from parsl_diaspora.failures.diagnosis import diagnoser_for
 from parsl_diaspora.failures.evidence import named_redactor
 from parsl_diaspora.failures.model import model_for
-from parsl_diaspora.failures.setting_up import diagnoser_for
+from parsl_diaspora.masking import without_secrets
 from parsl_diaspora.monitoring.cancelling.cancels import Cancels
 from parsl_diaspora.monitoring.deciding.second_opinion import second_opinion_for
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.order_gate import OrderGate
-from parsl_diaspora.monitoring.parking.late import Late
 from parsl_diaspora.monitoring.parking.parked import Parked
 from parsl_diaspora.monitoring.parking.task_orders import TaskOrders
+from parsl_diaspora.monitoring.parking.unexplained import Unexplained
 from parsl_diaspora.monitoring.placing.memory import OFF, PlaceMemory, default_url
 from parsl_diaspora.monitoring.placing.quarantines import Quarantines
 from parsl_diaspora.monitoring.placing.routing import Routing
@@ -40,7 +42,7 @@ from parsl_diaspora.monitoring.run_key import RunKey
 from parsl_diaspora.monitoring.tries import Tries
 from parsl_diaspora.recovery import Budgets, Policy, built_in
 from parsl_diaspora.recovery.policies import Policies
-from parsl_diaspora.settings import Settings, without_secrets
+from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ class Session:
         parked: tasks that are kept back.
         second_opinion: the site's own diagnoser, if it has one.
         orders: carries out what people ask of tasks.
-        late: losses that may yet be explained.
+        unexplained: losses that may yet be explained.
         tries: the tries of its tasks, as they are launched and as they end.
     """
 
@@ -92,7 +94,7 @@ class Session:
         self.parked = Parked(self)
         self.second_opinion = second_opinion_for(self)
         self.orders = TaskOrders(self, self.parked)
-        self.late = Late(self)
+        self.unexplained = Unexplained(self)
         self.tries = Tries(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
@@ -133,7 +135,7 @@ class Session:
                 live.listen(self.cancels.hear)
                 self.routing.begin(live)
                 live.listen(self.orders.hear)
-                live.listen(self.late.hear)
+                live.listen(self.unexplained.hear)
                 live.listen(self.quarantines.hear)
                 live.start()
                 self._share_places(live)
@@ -152,7 +154,7 @@ class Session:
         for executor in self._watched:
             self._attempt("watching", executor.stop_watching)
         self._attempt("orders of tasks", self.orders.close)
-        self._attempt("late evidence", self.late.close)
+        self._attempt("late evidence", self.unexplained.close)
         self._attempt("parked tasks", self.parked.close)
         self._attempt("cancel", self.cancels.close)
         if self.second_opinion is not None:
@@ -232,8 +234,12 @@ class Session:
             return live
 
     def _node_fabric(self, fabric: Fabric) -> Fabric | None:
-        """Workers that cannot reach the fabric write into the run's directory, and we pass it on."""
-        return None if fabric.node_url else open_fabric(f"file:{self._run_dir / 'worker_events'}")
+        """Where workers cannot reach the fabric, or we could not hear them there, we pass on what they say."""
+        return (
+            None
+            if fabric.node_url and not only_takes(fabric)
+            else open_fabric(f"file:{self._run_dir / 'worker_events'}")
+        )
 
     def _run_started(self) -> RunStarted:
         return RunStarted(

@@ -39,7 +39,7 @@ class Tries:
         """A try is about to be submitted by this thread: route it, say so, and let the executor know."""
         live = self._session.begin(task["dfk"].run_id)
         number, try_id = task["id"], task["try_id"]
-        self._session.late.forget(task)
+        self._session.unexplained.forget(task)
         if try_id == 0:
             if not self._session.parked.is_sent(task):
                 self._session.routing.first(live, task)

@@ -14,8 +14,6 @@
 Losses and outages are handled by the spool's `Handover`.
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.fabric.bridge.bridge import Bridge
 from parsl_diaspora.fabric.bridge.identity import fabric_id
 from parsl_diaspora.fabric.bridge.reduction import Reduction

@@ -153,10 +153,6 @@ class Bridge:
             if (pause := self._pause()) > 0:
                 self._clock.wait(self._stop, pause)
 
-    def halt(self) -> None:
-        """Let `run` end soon; `stop` does the rest. Safe in a signal's handler."""
-        self._stop.set()
-
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> bool:
         """Wait until nothing is left to forward; whether that came to be. Without a thread, do it here.
 

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from parsl_diaspora.errors import EventError, FabricUnavailable
 from parsl_diaspora.events import Event
-from parsl_diaspora.fabric.file.frames import Frame, Scan
+from parsl_diaspora.fabric.file.frames import Frame, Scan, read_frames
 from parsl_diaspora.fabric.file.index import offset_before
 from parsl_diaspora.fabric.file.large import events_of
 from parsl_diaspora.fabric.file.positions import keep_positions, read_positions
-from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import segment_names, writer_of
 from parsl_diaspora.fabric.file.watch import Watch, is_local, watch
 from parsl_diaspora.fabric.file.writers import writer_named
@@ -86,7 +85,8 @@ class FileConsumer:
             keep_positions(self._path, self._positions)
         except OSError as error:
             message = f"The position of a consumer cannot be kept in {self._path}: {error.strerror}."
-            raise FabricUnavailable(message, url=f"file:{self._directory}") from error
+            hint = "Who reads under a name of his own must be able to write there."
+            raise FabricUnavailable(message, url=f"file:{self._directory}", hint=hint) from error
         self._committed = dict(self._positions)
 
     def position(self) -> dict[str, int]:
@@ -118,7 +118,8 @@ class FileConsumer:
             names = segment_names(self._directory, self._known)
         except OSError as error:
             message = f"The events directory {self._directory} cannot be read: {error.strerror}."
-            raise FabricUnavailable(message, url=f"file:{self._directory}") from error
+            hint = "Look at its permissions, and those of the directories above it."
+            raise FabricUnavailable(message, url=f"file:{self._directory}", hint=hint) from error
         self._known = set(names)
         return names
 

@@ -9,8 +9,8 @@ from typing import Any
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.deciding.context import context_of, is_healthy
-from parsl_diaspora.monitoring.kernel import is_usable
-from parsl_diaspora.monitoring.parking.late import Evidence
+from parsl_diaspora.monitoring.kernel import Record, is_usable
+from parsl_diaspora.monitoring.parking.unexplained import LateEvidence
 from parsl_diaspora.monitoring.placing.apps import has_staged_files
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Options, Situation
@@ -37,12 +37,12 @@ class Situations:
     def of(
         self,
         live: Live,
-        task: Any,
+        task: Record,
         failed: TryFailed,
         own_cost: float | None,
         options: Options,
         *,
-        evidence: Evidence | None = None,
+        evidence: LateEvidence | None = None,
         revises: DecisionMade | None = None,
     ) -> Situation:
         """The situation after a try has failed.
@@ -110,7 +110,7 @@ class Situations:
             "uses": uses_of(state, but=revises.rule if revises is not None else ""),
         }
 
-    def _place(self, live: Live, task: Any, failed: TryFailed) -> dict[str, Any]:
+    def _place(self, live: Live, task: Record, failed: TryFailed) -> dict[str, Any]:
         here, sites = task["executor"], self._session.settings.sites
         return {
             "func": task["func_name"],
@@ -126,7 +126,7 @@ class Situations:
             "counter": counter_of(live.picture, failed, task["func_name"], sites_of(sites, here)),
         }
 
-    def _elsewhere(self, live: Live, task: Any, failed: TryFailed, state: TaskState) -> dict[str, Any]:
+    def _elsewhere(self, live: Live, task: Record, failed: TryFailed, state: TaskState) -> dict[str, Any]:
         session, picture, here = self._session, live.picture, task["executor"]
         (others, unfit), sites = session.routing.elsewhere(task, live), session.settings.sites
         site = sites.get(here, here)
@@ -148,13 +148,13 @@ class Situations:
         offers = self._session.routing.offers
         return {label: memory for label in labels if (memory := offers.of(label).memory)}
 
-    def _proof(self, task: Any, failure: Failure, failure_class: str) -> str:
+    def _proof(self, task: Record, failure: Failure, failure_class: str) -> str:
         """How it was proven before, by other tasks or programs, that a failure is the app's own."""
         if not failure.frame or is_infrastructure(failure_class):
             return ""
         return self._session.routing.proof(task["func"], failure.fingerprint)
 
-    def _is_refuted(self, live: Live, task: Any, state: TaskState, failure: Failure) -> bool:
+    def _is_refuted(self, live: Live, task: Record, state: TaskState, failure: Failure) -> bool:
         same = sum(each.fingerprint == failure.fingerprint for each in state.tries)
         return (
             self._asks_own
@@ -162,7 +162,7 @@ class Situations:
             or self._session.routing.is_by_chance(task["func"], same)
         )
 
-    def _own_stops(self, task: Any, own_cost: float | None, failure_class: str) -> bool:
+    def _own_stops(self, task: Record, own_cost: float | None, failure_class: str) -> bool:
         if own_cost is None:
             return False
         if own_cost == float("inf") or own_cost != own_cost:  # noqa: PLR0124 - not a number: stock ends the task
@@ -193,14 +193,14 @@ def _company(live: Live, executor: str, failed: TryFailed) -> tuple[bool, bool]:
     return other_node, other_block
 
 
-def _bound(task: Any, move: str) -> str:
+def _bound(task: Record, move: str) -> str:
     """Why a task may not leave its executor; empty if it may."""
     if has_staged_files(task):
         return f"its files were staged to {task['executor']}, and are not staged again"
     return "the setting 'move' keeps tasks where they are" if move == "none" else ""
 
 
-def _asked_memory(task: Any, state: TaskState, options: Options) -> int | None:
+def _asked_memory(task: Record, state: TaskState, options: Options) -> int | None:
     if state.memory is not None:
         return state.memory
     megabytes = (task.get("resource_specification") or {}).get("memory")

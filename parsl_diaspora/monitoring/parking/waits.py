@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.monitoring.errands import Errands
 from parsl_diaspora.monitoring.kernel import is_usable
 
@@ -19,7 +18,6 @@ PAUSE = 0.5  # seconds between two rounds
 MOST_LOOKS = 200  # conditions looked at in a round; with more of them, each is looked at less often
 #: Whether somebody still waits, and what is to be done then.
 Waiting = tuple[Callable[[], bool], Callable[[], object]]
-KINDS = ("file", "executor", "manager", "fabric")
 
 
 class Waits:
@@ -107,21 +105,6 @@ class Waits:
     def _fabric(self, _: str) -> bool:
         live = self._session.live
         return live is not None and live.hears
-
-
-def check_condition(condition: str) -> None:
-    """Refuse what is no condition.
-
-    Raises:
-        SettingsError: it is none.
-
-    Example:
-        >>> check_condition("file:/data/ready")
-    """
-    kind, _, name = condition.partition(":")
-    if kind not in KINDS or bool(name) == (kind == "fabric"):
-        hint = "Write file:/path, executor:LABEL, manager:LABEL, or fabric."
-        raise SettingsError(f"{condition!r} is nothing that a task can wait for.", hint=hint)
 
 
 _LOOKS: dict[str, Callable[[Waits, str], bool]] = {
