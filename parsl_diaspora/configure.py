@@ -6,6 +6,7 @@ import inspect
 import logging
 import math
 import os
+from pathlib import Path
 from typing import Any
 
 from parsl.config import Config
@@ -65,7 +66,8 @@ def resilient(
     chosen = _checked_fabric(chosen)
     chosen = _checked_places(chosen)
     chosen = _checked_policy(chosen, config)
-    _check_redactor(chosen)
+    _check_functions(chosen)
+    _check_model(chosen)
     _check_relay(chosen)
     _check_triggers(chosen)
     session = Session(chosen, config.retries, tuple(executor.label for executor in config.executors))
@@ -97,8 +99,9 @@ def _settings(settings: Any, overrides: dict[str, Any]) -> Settings:
     elif isinstance(settings, str | os.PathLike):
         chosen = Settings.from_yaml(settings)
     else:
-        message = f"settings must be Settings or the path of a YAML file, not a {type(settings).__name__}."
-        raise ConfigurationError(message)
+        message = f"settings must be Settings or the path of a YAML file, not {settings!r}."
+        hint = "Single settings are keywords, as in resilient(config, max_tries=8)."
+        raise ConfigurationError(message, hint=hint)
     return chosen.replace(**overrides) if overrides else chosen
 
 
@@ -134,15 +137,25 @@ def _checked_policy(settings: Settings, config: Config) -> Settings:
     return settings
 
 
-def _check_redactor(settings: Settings) -> None:
-    """Without it no text is recorded at all, so a wrong name is found now."""
-    if settings.redact is None:
-        return
-    try:
-        load_function(settings.redact)
-    except Exception as error:
-        message = f"The setting 'redact' names {settings.redact!r}, which cannot be had: {error}."
-        raise SettingsError(message, hint="It is written as package.module:function.") from error
+def _check_functions(settings: Settings) -> None:
+    """A wrong name is found now: without its redactor, say, a run would record no text at all."""
+    for name in ("redact", "diagnoser"):
+        target = getattr(settings, name)
+        if not target:
+            continue
+        try:
+            load_function(target)
+        except Exception as error:
+            message = f"The setting {name!r} names {target!r}, which cannot be had: {error}."
+            raise SettingsError(message, hint="It is written as package.module:function.") from error
+
+
+def _check_model(settings: Settings) -> None:
+    """A model that cannot be read is found now."""
+    if settings.failure_model not in ("", OFF):
+        from parsl_diaspora.failures.model.weights import read_weights
+
+        read_weights(Path(settings.failure_model))
 
 
 def _check_relay(settings: Settings) -> None:

@@ -56,11 +56,15 @@ class Place:
             SettingsError: with the nearest key that has one.
         """
         if not isinstance(value, dict):
-            raise self.error(f"{what} must be a mapping of names to values, not a {type(value).__name__}.")
+            message = f"{what} must be a mapping of names to values, not a {type(value).__name__}."
+            raise self.error(message, "Write 'name: value' lines.")
         for key in value:
             if key not in names:
                 message = f"{what} has no {key!r}."
                 raise self.at(value, str(key)).error(message, nearest(str(key), names))
+
+
+_NEAR = "Look for a bracket, quote or colon that is missing there or just above."
 
 
 def read_lined(path: Path) -> Any:
@@ -71,8 +75,11 @@ def read_lined(path: Path) -> Any:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The file {path} cannot be read: {error}.") from error
+    except OSError as error:
+        hint = f"A path that is not absolute begins in the current directory, {Path.cwd()}."
+        raise SettingsError(f"The file {path} cannot be read: {error.strerror}.", hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"The file {path} is no text in UTF-8.", hint="Save it as UTF-8.") from error
     return parse_lined(text, str(path))
 
 
@@ -91,9 +98,9 @@ def parse_lined(text: str, source: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = Place(source, mark.line + 1 if mark is not None else 0)
-        raise place.error(f"This is no YAML: {error.problem or error.context}.") from error
+        raise place.error(f"This is no YAML: {error.problem or error.context}.", _NEAR) from error
     except yaml.YAMLError as error:
-        raise Place(source).error(f"This is no YAML: {' '.join(str(error).split())}.") from error
+        raise Place(source).error(f"This is no YAML: {' '.join(str(error).split())}.", _NEAR) from error
 
 
 class _LinedLoader(yaml.SafeLoader):

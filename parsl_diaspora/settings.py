@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import msgspec
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.hints import nearest, nearest_name
 from parsl_diaspora.masking import without_secrets
-from parsl_diaspora.trigger_settings import Trigger, check_names
+from parsl_diaspora.trigger_settings import Action, Trigger, check_names
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -222,7 +223,24 @@ def _convert(values: Mapping[str, Any], cls: Any, where: str) -> Any:
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, SettingsError):  # a trigger has said better what is wrong with it
             raise error.__cause__ from None
-        raise SettingsError(f"A value in {where} does not fit: {error}.") from error
+        raise _unfit(str(error), where) from error
+
+
+def _unfit(told: str, where: str) -> SettingsError:
+    """What msgspec says of a value, in our words: ``Expected `int`, got `str` - at `$.max_tries```."""
+    what, _, path = told.replace("`", "").partition(" - at ")
+    what = _WORDS.sub(lambda found: _OURS[found[0]], f"{what[:1].lower()}{what[1:]}")
+    name = path.removeprefix("$.").removesuffix("[...]") or "settings"
+    hint = "docs/settings.md tells what each setting can be."
+    if unknown := _UNKNOWN.search(told):
+        what = f"it has no option {unknown[1]!r}"
+        hint = nearest(unknown[1], [*Action.__struct_fields__, *Trigger.__struct_fields__])
+    return SettingsError(f"{name!r} in {where} does not fit: {what}.", hint=hint)
+
+
+_OURS = {"object": "mapping", "array": "list", "null": "none", "float": "number", "int": "whole number"}
+_WORDS = re.compile(rf"\b({'|'.join(_OURS)})\b")
+_UNKNOWN = re.compile(r"unknown field `(\w+)`")
 
 
 def _refuse_unknown(values: Mapping[str, Any], where: str) -> None:
@@ -239,23 +257,25 @@ def read_yaml(path: Path) -> Any:
     Raises:
         SettingsError: the file cannot be read, or does not parse.
     """
-    import yaml
+    from parsl_diaspora.lined_yaml import read_lined
 
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        detail = " ".join(str(error).split())
-        raise SettingsError(f"The settings file {path} does not parse as YAML: {detail}.") from error
-    return {} if values is None else values
+    values = read_lined(path)
+    return {} if values is None else _plain(values)
+
+
+def _plain(value: Any) -> Any:
+    """The same without the lines where things stand."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     values = read_yaml(path)
     if not isinstance(values, dict):
         kind = type(values).__name__
-        raise SettingsError(f"The settings file {path} must hold 'name: value' lines, not a {kind}.")
+        message = f"The settings file {path} holds a {kind}, not settings."
+        raise SettingsError(message, hint="Write 'name: value' lines, as in 'max_tries: 8'.")
     return values
 
 
@@ -272,7 +292,9 @@ def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[key] = (text or None) if key in texts else yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise SettingsError(f"The environment variable {name} does not parse as YAML.") from error
+            message = f"The environment variable {name} does not parse as YAML: {text!r}."
+            hint = f"Its value is written as in {ENVIRONMENT_PREFIX}RETRIES='{{memory: 3}}'."
+            raise SettingsError(message, hint=hint) from error
     return values
 
 
@@ -280,14 +302,17 @@ def _check(settings: Settings) -> None:
     for name, low in _LOWER_BOUNDS.items():
         value = getattr(settings, name)
         if value is not None and not value >= low:  # not a number is not, either
-            raise SettingsError(f"The setting {name!r} must be at least {low}, not {value}.")
+            hint = f"The default is {Settings.__struct_defaults__[Settings.__struct_fields__.index(name)]}."
+            raise SettingsError(f"The setting {name!r} must be at least {low}, not {value}.", hint=hint)
     if settings.move not in ("app", "any", "none"):
-        raise SettingsError(f"The setting 'move' must be 'app', 'any' or 'none', not {settings.move!r}.")
+        message = f"The setting 'move' cannot be {settings.move!r}."
+        raise SettingsError(message, hint="Use 'app', 'any' or 'none'.")
     _check_relay(str(settings.relay))
     check_names(settings.triggers)
     for key, budget in settings.retries.items():
         if budget < 0:
-            raise SettingsError(f"The retry budget of {key!r} must be at least 0, not {budget}.")
+            message = f"The retry budget of {key!r} must be at least 0, not {budget}."
+            raise SettingsError(message, hint="0 means no retry.")
 
 
 def _check_relay(relay: str) -> None:
@@ -295,7 +320,7 @@ def _check_relay(relay: str) -> None:
         return
     near = nearest_name(relay.lower(), RELAY_WORDS, likeness=0.7)  # anything else is the name of a host
     if near or not relay.strip():
-        hint = f"Did you mean {near!r}?" if near else ""
+        hint = f"Did you mean {near!r}?" if near else "Leave it out for 'auto'."
         message = f"The setting 'relay' must be 'auto', 'on', 'off' or a host, not {relay!r}."
         raise SettingsError(message, hint=hint)
 

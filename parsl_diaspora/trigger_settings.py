@@ -49,7 +49,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             has = f"both {' and '.join(given)}" if given else "neither call, app, webhook nor publish"
             raise SettingsError(f"An action must be one thing, and this one has {has}.", hint=_HINT)
         if self.headers and self.webhook is None:
-            raise SettingsError("An action has headers, but no webhook to send them to.")
+            hint = "Add {webhook: URL}, or leave the headers out."
+            raise SettingsError("An action has headers, but no webhook to send them to.", hint=hint)
         for name in ("call", "app"):
             target = getattr(self, name)
             if target is not None and not callable(target) and not _is_name(target):
@@ -135,7 +136,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 message = (
                     f"The option {name!r} of the trigger {self.name!r} must be at least {low}, not {value}."
                 )
-                raise SettingsError(message)
+                raise SettingsError(message, hint="docs/settings.md has the defaults.")
 
     def to_dict(self) -> dict[str, Any]:
         """What differs from the defaults, as plain data but for what can be called."""

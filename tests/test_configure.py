@@ -334,7 +334,9 @@ def test_settings_come_from_an_object_a_file_or_the_environment(tmp_path, monkey
         ({"fabric": "file:/proc/nowhere"}, FabricError, "/proc/nowhere"),
         ({"redact": "no_such_module:clean"}, SettingsError, "no_such_module"),
         ({"redact": "os.path"}, SettingsError, "package.module:function"),
-        ({"settings": 7}, ConfigurationError, "int"),
+        ({"diagnoser": "no_such_module:ask"}, SettingsError, "no_such_module"),
+        ({"failure_model": "no_such_model.json"}, SettingsError, "no_such_model.json"),
+        ({"settings": 7}, ConfigurationError, "not 7"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_runs(wrong, kind, words):

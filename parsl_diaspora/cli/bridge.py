@@ -118,7 +118,7 @@ def _interval(text: str | None) -> float:
     try:
         interval = parse_seconds(text)
     except ValueError as error:
-        raise DiasporaError(str(error)) from error
+        raise DiasporaError(f"--status {text}: {error}", hint="Try --status 10.") from error
     if interval <= 0:
         raise DiasporaError(f"A status every {text!r} is too often.", hint="Try --status 10.")
     return interval

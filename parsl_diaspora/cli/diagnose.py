@@ -81,7 +81,8 @@ def _read(name: str) -> str:
     try:
         return Path(name).read_text(encoding="utf-8", errors="replace")[-TEXT_LIMIT:]
     except OSError as error:
-        raise NotFound(f"{name} cannot be read: {error.strerror}.", what=name, where="") from error
+        hint = "Give the path of a traceback or log, or pipe it: parsl-diaspora diagnose < FILE."
+        raise NotFound(f"{name} cannot be read: {error.strerror}.", what=name, hint=hint) from error
 
 
 def failure_from(text: str) -> Failure:

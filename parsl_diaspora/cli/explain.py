@@ -39,17 +39,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+_WHICH = "Write explain RUN TASK, as explain last 21, or explain RUN --failed for all that failed."
+
+
 def _which(given: list[str], *, failed: bool) -> tuple[str, int | None]:
     """The run, and the task unless all that failed is meant."""
     if failed:
         if len(given) > 1:
-            raise DiasporaError("explain --failed tells of a whole run: leave the task's number out.")
+            hint = "Leave the task's number out: explain RUN --failed."
+            raise DiasporaError("explain --failed tells of a whole run, not of one task.", hint=hint)
         return (given[0] if given else LAST), None
     if not given or len(given) > 2:  # noqa: PLR2004 - RUN TASK
-        raise DiasporaError("Name a task: explain RUN TASK, or explain RUN --failed for all that failed.")
+        raise DiasporaError("explain tells of one task, and none is named.", hint=_WHICH)
     run_id, text = (LAST, given[0]) if len(given) == 1 else given
     if not text.isdecimal():
-        raise DiasporaError(f"{text!r} is no task: give RUN and the task's number side by side.")
+        raise DiasporaError(f"{text!r} is no number of a task.", hint=_WHICH)
     return run_id, int(text)
 
 

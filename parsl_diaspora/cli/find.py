@@ -108,7 +108,8 @@ def find_run(logs: Sequence[Fabric], name: str) -> Found:
     """
     runs = all_runs(logs)
     if not runs:
-        raise NotFound(f"There is no run in {_where(logs)}.", what=name, where=_where(logs))
+        hint = "A run is there once its program has called the first app."
+        raise NotFound(f"There is no run in {_where(logs)}.", what=name, where=_where(logs), hint=hint)
     if name == LAST:
         return runs[-1]
     matches = [found for found in runs if found.run == name] or [

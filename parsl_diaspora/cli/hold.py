@@ -11,7 +11,8 @@ import sys
 from parsl_diaspora.cli import held_orders
 from parsl_diaspora.cli.find import LAST, Found, add_where, find_run, open_logs
 from parsl_diaspora.cli.signing import add_key, key_of, signed, user
-from parsl_diaspora.errors import FabricUnavailable, NotFound
+from parsl_diaspora.cli.summary import check_running
+from parsl_diaspora.errors import FabricUnavailable
 from parsl_diaspora.events import Event, PlaceHeld, PlaceReleased
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.monitoring.holds import check_place
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     found = find_run(open_logs(args), args.run_id)
     picture = picture_of(found)
     if picture.ended is not None:
-        raise NotFound(f"Run {found.run} has ended.", what=found.run, where=found.fabric.url)
+        check_running(picture, found.fabric.url, f"{args.command} is for places of a running program")
     event = _event(args)
     check_place(event, picture.started.executors if picture.started is not None else ())
     if (note := _unknown(event, picture)) and args.command != "release":
@@ -78,7 +79,7 @@ def say(found: Found, event: Event) -> None:
     report = publisher.close(TIMEOUT)
     if not report.safe:
         message = f"The fabric {found.fabric.url} has not taken it within {TIMEOUT:g} s."
-        raise FabricUnavailable(message, url=found.fabric.url)
+        raise FabricUnavailable(message, url=found.fabric.url, hint="Try again when it can be written.")
 
 
 def _event(args: argparse.Namespace) -> Event:

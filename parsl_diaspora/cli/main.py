@@ -17,6 +17,7 @@ from importlib import import_module
 
 from parsl_diaspora import __version__
 from parsl_diaspora.errors import DiasporaError, NotFound
+from parsl_diaspora.hints import nearest
 
 PROGRAM = "parsl-diaspora"
 NOT_FOUND, UNUSABLE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
@@ -97,8 +98,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    called = _called(arguments)
+    if called and called not in COMMANDS:
+        hint = nearest(called, COMMANDS, listed="The commands are")
+        raise DiasporaError(f"There is no command {called!r}.", hint=hint)
     try:
-        args = _parser(arguments).parse_args(arguments)
+        args = _parser(called).parse_args(arguments)
     except SystemExit as stop:  # argparse has said why
         return int(stop.code or 0)
     status: int = import_module(COMMANDS[args.command][0]).run(args)
@@ -106,7 +111,11 @@ def _run(arguments: list[str]) -> int:
     return status
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def _called(arguments: Sequence[str]) -> str:
+    return next((argument for argument in arguments if not argument.startswith("-")), "")
+
+
+def _parser(called: str) -> argparse.ArgumentParser:
     """The parser, with the options of only the command that is called: no other one is imported."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
@@ -116,7 +125,6 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    called = next((argument for argument in arguments if not argument.startswith("-")), "")
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
         if name == called:

@@ -93,7 +93,7 @@ def _forget(fabric: Fabric, pattern: str) -> None:
     publisher.publish(PlacesLearned(forget=pattern))
     if not publisher.close(TIMEOUT).safe:
         message = f"The fabric {fabric.url} has not taken it within {TIMEOUT:g} s."
-        raise FabricUnavailable(message, url=fabric.url)
+        raise FabricUnavailable(message, url=fabric.url, hint="Try again when it can be written.")
 
 
 def _print(rows: list[dict[str, Any]], now: float) -> None:

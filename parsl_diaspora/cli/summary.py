@@ -67,7 +67,16 @@ def check_running(picture: Picture, where: str, so: str) -> None:
     """
     state = run_state(picture.started, picture.ended is not None, picture.last_time, time.time())
     if not state.startswith("running"):
-        raise NotFound(f"Run {picture.run} is {state}: {so}.", what=picture.run, where=where)
+        what = f"Run {picture.run} {_OVER[state]}"
+        hint = "parsl-diaspora runs lists all runs, and which of them are running."
+        raise NotFound(f"{what}: {so}.", what=picture.run, where=where, hint=hint)
+
+
+_OVER = {
+    "ended": "has ended",
+    "interrupted": "was interrupted",
+    "interrupted?": "seems to have been interrupted",
+}
 
 
 def summarize(picture: Picture, fabric: str, now: float | None = None) -> RunSummary:

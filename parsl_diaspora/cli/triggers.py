@@ -92,7 +92,11 @@ def _pattern_text(text: str) -> str:
     try:
         return Path(text).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise SettingsError(f"The pattern in {text} is no text in UTF-8.") from error
+        hint = 'It holds a pattern in JSON, as {"kind": ["task.try_failed"]}.'
+        raise SettingsError(f"The pattern in {text} is no text in UTF-8.", hint=hint) from error
+
+
+_LINES = "Each line is one event, as `parsl-diaspora events export` writes them."
 
 
 def _events(lines: Any) -> Iterator[tuple[int, Event | dict[str, Any]]]:
@@ -106,10 +110,10 @@ def _event(line: bytes, number: int) -> Event | dict[str, Any]:
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:
-        hint = "Each line is one event, as `parsl-diaspora events export` writes them."
-        raise EventError(f"Line {number} of standard input is no JSON: {error}.", hint=hint) from error
+        raise EventError(f"Line {number} of standard input is no JSON: {error}.", hint=_LINES) from error
     if not isinstance(fields, dict):
-        raise EventError(f"Line {number} of standard input is a {type(fields).__name__}, not an object.")
+        message = f"Line {number} of standard input is a {type(fields).__name__}, not an object."
+        raise EventError(message, hint=_LINES)
     if isinstance(fields.get("kind"), str):
         return decode(line, "json")
     if str(fields.get("type")).startswith(TYPE_PREFIX) and "specversion" in fields:

@@ -94,7 +94,10 @@ def split(data: bytes | memoryview) -> list[bytes]:
     try:
         return [bytes(raw) for raw in _unpack_raw(data)]
     except _UNREADABLE as error:
-        raise EventError(f"These {len(data)} bytes are no list of events: {error}.") from error
+        raise EventError(f"These {len(data)} bytes are no list of events: {error}.", hint=_LOOKS) from error
+
+
+_LOOKS = "Events look as `parsl-diaspora events export` writes them."
 
 
 def _said(event: Unknown) -> dict[str, Any]:
@@ -109,7 +112,8 @@ def _encode_plain(fields: dict[str, Any], form: Format) -> bytes:
         plain = _well_formed(fields)
         return _pack(plain) if form == "msgpack" else _json(plain)
     except _UNENCODABLE as error:
-        raise EventError(f"An event of kind {fields['kind']!r} cannot be encoded: {error}.") from error
+        message = f"An event of kind {fields['kind']!r} cannot be encoded: {error}."
+        raise EventError(message, hint="Its fields must be plain data.") from error
 
 
 def _well_formed(value: Any) -> Any:
@@ -159,9 +163,11 @@ def _decode_fields(data: bytes | memoryview, form: Format) -> dict[str, Any]:
         TypeError,
         *_UNREADABLE,
     ) as error:  # TypeError: a key of a kind that Python's mappings do not take
-        raise EventError(f"These {len(data)} bytes are no event: {error}.") from error
+        raise EventError(f"These {len(data)} bytes are no event: {error}.", hint=_LOOKS) from error
     if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
-        raise EventError("The message has no field 'kind' with a name, so it is no event of ours.")
+        raise EventError(
+            "The message has no field 'kind' with a name, so it is no event of ours.", hint=_LOOKS
+        )
     return fields
 
 

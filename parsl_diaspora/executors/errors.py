@@ -15,8 +15,10 @@ class InterchangeLost(DiasporaError):
         exit_code: of the interchange; negative for a signal.
     """
 
-    def __init__(self, message: str, *, executor: str = "", exit_code: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, executor: str = "", exit_code: int | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
         self.executor = executor
         self.exit_code = exit_code
 
@@ -40,8 +42,8 @@ class SeamMissing(DiasporaError):
         seam: what it is, as in Parsl's source.
     """
 
-    def __init__(self, message: str, *, seam: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, seam: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.seam = seam
 
 
@@ -73,9 +75,10 @@ class WorkerDied(DiasporaError, WorkerLost):
         exit_code: int | None = None,
         out_of_memory: bool = False,
         memory: int = 0,
+        hint: str = "",
     ) -> None:
         Exception.__init__(self, message)  # Parsl's class would make a message of its own
-        self.message, self.hint = message, ""
+        self.message, self.hint = message, hint
         self.worker_id = worker_id
         self.hostname = hostname
         self.manager = manager
@@ -91,6 +94,6 @@ class NeverStarted(DiasporaError):
         manager: the manager's id.
     """
 
-    def __init__(self, message: str, *, manager: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, manager: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.manager = manager

@@ -127,13 +127,22 @@ def complete(future: Future[Any], result: Any, error: BaseException | None) -> N
         logger.warning("A callback of a future ended with %s; it has its end.", _words(fault))
 
 
+_OF_RESULTS = (
+    "Return what can be pickled, of classes that can be imported here; or a file's path in its place."
+)
+_OF_EXCEPTIONS = (
+    "An exception class must pass all its arguments to super().__init__() and be importable here."
+)
+
+
 def _rebuild(payload: bytes, *, plain: bool = False) -> Any:
     try:
         if plain and payload.startswith(PICKLED):
             return pickle.loads(payload[len(PICKLED) :])  # noqa: S301 - as deserialize would, in a tenth of the time
         return deserialize(payload)
     except _WHATEVER as error:
-        return ResultUnreadable(f"The result cannot be rebuilt on the submit side: {_words(error)}.")
+        message = f"The result cannot be rebuilt on the submit side: {_words(error)}."
+        return ResultUnreadable(message, hint=_OF_RESULTS)
 
 
 def _open_body(body: bytes, report: Report) -> tuple[Any, BaseException | None]:
@@ -156,19 +165,25 @@ def _outcome(outcome: Any) -> tuple[Any, BaseException | None]:
     try:
         return None, outcome.get_exception()
     except _WHATEVER as fault:
-        return None, ExceptionUnreadable(f"The exception cannot be rebuilt here: {_words(fault)}.")
+        message = f"The exception cannot be rebuilt here: {_words(fault)}."
+        return None, ExceptionUnreadable(message, hint=_OF_EXCEPTIONS)
 
 
 def _exception(payload: bytes | None, future: Future[Any]) -> BaseException:
     if payload is None:
-        return ResultUnreadable("A message came for this task with neither a result nor an exception.")
+        return ResultUnreadable(
+            "A message came for this task with neither a result nor an exception.", hint=_OF_RESULTS
+        )
     try:
         found = deserialize(payload)
         error = found.get_exception() if isinstance(found, RemoteExceptionWrapper) else found
     except _WHATEVER as fault:
-        return ExceptionUnreadable(f"The exception cannot be rebuilt on the submit side: {_words(fault)}.")
+        message = f"The exception cannot be rebuilt on the submit side: {_words(fault)}."
+        return ExceptionUnreadable(message, hint=_OF_EXCEPTIONS)
     if not isinstance(error, BaseException):
-        return ExceptionUnreadable(f"In place of an exception came a {type(error).__name__}.")
+        return ExceptionUnreadable(
+            f"In place of an exception came a {type(error).__name__}.", hint=_OF_EXCEPTIONS
+        )
     return _runner_unusable(error) if _is_of_our_runner(error, future) else error
 
 
@@ -183,7 +198,10 @@ def _is_of_our_runner(error: BaseException, future: Future[Any]) -> bool:
 
 
 def _runner_unusable(error: BaseException) -> RunnerUnusable:
-    unusable = RunnerUnusable(f"The workers cannot run this package's part: {_words(error)}.")
+    unusable = RunnerUnusable(
+        f"The workers cannot run this package's part: {_words(error)}.",
+        hint="Install this release of parsl-diaspora where the workers run: see worker_init of the provider.",
+    )
     unusable.__cause__ = error
     return unusable
 
@@ -194,7 +212,7 @@ def _unreadable(failure: Failure, report: Report, error: BaseException) -> Excep
         chain=failure.chain,
         traceback=failure.traceback,
         place=_place(report),
-        hint="An exception class must pass all its arguments to super().__init__() and be importable here.",
+        hint=_OF_EXCEPTIONS,
     )
 
 

@@ -160,7 +160,9 @@ def missing_parts(absorb: Absorb, label: str) -> frozenset[str]:
         names = ", ".join(seam.name for seam in missing if seam.part == part)
         without = next(seam.without for seam in missing if seam.part == part)
         message = f"Parsl {parsl.__version__} no longer has {names}: {without}."
-        absorb(f"{part} of {label}", SeamMissing(message, seam=names))
+        absorb(
+            f"{part} of {label}", SeamMissing(message, seam=names, hint="Look for a newer parsl-diaspora.")
+        )
     return frozenset(seam.part for seam in missing)
 
 

@@ -77,4 +77,5 @@ def _load(plugin: EntryPoint, url: str) -> Callable[[str], Fabric]:
         return cast("Callable[[str], Fabric]", plugin.load())
     except Exception as error:  # another package's import may raise anything
         message = f"The fabric backend for {plugin.name!r}, {plugin.value}, cannot be loaded: {error}."
-        raise FabricUnavailable(message, url=without_secrets(url)) from error
+        hint = "Mend or uninstall the package that brings it."
+        raise FabricUnavailable(message, url=without_secrets(url), hint=hint) from error

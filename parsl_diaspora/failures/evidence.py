@@ -14,6 +14,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any
 
+from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import Failure
 
 MESSAGE_LIMIT = 2_000
@@ -56,7 +57,7 @@ def describe(
     final = "parsl_diaspora.errors.NonRetryable" in chain
     return Failure(
         chain=chain,
-        message=clean_text(lambda: str(error), redact)[:MESSAGE_LIMIT],
+        message=clean_text(lambda: message_of(error), redact)[:MESSAGE_LIMIT],
         traceback=_end(clean_text(lambda: _format(error), redact), traceback_limit)
         if traceback_limit
         else "",
@@ -79,6 +80,11 @@ def load_function(path: str) -> Callable[..., Any]:
     module, _, name = path.partition(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     return function
+
+
+def message_of(error: BaseException) -> str:
+    """What an exception says; of ours without the hint, which is no evidence of what happened."""
+    return error.message if isinstance(error, DiasporaError) else str(error)
 
 
 @lru_cache(maxsize=8)

@@ -81,7 +81,9 @@ def parse_rules(values: Any, source: str) -> FailureRules:
     names = [rule.name for rule in rules]
     for number, name in enumerate(names):
         if name in names[:number]:
-            raise place.at(values[number], "name").error(f"There are two rules called {name!r}.")
+            raise place.at(values[number], "name").error(
+                f"There are two rules called {name!r}.", "Rename one."
+            )
     return FailureRules(rules)
 
 
@@ -89,14 +91,16 @@ def _rule(value: Any, place: Place) -> FailureRule:
     place.known_keys(value, _KEYS, "A rule")
     for key in ("name", "class", "because", "when"):
         if not value.get(key):
-            raise place.error(f"A rule must have {key!r}.")
+            raise place.error(f"A rule must have {key!r}.", "docs/failures.md has an example.")
     failure_class = current_name(str(value["class"]))
     if failure_class not in CLASSES:
         hint = nearest(failure_class, CLASSES)
         raise place.at(value, "class").error(f"{failure_class!r} is no class of failures.", hint)
     confidence = value.get("confidence", 0.9)
     if not isinstance(confidence, int | float) or not 0 < confidence <= 1:
-        raise place.at(value, "confidence").error("'confidence' must be a number over 0 and up to 1.")
+        raise place.at(value, "confidence").error(
+            "'confidence' must be a number over 0 and up to 1.", "As 0.9."
+        )
     when, here = value["when"], place.at(value["when"])
     here.known_keys(when, CONDITIONS, "'when'")
     _check_words(str(value["because"]), place.at(value, "because"))

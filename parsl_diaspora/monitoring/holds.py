@@ -151,7 +151,7 @@ def check_place(event: Event, executors: Collection[str]) -> None:
     named = [name for name in (event.node, event.block, event.manager) if name]
     if len(named) != 1:
         message = f"One place has to be named, as node, block or manager, not {len(named)}."
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, hint="As in hold(node='n17').")
     if event.executor and executors and event.executor not in executors:
         hint = nearest(event.executor, executors)
         raise ConfigurationError(f"No executor is called {event.executor!r}.", hint=hint)
@@ -173,14 +173,16 @@ def _say(event: Event) -> Event:
 def _ask(asked: TaskActionAsked, place: Event, task: int | None, future: Future[Any] | None) -> Event:
     """Do something to a task of the program."""
     if any((place.node, place.block, place.manager)) or (task is not None and future is not None):
-        raise ConfigurationError("Either a place or a task has to be named, and only one of them.")
+        message = "Either a place or a task has to be named, and only one of them."
+        raise ConfigurationError(message, hint="As in hold(node='n17') or hold(future=future).")
     asked.task = getattr(future, "tid", None) if future is not None else task
     session, run = _loaded()
     live = session.begin(run)
     live.say(asked)
     done, why = session.orders.act(asked)
     if not done:
-        raise ConfigurationError(f"Nothing was done: {why}.")
+        hint = "`parsl-diaspora held last` lists the tasks that are held."
+        raise ConfigurationError(f"Nothing was done: {why}.", hint=hint)
     return asked
 
 

@@ -79,7 +79,8 @@ class RunKey:
                 raise FabricError(f"The key {path} is open to others.", hint=hint)
             return cls(path.read_bytes().strip())
         except OSError as error:
-            raise FabricError(f"The key {path} cannot be read: {error.strerror}.") from error
+            hint = f"It is {KEY_FILE} in the run's directory, where the program runs."
+            raise FabricError(f"The key {path} cannot be read: {error.strerror}.", hint=hint) from error
 
     @staticmethod
     def remove(directory: Path) -> None:

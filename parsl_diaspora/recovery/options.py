@@ -56,9 +56,11 @@ NO_OPTIONS = Options()
 
 
 def resilience(
+    misplaced: object = None,
+    /,
     *,
     retries: Mapping[str, int] | int | None = None,
-    non_retryable: tuple[type[BaseException], ...] = (),
+    non_retryable: type[BaseException] | tuple[type[BaseException], ...] = (),
     max_tries: int | None = None,
     policy: Any = None,
     rules: Iterable[Any] = (),
@@ -68,6 +70,7 @@ def resilience(
     """Say how an app's failures are to be met.
 
     Args:
+        misplaced: nothing: it tells those who have forgotten the parentheses.
         retries: budget per failure class, as ``{"memory": 3}``; a plain number is that of ``application``.
         non_retryable: exceptions that end the task at once, subclasses included.
         max_tries: hard total of tries.
@@ -86,14 +89,18 @@ def resilience(
         ... def simulate(seed):
         ...     return seed
     """
+    if misplaced is not None:
+        hint = "Write it as in @resilience(retries=3)."
+        raise SettingsError("@resilience stands without its parentheses, or is given a position.", hint=hint)
     given = {"application": retries} if isinstance(retries, int) else retries or {}
     budgets = checked_budgets(given, "@resilience")
-    if max_tries is not None and max_tries < 1:
-        raise SettingsError(f"max_tries in @resilience must be at least 1, not {max_tries}.")
+    if max_tries is not None and not _is_number(max_tries, 1):
+        hint = "Leave it out for the total that the settings name."
+        raise SettingsError(f"max_tries in @resilience must be at least 1, not {max_tries!r}.", hint=hint)
     own = _own_policy(policy, rules)
     options = Options(
         retries={**own.budgets, **budgets} if own is not None else budgets,
-        non_retryable=tuple(f"{each.__module__}.{each.__qualname__}" for each in non_retryable),
+        non_retryable=_names(non_retryable),
         max_tries=max_tries or (own.max_tries if own is not None else None),
         rules=own.rules if own is not None else (),
         inherit=own is None or own.inherit,
@@ -115,13 +122,28 @@ def _own_policy(policy: Any, rules: Iterable[Any]) -> Policy | None:
     return own or given
 
 
+def _is_number(value: Any, least: int) -> bool:
+    return isinstance(value, int) and value >= least
+
+
+def _names(exceptions: Any) -> tuple[str, ...]:
+    """Of exception classes, one or several, as ``except`` takes them."""
+    given = exceptions if isinstance(exceptions, (tuple, list, set, frozenset)) else (exceptions,)
+    for each in given:
+        if not (isinstance(each, type) and issubclass(each, BaseException)):
+            hint = "Write it as in non_retryable=(ValueError, KeyError)."
+            raise SettingsError(f"{each!r} in non_retryable of @resilience is no exception.", hint=hint)
+    return tuple(f"{each.__module__}.{each.__qualname__}" for each in given)
+
+
 def _bytes(memory: int | str | None) -> int | None:
     try:
         size = None if memory is None else parse_bytes(str(memory))
     except ValueError as error:
-        raise SettingsError(f"The memory in @resilience: {error}") from None
+        raise SettingsError(f"The memory in @resilience: {error}", hint="As in memory='4 GB'.") from None
     if size is not None and size <= 0:
-        raise SettingsError(f"The memory in @resilience must be more than 0, not {memory}.")
+        message = f"The memory in @resilience must be more than 0, not {memory}."
+        raise SettingsError(message, hint="Leave it out if it does not matter.")
     return size
 
 
@@ -136,8 +158,9 @@ def checked_budgets(given: Mapping[str, int], where: str) -> dict[str, int]:
         if name not in CLASSES:
             hint = nearest(name, CLASSES, listed="The classes are")
             raise SettingsError(f"{name!r} in the retries of {where} is no failure class.", hint=hint)
-        if budget < 0:
-            raise SettingsError(f"The budget of {name!r} in {where} must be at least 0, not {budget}.")
+        if not _is_number(budget, 0):
+            message = f"The budget of {name!r} in {where} must be a number from 0, not {budget!r}."
+            raise SettingsError(message, hint="0 means no retry.")
     return budgets
 
 

@@ -77,7 +77,7 @@ def test_a_run_that_is_over_cannot_be_asked(log, call):
     log.end()
     answer = call("cancel", "last", "1", "--fabric", f"file:{log.directory}")
     assert (answer.status, answer.out) == (1, "")
-    assert f"Run {RUN} is ended: no task of it can be cancelled any more." in answer.err
+    assert f"Run {RUN} has ended: no task of it can be cancelled any more." in answer.err
     assert asked(log) == []
 
 

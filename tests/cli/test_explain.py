@@ -328,7 +328,7 @@ def test_a_run_without_tasks_says_so(call, make_log):
 def test_a_task_that_is_no_number_is_refused(call, log, arguments):
     answer = call("explain", *arguments)
     assert answer.status == 2
-    assert "is no task: give RUN and the task's number side by side" in answer.err
+    assert "is no number of a task. Write explain RUN TASK" in answer.err
 
 
 @pytest.mark.parametrize(
@@ -401,9 +401,9 @@ def test_the_story_is_found_by_run_and_task_together(log):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "Name a task: explain RUN TASK, or explain RUN --failed"),
-        (("last", 1, 2), "Name a task"),
-        (("last", 1, "--failed"), "leave the task's number out"),
+        ((), "Write explain RUN TASK, as explain last 21, or explain RUN --failed"),
+        (("last", 1, 2), "Write explain RUN TASK"),
+        (("last", 1, "--failed"), "Leave the task's number out"),
     ],
 )
 def test_what_explain_needs_to_know_is_said(call, log, arguments, words):

@@ -33,14 +33,18 @@ def test_each_command_has_help(call, command):
     assert call(command, "--help").out.startswith(f"usage: parsl-diaspora {command}")
 
 
-@pytest.mark.parametrize(
-    "arguments", [(), ("nonsense",), ("events",), ("events", "nonsense"), ("runs", "-n", "x")]
-)
+@pytest.mark.parametrize("arguments", [(), ("events",), ("events", "nonsense"), ("runs", "-n", "x")])
 def test_a_wrong_command_line_is_status_2_with_usage(call, arguments):
     answer = call(*arguments)
     assert answer.status == 2
     assert answer.err.startswith("usage: parsl-diaspora")
     assert "Traceback" not in answer.err
+
+
+def test_a_command_that_there_is_not_is_status_2_with_the_nearest_one(call):
+    answer = call("reprot", "last")
+    assert answer.status == 2
+    assert answer.err == "parsl-diaspora: There is no command 'reprot'. Did you mean 'report'?\n"
 
 
 @pytest.mark.parametrize(

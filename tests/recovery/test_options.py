@@ -87,9 +87,11 @@ def test_a_number_of_retries_is_the_applications_budget():
     ("wrong", "words"),
     [
         ({"retries": {"memroy": 3}}, "Did you mean 'memory'?"),
-        ({"retries": {"memory": -1}}, "at least 0"),
-        ({"retries": -1}, "at least 0"),
+        ({"retries": {"memory": -1}}, "a number from 0"),
+        ({"retries": -1}, "a number from 0"),
+        ({"retries": {"memory": "3"}}, "a number from 0"),
         ({"max_tries": 0}, "at least 1"),
+        ({"non_retryable": "ValueError"}, "no exception"),
     ],
 )
 def test_what_cannot_be_meant_is_an_error_where_it_is_written(wrong, words):
@@ -97,6 +99,16 @@ def test_what_cannot_be_meant_is_an_error_where_it_is_written(wrong, words):
         resilience(**wrong)
     assert "@resilience" in str(raised.value)
     assert words in str(raised.value)
+
+
+def test_a_decorator_without_its_parentheses_is_an_error_that_says_so():
+    with pytest.raises(SettingsError, match="without its parentheses"):
+        resilience(fresh(plain))
+
+
+def test_one_exception_is_as_good_as_a_tuple_of_one():
+    app = resilience(non_retryable=ValueError)(fresh(plain))
+    assert options_of(app).non_retryable == ("builtins.ValueError",)
 
 
 def test_a_decorated_function_travels_to_workers_that_lack_this_package():

@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show a run."""
     if not LEAST <= args.every <= MOST:
-        raise SettingsError(f"--every takes {LEAST:g} to {MOST:g} seconds, not {args.every:g}.")
+        message = f"--every takes {LEAST:g} to {MOST:g} seconds, not {args.every:g}."
+        raise SettingsError(message, hint="Try --every 2.")
     is_live = not (args.once or args.json) and sys.stdout.isatty() and sys.stdin.isatty()
     if is_live:
         check_textual()

@@ -62,7 +62,12 @@ class BlockKeeper:
         detail = _words(status[max(status, key=int)])
         logger.warning("Executor %s: %s; its tasks are ended. %s", executor.label, why, detail)
         executor.end_all_tasks(
-            lambda: NoBlocks(f"Executor {executor.label!r}: {why}. {detail}", executor=executor.label), why
+            lambda: NoBlocks(
+                f"Executor {executor.label!r}: {why}. {detail}",
+                executor=executor.label,
+                hint="What a block's job has said is in submit_scripts of the executor's directory.",
+            ),
+            why,
         )
 
     def _note_losses(self, executor: Any, lost: dict[str, JobStatus]) -> None:

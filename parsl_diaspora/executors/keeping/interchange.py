@@ -188,7 +188,10 @@ class InterchangeKeeper:
     def _lost(self, reason: str, code: int | None) -> InterchangeLost:
         label = self._executor.label
         return InterchangeLost(
-            f"The interchange of executor {label!r} is lost: {reason}.", executor=label, exit_code=code
+            f"The interchange of executor {label!r} is lost: {reason}.",
+            executor=label,
+            exit_code=code,
+            hint="Its last words are in interchange.log of the executor's directory.",
         )
 
     def _start_again(self) -> None:

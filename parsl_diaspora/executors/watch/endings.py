@@ -59,6 +59,10 @@ class Endings:
         self._managers.give_up(name, f"it ended: {event.reason or _code(event.exit_code)}")
 
 
+_MORE_MEMORY = "Let fewer tasks run on a node at once, or ask for more memory."
+_EXPLAIN = "`parsl-diaspora explain last TASK` tells what happened around it."
+
+
 def worker_died(event: WorkerEnded) -> WorkerDied:
     """What the retry handler is told of a worker's end."""
     place = f"worker {event.worker} of manager {event.manager} on {event.node or 'its node'}"
@@ -72,6 +76,7 @@ def worker_died(event: WorkerEnded) -> WorkerDied:
         exit_code=event.exit_code,
         out_of_memory=event.out_of_memory,
         memory=event.memory,
+        hint=_MORE_MEMORY if event.out_of_memory else _EXPLAIN,
     )
 
 

@@ -85,4 +85,8 @@ class Unstarted:
 
     def _lose(self, number: int, manager: str) -> None:
         message = f"Manager {manager} holds the task but never started it, though later ones have run there."
-        complete(self._executor.tasks[number], None, NeverStarted(message, manager=manager))
+        complete(
+            self._executor.tasks[number],
+            None,
+            NeverStarted(message, manager=manager, hint="Call the app again."),
+        )

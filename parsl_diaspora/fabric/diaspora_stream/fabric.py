@@ -53,7 +53,7 @@ class StreamFabric:
             _check_group_file(self._address.path, self.url)
         elif self._address.path.exists() and not self._address.path.is_dir():
             message = f"{self._address.path} is a file, not a directory for streams."
-            raise FabricUnavailable(message, url=self.url)
+            raise FabricUnavailable(message, url=self.url, hint="Name a directory.")
 
     @property
     def url(self) -> str:
@@ -113,7 +113,7 @@ class StreamFabric:
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             message = f"The stream's directory {self._address.path} cannot be made: {why}."
-            raise FabricUnavailable(message, url=self.url) from error
+            raise FabricUnavailable(message, url=self.url, hint="Name another directory.") from error
 
 
 def _need_binding(url: str) -> None:

@@ -85,7 +85,8 @@ class FileConsumer:
             keep_positions(self._path, self._positions)
         except OSError as error:
             message = f"The position of a consumer cannot be kept in {self._path}: {error.strerror}."
-            raise FabricUnavailable(message, url=f"file:{self._directory}") from error
+            hint = "Who reads under a name of his own must be able to write there."
+            raise FabricUnavailable(message, url=f"file:{self._directory}", hint=hint) from error
         self._committed = dict(self._positions)
 
     def position(self) -> dict[str, int]:
@@ -117,7 +118,8 @@ class FileConsumer:
             names = segment_names(self._directory, self._known)
         except OSError as error:
             message = f"The events directory {self._directory} cannot be read: {error.strerror}."
-            raise FabricUnavailable(message, url=f"file:{self._directory}") from error
+            hint = "Look at its permissions, and those of the directories above it."
+            raise FabricUnavailable(message, url=f"file:{self._directory}", hint=hint) from error
         self._known = set(names)
         return names
 

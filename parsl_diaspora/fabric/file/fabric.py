@@ -45,7 +45,8 @@ class FileFabric:
         self.options = read_options(self._query, url)
         self.directory = _absolute(path.replace("%3F", "?"))
         if os.path.exists(self.directory) and not os.path.isdir(self.directory):
-            raise FabricUnavailable(f"{self.directory} is a file, not a directory for events.", url=self.url)
+            message = f"{self.directory} is a file, not a directory for events."
+            raise FabricUnavailable(message, url=self.url, hint=_ANOTHER)
 
     @property
     def url(self) -> str:
@@ -106,11 +107,13 @@ class FileFabric:
         except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
             why = getattr(error, "strerror", None) or error
             message = f"The events directory {self.directory} cannot be made: {why}."
-            raise FabricUnavailable(message, url=self.url) from error
+            raise FabricUnavailable(message, url=self.url, hint=_ANOTHER) from error
         if not os.access(self.directory, os.W_OK | os.X_OK):
-            hint = "Give another one, as in resilient(config, fabric='file:/path')."
             message = f"The events directory {self.directory} cannot be written."
-            raise FabricUnavailable(message, url=self.url, hint=hint)
+            raise FabricUnavailable(message, url=self.url, hint=_ANOTHER)
+
+
+_ANOTHER = "Give another one, as in resilient(config, fabric='file:/path')."
 
 
 def _absolute(path: str) -> Path:

@@ -115,4 +115,4 @@ def _readable(path: str, url: KafkaUrl) -> str:
             return path
     except OSError as error:
         message = f"The file {path} that the URL names cannot be read: {error.strerror}."
-        raise FabricError(message, url=url.shown) from error
+        raise FabricError(message, url=url.shown, hint="It must be there on nodes, too.") from error

@@ -56,7 +56,8 @@ class Access:
         if file and (found := read_keys(Path(file), url.shown)):
             return msgspec.structs.replace(url, namespace=found.namespace)
         if self.service is None:
-            raise FabricError("Without a login the URL must name the namespace.", url=url.shown)
+            message = "Without a login the URL must name the namespace."
+            raise FabricError(message, url=url.shown, hint="As in octopus:ns-0123456789ab/PREFIX.")
         return msgspec.structs.replace(url, namespace=self.service.client().namespace)
 
     @property

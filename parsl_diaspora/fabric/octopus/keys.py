@@ -70,7 +70,7 @@ def read_keys(path: Path, shown: str) -> Keys | None:
         return None
     except OSError as error:
         message = f"The file {path} with the key of Octopus cannot be read: {error.strerror}."
-        raise FabricError(message, url=shown) from error
+        raise FabricError(message, url=shown, hint="Name another file with keys=FILE.") from error
     except msgspec.MsgspecError:
         message = f"The file {path} holds no key of Octopus."
         raise FabricError(message, url=shown, hint="Delete it where you are logged in.") from None

@@ -214,6 +214,7 @@ def _bind(socket: zmq.Socket[bytes], address: Address) -> str:
         socket.bind(address.endpoint)
     except zmq.ZMQError as error:
         where = f"{address.host}:{address.port}"
-        raise FabricUnavailable(f"The relay cannot listen on {where}: {error}.") from error
+        message = f"The relay cannot listen on {where}: {error}."
+        raise FabricUnavailable(message, hint="Port 0 takes any that is free, as in 127.0.0.1:0.") from error
     name = socket.getsockopt(zmq.LAST_ENDPOINT)
     return name.rstrip(b"\0").decode() if isinstance(name, bytes) else str(name)

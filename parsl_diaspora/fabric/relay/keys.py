@@ -90,7 +90,8 @@ def make_keys(directory: str | os.PathLike[str]) -> Path:
         _write(place / CLIENT_FILE, ClientKeys(hub=hub, public=client, secret=client_secret))
         _write(place / HUB_FILE, HubKeys(public=hub, secret=hub_secret, allowed=frozenset({client})))
     except OSError as error:
-        raise FabricError(f"Keys cannot be made in {place}: {error.strerror}.") from error
+        hint = "Name a directory that you can write."
+        raise FabricError(f"Keys cannot be made in {place}: {error.strerror}.", hint=hint) from error
     return place / CLIENT_FILE
 
 
@@ -128,10 +129,12 @@ def _load(path: Path, kind: type[_Keys]) -> _Keys:
         _refuse_open_to_others(path)
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except OSError as error:
-        hint = "parsl_diaspora.fabric.relay.make_keys(directory) makes them."
-        raise FabricError(f"The keys {path} cannot be read: {error.strerror}.", hint=hint) from error
+        raise FabricError(f"The keys {path} cannot be read: {error.strerror}.", hint=_MAKE) from error
     except msgspec.MsgspecError:  # its text may quote the file
-        raise FabricError(f"The file {path} holds no keys of a relay.") from None
+        raise FabricError(f"The file {path} holds no keys of a relay.", hint=_MAKE) from None
+
+
+_MAKE = "parsl_diaspora.fabric.relay.make_keys(directory) makes them."
 
 
 def _refuse_open_to_others(path: Path) -> None:

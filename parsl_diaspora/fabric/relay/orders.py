@@ -122,7 +122,9 @@ def _ticket(to: To, message: Mapping[str, Any], deadline: float) -> Ticket:
     try:
         ticket = Ticket(Order(secrets.token_hex(8), dict(message)), to, deadline)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise FabricError(f"An order's message must be plain data: {error}.") from error
+        hint = "Numbers, texts, lists and mappings of such."
+        raise FabricError(f"An order's message must be plain data: {error}.", hint=hint) from error
     if len(ticket.packed) > MAX_ORDER:
-        raise FabricError(f"An order has {len(ticket.packed)} bytes, more than {MAX_ORDER}.")
+        text = f"An order has {len(ticket.packed)} bytes, more than {MAX_ORDER}."
+        raise FabricError(text, hint="Put what is large into a file, and order its path.")
     return ticket

@@ -94,7 +94,8 @@ def find(target: Any, trigger: str) -> Callable[..., Any]:
     """
     found = _load(target, trigger) if isinstance(target, str) else target
     if not callable(found):
-        raise SettingsError(f"The trigger {trigger!r} names {target!r}, which cannot be called.")
+        message = f"The trigger {trigger!r} names {target!r}, which cannot be called."
+        raise SettingsError(message, hint="Name a function, as package.module:function.")
     return found  # type: ignore[no-any-return]
 
 

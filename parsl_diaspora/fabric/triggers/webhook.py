@@ -104,7 +104,7 @@ class Webhook:
             why = "is not set" if kind == "env" else f"cannot be read ({type(error).__name__})"
             place = f"variable {place}" if kind == "env" else f"file {place}"
             message = f"The {what} of the trigger {self._trigger!r} is kept in the {place}, which {why}."
-            raise SettingsError(message) from None
+            raise SettingsError(message, hint="It must be there where the program runs.") from None
         return value.strip()
 
 

@@ -267,7 +267,7 @@ def _error(task: Record, asked: Asked) -> TaskCancelled:
     message = (
         f"Task {task['id']} ({task['func_name']}) was cancelled by {asked.owner}{_because(asked.reason)}."
     )
-    return TaskCancelled(message, task=task["id"], reason=asked.reason)
+    return TaskCancelled(message, task=task["id"], reason=asked.reason, hint="Call the app again to run it.")
 
 
 def _because(reason: str) -> str:

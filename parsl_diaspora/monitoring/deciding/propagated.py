@@ -7,7 +7,7 @@ from typing import Any
 
 from parsl.dataflow.errors import DependencyError, JoinError, PropagatedException
 
-from parsl_diaspora.failures.evidence import clean_text
+from parsl_diaspora.failures.evidence import clean_text, message_of
 
 TEXT_LIMIT = 300
 _TASK = re.compile(r"task (\d+)")
@@ -68,7 +68,7 @@ def _words_of(error: PropagatedException, run: str, names: dict[int, str]) -> st
     what = "never ran" if isinstance(error, DependencyError) else "failed"
     who = chain[-1] if chain else None
     name = f" ({names[who]})" if who is not None and names.get(who) else ""
-    cause = clean_text(lambda: f"{type(root).__name__}: {root}", None)[:TEXT_LIMIT]
+    cause = clean_text(lambda: f"{type(root).__name__}: {message_of(root)}", None)[:TEXT_LIMIT].rstrip(".")
     culprit = f"task {who}{name} failed" if who is not None else "what it waits for failed"
     via = (
         f", by way of {', '.join(f'task {number}' for number in reversed(chain[:-1]))}" if chain[:-1] else ""

@@ -102,7 +102,8 @@ class TaskOrders:
         if asked.action not in ACTIONS:
             raise ConfigurationError(f"Tasks cannot be asked to {asked.action!r}: {', '.join(ACTIONS)}.")
         if (asked.task is not None) + bool(asked.func) + bool(asked.failure_class) != 1:
-            raise ConfigurationError("Name a task, an app, or a failure class, and only one of them.")
+            message = "Name a task, an app, or a failure class, and only one of them."
+            raise ConfigurationError(message, hint="As in release(task=21).")
         if asked.to and (dfk is None or asked.to not in dfk.executors):
             hint = nearest(asked.to, dfk.executors) if dfk is not None else ""
             raise ConfigurationError(f"No executor is called {asked.to!r}.", hint=hint)

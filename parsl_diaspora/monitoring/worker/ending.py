@@ -29,10 +29,13 @@ def _failure(error: BaseException) -> Exception:
         code = exit_code(error.code)
         words = f" It said: {error.code}" if isinstance(error.code, str) else ""
         return TaskExited(
-            f"The task ended itself with exit code {code} and has no result.{words}", exit_code=code
+            f"The task ended itself with exit code {code} and has no result.{words}",
+            exit_code=code,
+            hint="An app returns its result, or raises an exception that says what is wrong.",
         )
     kind = type(error).__qualname__
-    return TaskInterrupted(f"The task was interrupted by {kind} and has no result.", kind=kind)
+    message = f"The task was interrupted by {kind} and has no result."
+    return TaskInterrupted(message, kind=kind, hint="An app raises exceptions derived from Exception.")
 
 
 def exit_code(code: object) -> int:

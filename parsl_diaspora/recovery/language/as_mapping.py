@@ -35,7 +35,8 @@ def as_mapping(rule: Rule) -> dict[str, Any]:
     try:
         rule = msgspec.convert(msgspec.to_builtins(rule), Rule)
     except (msgspec.ValidationError, TypeError) as error:
-        raise SettingsError(f"The rule {rule.name!r} does not fit: {error}.") from error
+        message = f"The rule {rule.name!r} does not fit: {error}."
+        raise SettingsError(message, hint="docs/policy.md tells what each part can be.") from error
     made = {"name": rule.name, "when": _when(rule.when), "do": _do(rule.do), "reason": rule.reason}
     if rule.otherwise is not None:
         made["else"] = _do(rule.otherwise)

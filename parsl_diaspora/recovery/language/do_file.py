@@ -97,7 +97,9 @@ def _hold(value: Any, place: Place) -> dict[str, Any]:
     place.known_keys(value, ("number", "suggestion"), "'hold'")
     number = value.get("number", 0)
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise place.at(value, "number").error("'number' of a hold must be a whole number.")
+        raise place.at(value, "number").error(
+            "'number' of a hold must be a whole number.", "As 'number: 100'."
+        )
     return {"number": number, "suggestion": str(value.get("suggestion", ""))}
 
 
@@ -125,7 +127,7 @@ _ENDS: dict[str, Callable[[Any, Place], dict[str, Any]]] = {
 def _labels(value: Any, place: Place) -> tuple[str, ...]:
     values = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not values or not all(isinstance(each, str) and each for each in values):
-        raise place.error("'to' must name executors by their labels.")
+        raise place.error("'to' must name executors by their labels.", "As 'to: [gpu]'.")
     return values
 
 
@@ -166,14 +168,14 @@ def _delay(value: Any, place: Place) -> Delay:
             "'factor' must be a number from 1 to 100.", "It makes each delay longer."
         )
     if not _is_number(jitter) or not 0 <= jitter <= 1:
-        raise place.at(value, "jitter").error("'jitter' must be a part from 0 to 1.")
+        raise place.at(value, "jitter").error("'jitter' must be a part from 0 to 1.", "As 'jitter: 0.2'.")
     seconds, most = (
         _seconds(value[key], place.at(value, key), key) if key in value else None
         for key in ("seconds", "most")
     )
     at_once = value.get("at_once", False)
     if not isinstance(at_once, bool):
-        raise place.at(value, "at_once").error("'at_once' must be true or false.")
+        raise place.at(value, "at_once").error("'at_once' must be true or false.", "Leave it out for false.")
     return Delay(
         seconds=seconds, most=most, factor=float(factor), jitter=float(jitter), at_once_if_lost=at_once
     )
@@ -191,7 +193,9 @@ def _wait(value: Any, place: Place) -> Wait:
         raise place.error("A wait must say for how long: it could be for ever.", "As 'at_most: 600'.")
     then = value.get("then", "retry")
     if then not in ("retry", "hold", "fail"):
-        raise place.at(value, "then").error("'then' of a wait must be 'retry', 'hold' or 'fail'.")
+        raise place.at(value, "then").error(
+            "'then' of a wait must be 'retry', 'hold' or 'fail'.", "As 'then: hold'."
+        )
     at_most = _seconds(value["at_most"], place.at(value, "at_most"), "at_most")
     return Wait(condition=condition, at_most=at_most, then=then)
 
@@ -212,7 +216,9 @@ def _is_number(value: Any) -> bool:
 
 def _seconds(value: Any, place: Place, what: str) -> float:
     if not _is_number(value) or not 0 <= value <= LONGEST_DELAY or math.isnan(value):
-        raise place.error(f"{what!r} must be seconds from 0 to {LONGEST_DELAY:.0f}, not {value!r}.")
+        raise place.error(
+            f"{what!r} must be seconds from 0 to {LONGEST_DELAY:.0f}, not {value!r}.", "As 'delay: 30'."
+        )
     return float(value)
 
 

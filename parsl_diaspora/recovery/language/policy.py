@@ -57,7 +57,8 @@ class Policy:
         self.inherit = inherit
         self.source = source
         if max_tries is not None and not 1 <= max_tries <= MOST_TRIES:
-            raise SettingsError(f"max_tries in {source} must be from 1 to {MOST_TRIES}, not {max_tries}.")
+            message = f"max_tries in {source} must be from 1 to {MOST_TRIES}, not {max_tries}."
+            raise SettingsError(message, hint="Without a total a task could be tried for ever.")
         check_rules(self.rules, source, max_tries)
         self._ready: dict[str, tuple[ReadyRule, ...]] = {}
 

@@ -30,7 +30,9 @@ def read_policy(value: Any, source: str) -> dict[str, Any]:
     place.known_keys(value, _KEYS, "A policy")
     inherit = value.get("inherit", True)
     if not isinstance(inherit, bool):
-        raise place.at(value, "inherit").error(f"'inherit' must be true or false, not {inherit!r}.")
+        raise place.at(value, "inherit").error(
+            f"'inherit' must be true or false, not {inherit!r}.", "False leaves the built-in rules out."
+        )
     return {
         "budgets": _budgets(value.get("budgets") or {}, place.at(value, "budgets")),
         "max_tries": _max_tries(value.get("max_tries"), place.at(value, "max_tries")),
@@ -68,7 +70,9 @@ def _budgets(values: Any, place: Place) -> dict[str, int]:
     for name, budget in values.items():
         if not isinstance(budget, int) or isinstance(budget, bool) or not 0 <= budget <= MOST_TRIES:
             here = place.at(values, name)
-            raise here.error(f"The budget of {name!r} must be a whole number from 0 to {MOST_TRIES}.")
+            raise here.error(
+                f"The budget of {name!r} must be a whole number from 0 to {MOST_TRIES}.", "0 means no retry."
+            )
     return {current_name(name): budget for name, budget in values.items()}
 
 

@@ -46,7 +46,7 @@ def read_when(value: Any, place: Place) -> When:
 def _texts(value: Any, place: Place) -> tuple[str, ...]:
     values = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not values or any(isinstance(each, dict | list) or each in (None, "") for each in values):
-        raise place.error("Here must be a name, or a list of names.")
+        raise place.error("Here must be a name, or a list of names.", "As 'class: [memory, disk_full]'.")
     return tuple(map(str, values))
 
 
@@ -100,9 +100,9 @@ _attempts = _checked(attempts_of, "Write a number, a range as '2-4', or a compar
 def _attempt(value: Any, place: Place) -> str:
     texts = _attempts(value, place)
     if len(texts) > 1:
-        raise place.error("'attempt' is one number, range or comparison.")
+        raise place.error("'attempt' is one number, range or comparison.", "As '2-4' or '> 1'.")
     if attempts_of(texts[0])[1] < 1:
-        raise place.error(f"No attempt is {texts[0]}: the first one is 1.")
+        raise place.error(f"No attempt is {texts[0]}: the first one is 1.", "As '2-4' or '> 1'.")
     return texts[0]
 
 
@@ -122,7 +122,7 @@ def _count(value: Any, place: Place) -> Count:
             f"'at_least' of a count must be a number from 1 to {RECENT}, not {at_least!r}.", hint
         )
     if not _is_number(within) or not 0 < within < float("inf"):
-        raise place.error(f"'within' of a count must be seconds, not {within!r}.")
+        raise place.error(f"'within' of a count must be seconds, not {within!r}.", "As 'within: 600'.")
     return Count(by=by, at_least=int(at_least), within=float(within))
 
 

@@ -1,0 +1,96 @@
+"""The program of `running_cases`: each part is played, and what was said is written to ``said.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import parsl
+from parsl import Config, HighThroughputExecutor
+from parsl.providers import LocalProvider
+
+from parsl_diaspora import resilient
+from tests.user_errors.case import PRELUDE, Said, said_by
+from tests.user_errors.neutral import neutral
+from tests.user_errors.running_cases import ORDERS, STOCK, TASKS, Running
+
+PATIENCE = 80.0
+
+
+def main() -> None:
+    """Play all parts."""
+    here = Path.cwd().resolve()
+    (here / "old" / "parsl_diaspora").mkdir(parents=True)
+    (here / "old" / "parsl_diaspora" / "__init__.py").touch()
+    said: dict[str, Said] = {}
+    with parsl.load(_config(here)) as kernel:
+        futures = [(part, _begin(part, kernel)) for part in TASKS if not part.after]
+        said |= {part.code: _said_to(part) for part in ORDERS}
+        said |= {part.code: _end(future) for part, future in futures}
+        for part in (part for part in TASKS if part.after):
+            said[part.code] = _end(_begin(part, kernel))
+    parsl.clear()
+    with parsl.load(Config(executors=[parsl.ThreadPoolExecutor()])):
+        said |= {part.code: _said_to(part) for part in STOCK}
+    told = {code: asdict(_for_all(each, here)) for code, each in said.items()}
+    (here / "said.json").write_text(json.dumps(told))
+
+
+def _config(here: Path) -> Config:
+    executors = [
+        _executor("cpu", 1, workers=6),
+        _executor("idle", 0),
+        _executor("old", 1, worker_init=f"export PYTHONPATH={here / 'old'}"),
+    ]
+    stock = Config(executors=executors, strategy="none", strategy_period=0.5, exit_mode="cleanup")
+    settings = {"max_tries": 1, "hold_timeout": 1.0, "block_wait": 1.0, "interchange_restarts": 0}
+    return resilient(stock, relay="off", **settings)
+
+
+def _executor(label: str, blocks: int, *, workers: int = 1, worker_init: str = "") -> HighThroughputExecutor:
+    return HighThroughputExecutor(
+        label=label,
+        address="127.0.0.1",
+        encrypted=True,
+        cores_per_worker=0.01,
+        max_workers_per_node=workers,
+        provider=LocalProvider(
+            init_blocks=blocks, min_blocks=blocks, max_blocks=blocks, worker_init=worker_init
+        ),
+    )
+
+
+def _begin(part: Running, kernel: Any) -> Any:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(PRELUDE, names)
+    names["python_app"] = partial(parsl.python_app, executors=["cpu"])
+    exec(part.code, names)
+    future = names["future"] if "future" in names else names["app"]()
+    exec(part.after, {"kernel": kernel})
+    return future
+
+
+def _end(future: Any) -> Said:
+    return said_by(future.exception(timeout=PATIENCE))
+
+
+def _said_to(part: Running) -> Said:
+    names: dict[str, Any] = {}
+    exec(PRELUDE, names)
+    try:
+        exec(part.code, names)
+    except Exception as error:
+        return said_by(error)
+    message = f"Nothing was said to {part.code}"
+    raise AssertionError(message)
+
+
+def _for_all(said: Said, here: Path) -> Said:
+    return Said(said.kind, neutral(said.message, here), neutral(said.hint, here))
+
+
+if __name__ == "__main__":
+    main()
