@@ -21,6 +21,7 @@ from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.events import RunEnded, RunStarted
 from parsl_diaspora.executors.launch import Launch, Report
 from parsl_diaspora.fabric import Fabric, open_fabric
+from parsl_diaspora.fabric.protocols import only_takes
 from parsl_diaspora.fabric.stamp import default_source
 from parsl_diaspora.failures.diagnosis import diagnoser_for
 from parsl_diaspora.failures.evidence import named_redactor
@@ -233,8 +234,12 @@ class Session:
             return live
 
     def _node_fabric(self, fabric: Fabric) -> Fabric | None:
-        """Workers that cannot reach the fabric write into the run's directory, and we pass it on."""
-        return None if fabric.node_url else open_fabric(f"file:{self._run_dir / 'worker_events'}")
+        """Where workers cannot reach the fabric, or are not heard there, we pass on what they say."""
+        return (
+            None
+            if fabric.node_url and not only_takes(fabric)
+            else open_fabric(f"file:{self._run_dir / 'worker_events'}")
+        )
 
     def _run_started(self) -> RunStarted:
         return RunStarted(

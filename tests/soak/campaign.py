@@ -1,7 +1,8 @@
 """The program under the kills, an ordinary Parsl program: ``python -m tests.soak.campaign PLAN.json``.
 
-It never has more than a window of tasks outstanding, as a campaign that feeds a search. What became of each it
-writes as a line to ``outcomes``, so that whoever kills knows how far it is, and what it holds in the end to ``end.json``.
+It never has more than a window of tasks outstanding, as a campaign that feeds a search. What became of each
+it writes as a line to ``outcomes``, so that whoever kills knows how far it is; what it holds in the end, to
+``end.json``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import random
 import sys
 import threading
+import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
@@ -30,7 +32,10 @@ ROOT = Path(__file__).parents[2]
 
 def pool(label: str, mark: str, first_port: int) -> HighThroughputExecutor:
     provider = LocalProvider(
-        init_blocks=2, min_blocks=2, max_blocks=2, worker_init=worker_init(mark, label, {"PYTHONPATH": str(ROOT)})
+        init_blocks=2,
+        min_blocks=2,
+        max_blocks=2,
+        worker_init=worker_init(mark, label, {"PYTHONPATH": str(ROOT)}),
     )
     return HighThroughputExecutor(
         label=label,
@@ -52,6 +57,17 @@ def ours() -> Counter[str]:
         for one in gc.get_objects()
         if str(type(one).__module__).startswith("parsl_diaspora")
     )
+
+
+def threads_after(seconds: float) -> list[str]:
+    """This package's threads that are still there by then; the one that syncs files is the process's own."""
+    until = time.monotonic() + seconds
+    while True:
+        names = [each.name for each in threading.enumerate()]
+        left = [name for name in names if name.startswith("diaspora") and name != "diaspora-syncer"]
+        if not left or time.monotonic() > until:
+            return left
+        time.sleep(0.2)
 
 
 def run(plan: dict, outcomes: Path) -> dict:
@@ -83,7 +99,9 @@ def run(plan: dict, outcomes: Path) -> dict:
 def main() -> None:
     plan = json.loads(Path(sys.argv[1]).read_text())
     directory, port = Path(plan["directory"]), plan["port"]
-    logging.basicConfig(level=logging.WARNING, filename=directory / "warnings.log", format="%(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING, filename=directory / "warnings.log", format="%(name)s %(message)s"
+    )
     config = Config(
         executors=[pool("alder", plan["mark"], port), pool("birch", plan["mark"], port + 100)],
         run_dir=str(directory / "runinfo"),
@@ -95,8 +113,8 @@ def main() -> None:
     with parsl.load(resilient(config, fabric=plan["fabric"], relay="on")) as kernel:
         end["run"] = kernel.run_id
         end |= run(plan, directory / "outcomes")
+    end["threads"] = threads_after(20.0)
     end["after"] = len(os.listdir("/proc/self/fd"))
-    end["threads"] = [each.name for each in threading.enumerate()]
     (directory / "end.json").write_text(json.dumps(end))
 
 

@@ -47,7 +47,9 @@ class Campaign:
         self.directory, self.seed, self.tasks, self.fabric = directory, seed, tasks, fabric
         self.mark = f"soak-{os.getpid()}-{seed}-{directory.name}"[:60]
         self.kills: Counter[str] = Counter()
-        self.memory: list[tuple[float, int, int]] = []  # share done, MB of the program, MB of its interchanges
+        self.memory: list[
+            tuple[float, int, int]
+        ] = []  # share done, MB of the program, MB of its interchanges
         self.seconds = 0.0
         plan = {
             "tasks": tasks,

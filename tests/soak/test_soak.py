@@ -1,7 +1,6 @@
-"""A thousand tasks under two hundred kills, and the same program with a fabric that is dead, flapping, or full.
+"""A thousand tasks under two hundred kills, and a program whose fabric is dead, comes and goes, or is full.
 
-    make soak                    a seed of its own
-    make soak SOAK_SEED=7        that one again
+The seed is printed; SOAK_SEED repeats it, SOAK_TASKS makes the campaigns shorter.
 """
 
 from __future__ import annotations
