@@ -84,8 +84,9 @@ class SideProcess:
         self.sock.close()
 
     def _listen(self) -> None:
-        while (body := wire.receive(self._stream)) is not None:
-            self._heard(wire.at_program.decode(body))
+        with self._stream:  # as long as it is open, so is the socket
+            while (body := wire.receive(self._stream)) is not None:
+                self._heard(wire.at_program.decode(body))
         self._ended()
 
 
