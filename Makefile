@@ -3,6 +3,7 @@
 PYTHON ?= python3
 FABRIC ?=
 RERUNS ?= 1
+SOAK_SEED ?=
 VENV   := .venv
 BIN    := $(VENV)/bin
 
@@ -21,10 +22,10 @@ LOSSES := bad_results.py lost_blocks.py lost_interchange.py survival.py six_faul
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test check slow bench schema errors clean
+.PHONY: help env demo test check slow soak parsl-tests errors bench schema clean
 
 help:  ## list these targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=python3.12 chooses the interpreter (now: $(PYTHON)), FABRIC=URL the fabric of the demo."
 
@@ -61,11 +62,17 @@ check: env  ## lint, formatting, types, layers
 # Thousands of real processes share two cores with whatever else runs there. A test that failed is run once more, and
 # both are shown: what passes then is a race to be looked at, what fails again fails the run. RERUNS=0 forgives nothing.
 test: check  ## check, then every test but the slow ones
-	$(RUN) $(BIN)/python -m pytest -m "not slow" --reruns $(RERUNS)
+	$(RUN) $(BIN)/python -m pytest -m "not slow and not soak" --reruns $(RERUNS)
 
 slow: env  ## the slow tests, and those of losses once more on emulated nodes
 	$(RUN) $(BIN)/python -m pytest -m slow || [ $$? -eq 5 ]  # 5: there are none
 	$(RUN) PARSL_DIASPORA_TEST_NODES=emulated $(BIN)/python -m pytest $(addprefix tests/integration/test_,$(LOSSES))
+
+parsl-tests: env  ## Parsl's own test suite, stock and with resilient() put in, side by side
+	$(RUN) $(BIN)/python -m tests.parsl_suite
+
+soak: env  ## a thousand tasks under two hundred kills, and with a fabric that is dead, comes and goes, or is full
+	$(RUN) SOAK_SEED='$(SOAK_SEED)' $(BIN)/python -m pytest -m soak -rA -s tests/soak
 
 bench: env  ## measure what the resilience layer costs, and the fabrics beside their alternatives
 	$(RUN) $(BIN)/python benchmarks/overhead.py

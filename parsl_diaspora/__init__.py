@@ -9,12 +9,10 @@ Importing this package is cheap: each public name is loaded when it is first use
 only the runner pays for nothing else.
 """
 
-from __future__ import annotations
+import typing as _typing
+from importlib import import_module as _import_module
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from parsl_diaspora.configure import resilient
     from parsl_diaspora.errors import DiasporaError, NonRetryable, RetryAfter, TaskCancelled
     from parsl_diaspora.fabric import open_fabric
@@ -59,14 +57,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     """Load a public name from its home module on first use."""
     try:
         home = _HOMES[name]
     except KeyError:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message) from None
-    value = getattr(import_module(home), name)
+    value = getattr(_import_module(home), name)
     globals()[name] = value
     return value
 

@@ -22,7 +22,6 @@ __all__ = [
     "RELAY_WORDS",
     "Settings",
     "read_yaml",
-    "without_secrets",
 ]
 
 ENVIRONMENT_PREFIX = "PARSL_DIASPORA_"

@@ -37,6 +37,27 @@ POLICY_KEYS = (
 )
 
 
+def test_every_module_that_the_concepts_name_is_there():
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", (ROOT / "docs" / "concepts.md").read_text())
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / "parsl_diaspora" / name).is_file()] == []
+
+
+def test_every_thread_is_in_the_concepts():
+    """By its name; those of services by the service's."""
+    told = (ROOT / "docs" / "concepts.md").read_text()
+    names = set()
+    for path in (ROOT / "parsl_diaspora").rglob("*.py"):
+        names.update(re.findall(r'"(diaspora-[a-z-]+)', path.read_text(encoding="utf-8")))
+    assert {"diaspora-listener", "diaspora-parked"} <= names
+    names -= {"diaspora-node", "diaspora-event-sdk"}  # a manager's block, and a package
+    assert [name for name in sorted(names) if f"`{name}" not in told and not _of_service(name, told)] == []
+
+
+def _of_service(name, told):
+    return f"`{'-'.join(name.split('-')[:2])}-…`" in told
+
+
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_failure_class_is_documented(name):
     assert f"| `{name}` |" in (ROOT / "docs" / "failures.md").read_text()

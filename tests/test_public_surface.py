@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 
 import pytest
 
 import parsl_diaspora
+from parsl_diaspora import events
 
 PUBLIC = [
     "DiasporaError",
@@ -26,6 +29,56 @@ PUBLIC = [
     "resilient",
 ]
 
+#: What packages offer to others, by name. Those that are not here offer their modules only.
+OF_PACKAGES = {
+    "cli.demo": "add_arguments run",
+    "cli.top": "add_arguments run",
+    "events.kinds": "KINDS",
+    "executors": "ResilientHighThroughputExecutor ResilientMPIExecutor",
+    "executors.watch": "PATIENCE_WITH_NEIGHBOURS Watch Watched",
+    "fabric": "Consumer Fabric FlushReport Publisher Start open_fabric",
+    "fabric.bridge": "Bridge BridgeStatus Filter Reduction fabric_id",
+    "fabric.diaspora_stream": (
+        "Framed NO_MORE StreamConsumer StreamFabric StreamPublisher join_frame split_frame"
+    ),
+    "fabric.file": "FileFabric",
+    "fabric.kafka": "KafkaFabric",
+    "fabric.octopus": "OctopusFabric",
+    "fabric.relay": "Hub RelayFabric RelayPublisher Ticket make_keys",
+    "fabric.spool": "HOST SpoolReport SpooledFabric open_spool",
+    "fabric.triggers": ("Counts Handler Maker Mismatch Pattern TriggerEngine Voice find make_handler plain"),
+    "failures": ("CLASSES Context Diagnoser FailureClass current_name describe diagnose is_infrastructure"),
+    "failures.model": "LearnedModel Weights model_for read_weights shipped",
+    "recovery": (
+        "Budgets Chosen Count Delay Do Options Policy Quarantine Resize Rest Rule Situation Wait When "
+        "built_in choose decide options_of resilience"
+    ),
+    "state": (
+        "Dedupe HeldTask HeldTasks History Hold Holds Live ManagerState Picture TaskState TryState "
+        "read_events read_history"
+    ),
+    "testing.fabric_contract": "FabricContract",
+    "testing.faults": "Outcome SCENARIOS SIX Scenario play play_all",
+    "testing.history": (
+        "HistoryReader HistoryWriter Notes Verdict check judge read_notes sealed_event sealed_number"
+    ),
+    "testing.provocations": "PROVOCATIONS Provocation named of_class",
+}
+EVENTS = "Diagnosis Event Failure KINDS Lesson Unknown decode decode_many encode join split"
+
+
+def packages():
+    """All packages below ours, imported."""
+    found = pkgutil.walk_packages(parsl_diaspora.__path__, "parsl_diaspora.")
+    return [importlib.import_module(each.name) for each in found if each.ispkg]
+
+
+def offered(module):
+    """What can be imported from a package, its modules aside."""
+    names = {name for name in vars(module) if name[0] not in "_@"}  # pytest adds names with an @
+    modules = {name for name in names if f"{module.__name__}.{name}" in sys.modules}
+    return {*(names - modules), *getattr(module, "__all__", ())}
+
 
 def imported_by(*statements):
     """Names of all modules in a fresh interpreter after each statement."""
@@ -39,6 +92,23 @@ def imported_by(*statements):
 
 def test_public_names_are_these():
     assert sorted(parsl_diaspora.__all__) == PUBLIC
+
+
+def test_packages_offer_these_names_and_no_others():
+    names = {module.__name__.removeprefix("parsl_diaspora."): module for module in packages()}
+    kinds = {kind.__name__ for kind in events.KINDS.values()}
+    expected = {name: set(OF_PACKAGES.get(name, "").split()) for name in names}
+    expected["events"] = {*EVENTS.split(), *kinds}
+    assert set(OF_PACKAGES) <= set(names)
+    assert {name: offered(module) for name, module in names.items()} == expected
+
+
+def test_nothing_but_the_public_names_can_be_imported_from_the_package():
+    code = "import parsl_diaspora; print([name for name in vars(parsl_diaspora) if name[0] != '_'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"  # public names are loaded when they are first used
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -10,7 +10,7 @@ import pytest
 
 from parsl_diaspora import Settings
 from parsl_diaspora.errors import SettingsError
-from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.masking import without_secrets
 from parsl_diaspora.testing.processes import MARK_VARIABLE, PLACE_VARIABLE
 
 FILLED = {

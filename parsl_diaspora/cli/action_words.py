@@ -18,7 +18,7 @@ def action_words(event: DecisionMade) -> str:
         >>> action_words(DecisionMade(action="move", target="birch", delay=0.5))
         'move to birch, after 0.5 s'
         >>> action_words(DecisionMade(action="avoid", avoid=("node:n17",), memory=8 * 10**9))
-        'avoid node n17, with 8.0 GB of memory'
+        'avoid node n17, with 8 GB of memory'
     """
     return joined(_parts(event))
 

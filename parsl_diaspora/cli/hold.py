@@ -94,7 +94,7 @@ def _unknown(event: Event, picture: Picture) -> str:
     if event.node and event.node not in picture.nodes:
         known = ", ".join(sorted(picture.nodes)) or "none so far"
         return f"Nothing has run on node {event.node!r} yet; it holds if it comes. Nodes: {known}."
-    if event.block and (event.executor, event.block) not in picture.blocks:
+    if event.block and not picture.surroundings.block(event.executor, event.block).state:
         return f"No block {event.block!r} was seen at {event.executor} yet; it holds if it comes."
     if event.manager and event.manager not in picture.managers:
         return f"No manager {event.manager!r} was seen yet; it holds if it comes."

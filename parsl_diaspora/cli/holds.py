@@ -12,6 +12,7 @@ from parsl_diaspora.cli.hold import picture_of
 from parsl_diaspora.cli.output import console, table, write_json
 from parsl_diaspora.cli.words import short_moment
 from parsl_diaspora.state import Hold, Picture
+from parsl_diaspora.state.quarantined import MANAGER
 
 QUARANTINE = "quarantine"
 
@@ -39,21 +40,18 @@ def run(args: argparse.Namespace) -> int:
 
 def holds_of(picture: Picture) -> list[Hold]:
     """All holds of a run, and the places that are in quarantine."""
-    resting = [
+    quarantined = [
         Hold(
-            level="manager",
-            name=name,
-            executor=picture.managers[name].executor,
-            reason=reason,
-            owner=QUARANTINE,
+            level=level, name=name, executor=_executor(picture, level, name), reason=reason, owner=QUARANTINE
         )
-        for name, reason in picture.quarantined.items()
+        for (level, name), reason in picture.quarantined.reasons.items()
     ]
-    larger = [
-        Hold(level=level, name=name, reason=reason, owner=QUARANTINE)
-        for (level, name), reason in picture.resting.reasons.items()
-    ]
-    return [*sorted(picture.holds, key=lambda hold: hold.since), *resting, *larger]
+    return [*sorted(picture.holds, key=lambda hold: hold.since), *quarantined]
+
+
+def _executor(picture: Picture, level: str, name: str) -> str:
+    manager = picture.managers.get(name) if level == MANAGER else None
+    return manager.executor if manager is not None else ""
 
 
 _COLUMNS = ("place", "executor", "what", "since", "owner", "reason")

@@ -26,7 +26,7 @@ _LOST_WITH_BLOCK = ("manager_lost", "executor_lost")
 _CLIP = 160
 
 
-class Surroundings:
+class NearbyEvents:
     """Keeps what befell places, and knows what of it belongs to a try."""
 
     def __init__(self) -> None:

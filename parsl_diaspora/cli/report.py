@@ -24,8 +24,8 @@ from parsl_diaspora.events import BlockLost, Event, PlaceQuarantined
 from parsl_diaspora.events.envelope import place_of
 from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.file.verify import Verdict, verify
+from parsl_diaspora.state.quarantined import key_of
 from parsl_diaspora.state.reading import Reading
-from parsl_diaspora.state.resting import key_of
 
 _ENDS = ("done", "memoized", "substituted", "failed", "dependency_failed", "cancelled")
 

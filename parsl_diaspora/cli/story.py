@@ -47,8 +47,8 @@ class Choice(msgspec.Struct, kw_only=True):
         diagnosis: why the try failed; for a first try that was moved, what is known of the place.
     """
 
-    at: float
-    words: str
+    at: float = 0.0
+    words: str = ""
     action: str
     target: str | None
     avoid: tuple[str, ...]
@@ -147,7 +147,7 @@ class HoldStory(msgspec.Struct, kw_only=True):
         released_by: who released it.
     """
 
-    at: float
+    at: float = 0.0
     number: int
     reason: str
     suggestion: str

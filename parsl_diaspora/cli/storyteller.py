@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from parsl_diaspora.cli.action_words import action_words
-from parsl_diaspora.cli.nearby import Surroundings
+from parsl_diaspora.cli.nearby import NearbyEvents
 from parsl_diaspora.cli.story import Cancel, Choice, Decline, HoldStory, TaskStory, TryStory
 from parsl_diaspora.cli.summary import run_state
 from parsl_diaspora.errors import NotFound
@@ -47,7 +49,7 @@ class Storyteller:
     def __init__(self, run: str, task: int) -> None:
         self._run, self._task = run, task
         self._own: list[Event] = []
-        self._surroundings = Surroundings()
+        self._nearby = NearbyEvents()
         self._started: RunStarted | None = None
         self._ended = False
         self._compacted = False
@@ -76,7 +78,7 @@ class Storyteller:
         elif isinstance(event, EventsCompacted):
             self._compacted = True
         else:
-            self._surroundings.listen(event)
+            self._nearby.listen(event)
 
     def tell(self, now: float | None = None) -> TaskStory:
         """The story.
@@ -107,7 +109,7 @@ class Storyteller:
     def _look_around(self, story: TaskStory) -> None:
         for each in story.tries:
             if each.failure is not None:
-                each.nearby = self._surroundings.of(each, story.submitted)
+                each.nearby = self._nearby.of(each, story.submitted)
 
     def _not_found(self) -> NotFound:
         tasks = f"It tells of tasks up to {self._highest}." if self._others else "It tells of no task."
@@ -152,13 +154,8 @@ def _hear(event: Event, story: TaskStory, tries: dict[int, TryStory]) -> None:
 
 def _hear_hold(event: TaskHeld | TaskReleased, story: TaskStory, at: float) -> None:
     if isinstance(event, TaskHeld):
-        hold = HoldStory(
-            at=at,
-            number=event.number,
-            reason=event.reason,
-            suggestion=event.suggestion,
-            owner=event.owner,
-        )
+        hold = msgspec.convert(event, HoldStory, from_attributes=True)
+        hold.at = at
         story.holds = [*story.holds, hold]
     elif story.holds:
         last = story.holds[-1]
@@ -231,20 +228,6 @@ _OF_TRIES: dict[type[Event], Callable[[Any, TryStory, float], None]] = {
 
 
 def _choice(event: DecisionMade, at: float) -> Choice:
-    return Choice(
-        at=at,
-        words=action_words(event),
-        action=event.action,
-        target=event.target,
-        avoid=event.avoid,
-        delay=event.delay,
-        rule=event.rule,
-        reason=event.reason,
-        budget=event.budget,
-        used=event.used,
-        limit=event.limit,
-        tries=event.tries,
-        max_tries=event.max_tries,
-        alternatives=event.alternatives,
-        diagnosis=event.diagnosis,
-    )
+    choice = msgspec.convert(event, Choice, from_attributes=True)
+    choice.at, choice.words = at, action_words(event)
+    return choice

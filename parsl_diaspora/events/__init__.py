@@ -4,8 +4,6 @@ Nothing here knows how events travel (`parsl_diaspora.fabric`) or what they mean
 (`parsl_diaspora.state`).
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.events.codec import decode, decode_many, encode, join, split
 from parsl_diaspora.events.envelope import Event, Unknown
 from parsl_diaspora.events.kinds import KINDS

@@ -95,18 +95,6 @@ def encode_mark(stamped: Event, name: str, kind: str) -> bytes:
     return b"".join((_source(stamped.source), _type(kind), *name_and_time, b"}"))
 
 
-def to_cloudevent(event: Event) -> dict[str, Any]:
-    """The event as a CloudEvents mapping; the whole event stands in ``data``.
-
-    Example:
-        >>> from parsl_diaspora.events import RunEnded
-        >>> to_cloudevent(RunEnded(boot="ab", seq=1, run="r"))["type"]
-        'org.parsl.diaspora.run.ended.v1'
-    """
-    message: dict[str, Any] = msgspec.json.decode(encode_cloudevent(event))
-    return message
-
-
 @lru_cache(_FEW)
 def _head(source: str, kind: type[Event]) -> bytes:
     return _source(source) + _type(f"{TYPE_PREFIX}{kind_of(kind)}.v{kind.VERSION}")

@@ -17,12 +17,10 @@
 Names are loaded on first use, so that a worker can import what it needs without the rest.
 """
 
-from __future__ import annotations
+import typing as _typing
+from importlib import import_module as _import_module
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
     from parsl_diaspora.executors.mpi import ResilientMPIExecutor
 
@@ -31,9 +29,9 @@ __all__ = ["ResilientHighThroughputExecutor", "ResilientMPIExecutor"]
 _MODULES = {"ResilientHighThroughputExecutor": "htex", "ResilientMPIExecutor": "mpi"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     """Load a public name on first use."""
     if name not in _MODULES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"parsl_diaspora.executors.{_MODULES[name]}"), name)
+    return getattr(_import_module(f"parsl_diaspora.executors.{_MODULES[name]}"), name)

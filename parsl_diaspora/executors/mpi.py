@@ -10,8 +10,13 @@ from parsl_diaspora.executors.mixin import Hardening
 class ResilientMPIExecutor(Hardening, MPIExecutor):
     """Parsl's `MPIExecutor`, with all that `ResilientHighThroughputExecutor` has.
 
-    It takes the arguments of the stock executor, among them a provider with a ``SimpleLauncher``; like there,
-    each app needs a ``parsl_resource_specification``.
+    Like there, each app needs a ``parsl_resource_specification``.
+
+    Args:
+        mpi_launcher: what starts an app's ranks: ``srun``, ``aprun`` or ``mpiexec``.
+        max_workers_per_block: how many apps run at the same time in each block.
+        provider: one with a ``SimpleLauncher``.
+        **kwargs: the other arguments of the stock executor.
 
     Raises:
         TypeError: the provider has another launcher.

@@ -11,8 +11,6 @@ More backends come from other packages through the entry-point group ``parsl_dia
 are URL schemes and whose values are callables that take the URL.
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.fabric.protocols import Consumer, Fabric, FlushReport, Publisher, Start
 from parsl_diaspora.fabric.registry import open_fabric
 

@@ -35,6 +35,8 @@ class CallersSide:
         self._losses = Losses()
         self._accepted = self._accepted_bytes = 0  # changed by callers, who hold the lock
         self._safe = self._given_up = self._settled_bytes = 0  # changed by the thread only
+        self._settled = threading.Condition()  # whoever waits for these is woken
+        self._said_at = 0  # so many were accepted when losses were last said
         self._look_at = 0
         self._urgent_until = 0  # number of the last event taken of an urgent topic
 
@@ -104,9 +106,21 @@ class CallersSide:
             waiting + len(encoded) <= self._buffer and waiting_bytes + sum(map(len, encoded)) <= BUFFER_BYTES
         )
 
+    def _met(self) -> int:
+        """How many events have met their end."""
+        return self._safe + self._given_up
+
+    def _wait(self, timeout: float) -> bool:
+        """Wait until all that was put in so far has met its end; whether it has."""
+        target = self._accepted
+        with self._settled:
+            return self._settled.wait_for(
+                lambda: self._met() >= max(target, self._said_at), max(0.0, timeout)
+            )
+
     def report(self) -> FlushReport:
         """What became of the events so far."""
-        waiting = self._accepted - self._safe - self._given_up
+        waiting = self._accepted - self._met()
         return FlushReport(safe=self._safe, waiting=waiting, lost=self._losses.total + self._given_up)
 
     def _is_refusing(self) -> bool:
@@ -128,6 +142,14 @@ class CallersSide:
     def _say_losses(self) -> None:
         for said in self._losses.say():
             self._put(self._encode(self._stamp(said)))
+
+    def _say_in_time(self) -> None:
+        """Say losses before whoever waits is woken, so that a flush waits for what is said of them, too."""
+        if self._losses:
+            with self._lock:
+                if not self._closing.is_set():
+                    self._say_losses()
+                    self._said_at = self._accepted
 
     def _encode(self, event: Event) -> Any:
         """An event as it is put in.
@@ -152,8 +174,8 @@ class CallersSide:
 class ImmediateSide(CallersSide):
     """In immediate mode, `publish` waits a little until the backend has the event, unless that is away.
 
-    Whoever found the backend away waits again only when it has taken all that there was. A publisher brings
-    ``_wait`` along, and how long it waits: ``_hand_over_time``, and ``_patience`` for the first event.
+    Whoever found the backend away waits again only when it has taken all that there was. A publisher says
+    how long it waits: ``_hand_over_time``, and ``_patience`` for the first event.
     """
 
     _immediate: bool
@@ -177,7 +199,3 @@ class ImmediateSide(CallersSide):
             self._patience = self._hand_over_time
         if self._patience and not self.closed:
             self._patience = self._hand_over_time if self._wait(self._patience) else 0.0
-
-    def _wait(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds for all that was put in so far; whether the backend has it."""
-        raise NotImplementedError

@@ -163,6 +163,21 @@ class LeavesOut(Protocol):
 
 
 @runtime_checkable
+class OnlyTakes(Protocol):
+    """A fabric that may only take events, as the way to another one where they are read."""
+
+    @property
+    def only_takes(self) -> bool:
+        """Whether it has no consumers."""
+        ...
+
+
+def only_takes(fabric: object) -> bool:
+    """Whether a fabric takes events and gives none."""
+    return isinstance(fabric, OnlyTakes) and fabric.only_takes
+
+
+@runtime_checkable
 class Fabric(Protocol):
     """A place where events go, named by a URL."""
 

@@ -59,7 +59,7 @@ def _backend(scheme: str, url: str) -> Callable[[str], Fabric]:
         return cast("Callable[[str], Fabric]", getattr(import_module(module), name))
     from importlib.metadata import entry_points
 
-    from parsl_diaspora.settings import without_secrets
+    from parsl_diaspora.masking import without_secrets
 
     plugins = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if plugin := plugins.get(scheme):
@@ -71,7 +71,7 @@ def _backend(scheme: str, url: str) -> Callable[[str], Fabric]:
 
 
 def _load(plugin: EntryPoint, url: str) -> Callable[[str], Fabric]:
-    from parsl_diaspora.settings import without_secrets
+    from parsl_diaspora.masking import without_secrets
 
     try:
         return cast("Callable[[str], Fabric]", plugin.load())

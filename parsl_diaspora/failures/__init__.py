@@ -8,16 +8,14 @@ determinism.py whether trying again is proven useless
 diagnosis.py   all of it together
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import typing as _typing
+from importlib import import_module as _import_module
 
 from parsl_diaspora.failures.context import Context
 from parsl_diaspora.failures.evidence import describe
 from parsl_diaspora.failures.taxonomy import CLASSES, FailureClass, current_name, is_infrastructure
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from parsl_diaspora.failures.diagnosis import Diagnoser, diagnose
 
 __all__ = [
@@ -32,9 +30,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     """Load a public name on first use."""
     if name not in ("Diagnoser", "diagnose"):
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module("parsl_diaspora.failures.diagnosis"), name)
+    return getattr(_import_module("parsl_diaspora.failures.diagnosis"), name)

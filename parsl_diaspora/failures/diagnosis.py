@@ -8,8 +8,9 @@ from parsl_diaspora.events import Diagnosis, Failure
 from parsl_diaspora.failures.context import NOTHING_KNOWN, Context
 from parsl_diaspora.failures.determinism import DESTINED_AFTER, IsHealthy, proof
 from parsl_diaspora.failures.matching import FailureRules, Finding
-from parsl_diaspora.failures.rules import built_in
+from parsl_diaspora.failures.rules import built_in, load_rules
 from parsl_diaspora.failures.taxonomy import CLASSES, current_name
+from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import TaskState
 
 #: A learned model: asked where no rule is certain.
@@ -103,6 +104,18 @@ class Diagnoser:
 def _says_more(guess: Finding, found: Finding) -> bool:
     """Where both name the same class, the rule's reason is the better one."""
     return guess.failure_class != found.failure_class and guess.confidence > found.confidence
+
+
+def diagnoser_for(settings: Settings, model: Model | None = None) -> Diagnoser:
+    """Rules of the site before the built-in ones.
+
+    Raises:
+        SettingsError: the file of rules cannot be read, or something in it is wrong.
+    """
+    rules = built_in()
+    if settings.failure_rules:
+        rules = load_rules(settings.failure_rules) + rules
+    return Diagnoser(rules, model=model, destined_after=settings.destined_after)
 
 
 def diagnose(

@@ -13,6 +13,7 @@ from parsl_diaspora.events import Failure
 from parsl_diaspora.failures.context import Context
 
 SHELL = 128
+MOST_KNOWN = 256  # chains of exceptions whose rules are remembered
 
 
 class Case:
@@ -106,6 +107,7 @@ class FailureRules:
         for number, rule in enumerate(self.rules):
             for name in rule.exceptions:
                 self._by_exception.setdefault(name, []).append(number)
+        self._known: dict[tuple[str, ...], list[FailureRule]] = {}
 
     def __add__(self, others: FailureRules) -> FailureRules:
         return FailureRules((*self.rules, *others.rules))
@@ -113,8 +115,7 @@ class FailureRules:
     def find(self, failure: Failure, context: Context) -> Finding | None:
         """The first rule that matches, if any."""
         case = Case(failure, context)
-        for number in self._candidates(failure):
-            rule = self.rules[number]
+        for rule in self._candidates(failure.chain):
             found: str | bool = True
             for test in rule.tests:
                 answer = test(case)
@@ -126,12 +127,18 @@ class FailureRules:
                 return _finding(rule, case, found if isinstance(found, str) else "")
         return None
 
-    def _candidates(self, failure: Failure) -> list[int]:
+    def _candidates(self, chain: tuple[str, ...]) -> list[FailureRule]:
+        """Rules that may be for an exception, in order. A program meets few kinds of exceptions."""
+        if (known := self._known.get(chain)) is not None:
+            return known
         numbers = set(self._everywhere)
-        for name in failure.chain:
+        for name in chain:
             numbers.update(self._by_exception.get(name, ()))
             numbers.update(self._by_exception.get(name.rpartition(".")[2], ()))
-        return sorted(numbers)
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        found = self._known[chain] = [self.rules[number] for number in sorted(numbers)]
+        return found
 
 
 def signal_of(failure: Failure) -> str:
@@ -154,6 +161,8 @@ def _finding(rule: FailureRule, case: Case, found: str) -> Finding:
 
 
 def _words(rule: FailureRule, case: Case, found: str) -> str:
+    if "{" not in rule.because:
+        return rule.because
     failure = case.failure
     known: dict[str, Any] = {
         "type": failure.type.rpartition(".")[2],
@@ -164,8 +173,6 @@ def _words(rule: FailureRule, case: Case, found: str) -> str:
         "errno": errnos.errorcode.get(failure.errno or 0, "an error number"),
         "found": " ".join(found.split()),
     }
-    if "{" not in rule.because:
-        return rule.because
     try:
         return rule.because.format_map(_Words(known, case))
     except (ValueError, TypeError):  # a fact that is not known, with a format for numbers

@@ -1,6 +1,7 @@
 """Who speaks: the hooks in Parsl and the runner on its workers.
 
     session.py   one run: its state, its fabric, the plans for its tasks
+    tries.py     each try, as it is launched and as it ends
     memoizer.py  each launch and each end of a task, through Parsl's memoizer seam
     deciding/    each failed try, through Parsl's retry handler seam
     placing/     where tries go, and what they teach about places

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_diaspora.errors import ConfigurationError
 from parsl_diaspora.events import Event, PlaceHeld, PlaceReleased, TaskActionAsked
+from parsl_diaspora.hints import nearest
 
 if TYPE_CHECKING:
     from parsl_diaspora.monitoring.session import Session
@@ -152,7 +153,7 @@ def check_place(event: Event, executors: Collection[str]) -> None:
         message = f"One place has to be named, as node, block or manager, not {len(named)}."
         raise ConfigurationError(message, hint="As in hold(node='n17').")
     if event.executor and executors and event.executor not in executors:
-        hint = f"There are: {', '.join(executors)}."
+        hint = nearest(event.executor, executors)
         raise ConfigurationError(f"No executor is called {event.executor!r}.", hint=hint)
     if event.block and not event.executor:
         if len(executors) != 1:

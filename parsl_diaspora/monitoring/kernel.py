@@ -145,6 +145,14 @@ def loaded(run: str) -> Any:
     return kernel if kernel is not None and kernel.run_id == run else None
 
 
+def is_usable(kernel: Any, label: str) -> bool:
+    """Whether an executor still takes tasks."""
+    executor = kernel.executors.get(label)
+    if executor is None or getattr(executor, "bad_state_is_set", False):
+        return False
+    return not getattr(executor, "is_without_blocks", False)
+
+
 def task_of(kernel: Any, number: int) -> Record | None:
     """The record of a task that has not ended."""
     record: Record | None = kernel.tasks.get(number) if kernel is not None else None

@@ -40,7 +40,7 @@ class LifecycleMemoizer(Memoizer):
         if (known := self.inner.check_memo(task)) is not None:
             return known
         try:
-            self.session.launch(task)
+            self.session.tries.launch(task)
         except Exception as error:  # noqa: BLE001 - promise 1: the launch goes on as stock
             self.session.absorb("launch hook", error)
         return None
@@ -51,7 +51,7 @@ class LifecycleMemoizer(Memoizer):
         if not self.session.parked.is_substituted(task):
             self.inner.update_memo_result(task, r)
         try:
-            self.session.succeeded(task)
+            self.session.tries.succeeded(task)
         except Exception as error:  # noqa: BLE001 - promise 1
             self.session.absorb("result hook", error)
         self.session.parked.forget(task)
@@ -60,13 +60,13 @@ class LifecycleMemoizer(Memoizer):
         """A task ended with an exception."""
         self.session.cancels.pass_once(task, e)
         try:
-            self.session.tell_root(task, e)
+            self.session.tries.tell_root(task, e)
         except Exception as error:  # noqa: BLE001 - promise 1: it stays as Parsl has put it
             self.session.absorb("words of a failed dependency", error)
         if not isinstance(e, TaskCancelled) and not self._is_lost_to_infrastructure(task):
             self.inner.update_memo_exception(task, e)
         try:
-            self.session.failed(task, e)
+            self.session.tries.failed(task, e)
         except Exception as error:  # noqa: BLE001 - promise 1
             self.session.absorb("exception hook", error)
         self.session.parked.forget(task)

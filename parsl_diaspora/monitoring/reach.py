@@ -30,12 +30,12 @@ class Reach:
         self._live = live
         self._is_said = False
         self.relay: RunRelay | None = None
-        if setting == "off" or (setting == "auto" and live.fabric.node_url):
+        if setting == "off" or (setting == "auto" and live.inlet.node_url):
             return
         try:
             from parsl_diaspora.monitoring.relay import open_relay
 
-            self.relay = open_relay(setting, live.fabric, directory, pools, live.node_url)
+            self.relay = open_relay(setting, live.inlet, directory, pools, live.node_url)
         except Exception as error:  # noqa: BLE001 - promise 1: workers publish as if there were no such thing
             live.absorb("relay", error)
 

@@ -16,40 +16,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import parsl
-from parsl.dataflow.errors import DependencyError
 
 from parsl_diaspora.clock import Clock, SystemClock
-from parsl_diaspora.errors import TaskCancelled
-from parsl_diaspora.events import (
-    RunEnded,
-    RunStarted,
-    TaskEnded,
-    TaskSubmitted,
-    TryEnded,
-    TryLaunched,
-)
-from parsl_diaspora.executors.launch import Launch, Report, launching
+from parsl_diaspora.events import RunEnded, RunStarted
+from parsl_diaspora.executors.launch import Launch, Report
 from parsl_diaspora.fabric import Fabric, open_fabric
+from parsl_diaspora.fabric.protocols import only_takes
 from parsl_diaspora.fabric.stamp import default_source
-from parsl_diaspora.failures.evidence import clean_text, named_redactor
+from parsl_diaspora.failures.diagnosis import diagnoser_for
+from parsl_diaspora.failures.evidence import named_redactor
 from parsl_diaspora.failures.model import model_for
-from parsl_diaspora.failures.setting_up import diagnoser_for
+from parsl_diaspora.masking import without_secrets
 from parsl_diaspora.monitoring.cancelling.cancels import Cancels
-from parsl_diaspora.monitoring.deciding.propagated import root_task, tell_root
 from parsl_diaspora.monitoring.deciding.second_opinion import second_opinion_for
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.order_gate import OrderGate
-from parsl_diaspora.monitoring.parking.late import Late
 from parsl_diaspora.monitoring.parking.parked import Parked
 from parsl_diaspora.monitoring.parking.task_orders import TaskOrders
+from parsl_diaspora.monitoring.parking.unexplained import Unexplained
 from parsl_diaspora.monitoring.placing.memory import OFF, PlaceMemory, default_url
 from parsl_diaspora.monitoring.placing.quarantines import Quarantines
 from parsl_diaspora.monitoring.placing.routing import Routing
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.run_key import RunKey
+from parsl_diaspora.monitoring.tries import Tries
 from parsl_diaspora.recovery import Budgets, Policy, built_in
 from parsl_diaspora.recovery.policies import Policies
-from parsl_diaspora.settings import Settings, without_secrets
+from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
 
 if TYPE_CHECKING:
@@ -57,11 +50,6 @@ if TYPE_CHECKING:
     from parsl_diaspora.monitoring.triggers import RunTriggers
 
 logger = logging.getLogger(__name__)
-
-ERROR_LIMIT = 500
-
-#: A Parsl task record.
-Record = dict[str, Any]
 
 
 class Session:
@@ -84,7 +72,8 @@ class Session:
         parked: tasks that are kept back.
         second_opinion: the site's own diagnoser, if it has one.
         orders: carries out what people ask of tasks.
-        late: losses that may yet be explained.
+        unexplained: losses that may yet be explained.
+        tries: the tries of its tasks, as they are launched and as they end.
     """
 
     def __init__(
@@ -105,7 +94,8 @@ class Session:
         self.parked = Parked(self)
         self.second_opinion = second_opinion_for(self)
         self.orders = TaskOrders(self, self.parked)
-        self.late = Late(self)
+        self.unexplained = Unexplained(self)
+        self.tries = Tries(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
         self._labels = labels
@@ -114,8 +104,6 @@ class Session:
         self._said: set[str] = set()
         self._watched: list[Any] = []
         self._shared: PlaceMemory | None = None
-        self._reports: dict[tuple[int, int], Report] = {}
-        self._avoid: dict[int, tuple[str, ...]] = {}
 
     # --- the run ---
 
@@ -147,7 +135,7 @@ class Session:
                 live.listen(self.cancels.hear)
                 self.routing.begin(live)
                 live.listen(self.orders.hear)
-                live.listen(self.late.hear)
+                live.listen(self.unexplained.hear)
                 live.listen(self.quarantines.hear)
                 live.start()
                 self._share_places(live)
@@ -166,7 +154,7 @@ class Session:
         for executor in self._watched:
             self._attempt("watching", executor.stop_watching)
         self._attempt("orders of tasks", self.orders.close)
-        self._attempt("late evidence", self.late.close)
+        self._attempt("late evidence", self.unexplained.close)
         self._attempt("parked tasks", self.parked.close)
         self._attempt("cancel", self.cancels.close)
         if self.second_opinion is not None:
@@ -246,8 +234,12 @@ class Session:
             return live
 
     def _node_fabric(self, fabric: Fabric) -> Fabric | None:
-        """Workers that cannot reach the fabric write into the run's directory, and we pass it on."""
-        return None if fabric.node_url else open_fabric(f"file:{self._run_dir / 'worker_events'}")
+        """Where workers cannot reach the fabric, or are not heard there, we pass on what they say."""
+        return (
+            None
+            if fabric.node_url and not only_takes(fabric)
+            else open_fabric(f"file:{self._run_dir / 'worker_events'}")
+        )
 
     def _run_started(self) -> RunStarted:
         return RunStarted(
@@ -262,135 +254,6 @@ class Session:
             settings=self.settings.shown(),
         )
 
-    # --- launches and ends ---
-
-    def launch(self, task: Record) -> None:
-        """A try is about to be submitted by this thread: route it, say so, and let the executor know."""
-        live = self.begin(task["dfk"].run_id)
-        number, try_id = task["id"], task["try_id"]
-        self.late.forget(task)
-        if try_id == 0:
-            if not self.parked.is_sent(task):
-                self.routing.first(live, task)
-            live.say_soon(
-                TaskSubmitted(task=number, try_id=0, executor=task["executor"], func=task["func_name"])
-            )
-        avoid = self._avoid.pop(number, ())
-        if try_id == 0:
-            avoid = self.routing.avoided(live, task)
-        else:
-            live.say(TryLaunched(task=number, try_id=try_id, executor=task["executor"], avoid=avoid))
-        launching.launch = Launch(
-            run=live.picture.run,
-            task=number,
-            try_id=try_id,
-            executor=task["executor"],
-            url=self.node_url(task["executor"]),
-            avoid=avoid,
-            traceback_limit=self.settings.traceback_limit,
-            redact=self.settings.redact or "",
-            restore=self.settings.restore_workers,
-            memory=self._memory(live, task),
-        )
-
-    def _memory(self, live: Live, task: Record) -> int:
-        """Bytes that a try needs, where another manager may have them; 0 if that is not known."""
-        state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
-        asked = state.memory if state is not None else None
-        needed = asked or self.policies.of(task["func"]).options.memory
-        if not needed or len(live.picture.present.get(task["executor"], ())) < 2:  # noqa: PLR2004 - none else has it
-            return 0
-        room = self.routing.offers.of(task["executor"]).memory
-        return needed if not room or room >= needed else 0
-
-    def succeeded(self, task: Record) -> None:
-        """A task ended with a result."""
-        live = self.begin(task["dfk"].run_id)
-        number, try_id = task["id"], task["try_id"]
-        if self.parked.is_substituted(task):
-            live.say(_substituted(task))
-            return
-        if task["from_memo"]:
-            live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
-            return
-        report = self._reports.pop((number, try_id), None)
-        overcome = _failures_before(live, task)
-        live.say_soon(_try_ended(task, report))
-        live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))
-        self.routing.succeeded(task, report, overcome)
-        self.quarantines.succeeded(live, task["executor"], report)
-
-    def tell_root(self, task: Record, error: BaseException) -> None:
-        """Let an error about a failed dependency name its root cause."""
-        root = root_task(error)
-        if root is None or self.live is None:
-            return
-        state = self.live.picture.tasks.get(root)
-        tell_root(error, task["dfk"].run_id, {root: state.func} if state is not None else {})
-
-    def failed(self, task: Record, error: BaseException) -> None:
-        """A task ended with an exception."""
-        live = self.begin(task["dfk"].run_id)
-        self._avoid.pop(task["id"], None)
-        outcome = _outcome(error)
-        text = clean_text(lambda: f"{type(error).__name__}: {error}", self.redact)[:ERROR_LIMIT]
-        live.catch_up()
-        state = live.picture.tasks.get(task["id"])
-        tries = len(state.tries) if state is not None else 0
-        func = "" if tries else task["func_name"]
-        live.say(
-            TaskEnded(
-                task=task["id"], outcome=outcome, tries=tries, error=text, func=func, root=root_task(error)
-            )
-        )
-
     def returned(self, launch: Launch, report: Report) -> None:
         """Take note of what a worker told of a try, before its future ends."""
-        self._reports[launch.task, launch.try_id] = report
-        if report.stuck and self.live is not None:
-            self.live.absorb("what tasks change in their workers", RuntimeError(_stuck(report)))
-
-    def take_report(self, task: Record) -> Report | None:
-        """What the worker told of a task's newest try, once."""
-        return self.report_of(task["id"], task["try_id"])
-
-    def report_of(self, task: int, try_id: int) -> Report | None:
-        """What the worker told of a try, once."""
-        return self._reports.pop((task, try_id), None)
-
-    def avoid(self, task: int, managers: tuple[str, ...]) -> None:
-        """Let a task's next try decline these managers."""
-        if managers:
-            self._avoid[task] = managers
-        else:
-            self._avoid.pop(task, None)
-
-
-def _failures_before(live: Live, task: Record) -> tuple[str, ...]:
-    """Fingerprints of a task's earlier tries."""
-    state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
-    return tuple(each.fingerprint for each in state.tries if each.fingerprint) if state is not None else ()
-
-
-def _outcome(error: BaseException) -> str:
-    if isinstance(error, TaskCancelled):
-        return "cancelled"
-    return "dependency_failed" if isinstance(error, DependencyError) else "failed"
-
-
-def _stuck(report: Report) -> str:
-    return f"a worker on {report.node} could not put back {', '.join(report.stuck)}"
-
-
-def _substituted(task: Record) -> TaskEnded:
-    tries = task["try_id"]
-    func = "" if tries else task["func_name"]
-    return TaskEnded(task=task["id"], outcome="substituted", tries=tries, func=func)
-
-
-def _try_ended(task: Record, report: Report | None) -> TryEnded:
-    event = TryEnded(task=task["id"], try_id=task["try_id"], executor=task["executor"])
-    if report is not None:
-        report.put_place_on(event)
-        event.seconds, event.memory, event.cpu = report.seconds, report.memory, report.cpu
-    return event
+        self.tries.returned(launch, report)

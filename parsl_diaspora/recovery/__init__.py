@@ -15,8 +15,6 @@ held_reasons.py why a task may be held
 replay.py      the same decision again, from a log; simulation.py does it with another policy
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.recovery.budgets import Budgets
 from parsl_diaspora.recovery.decision import Chosen, choose, decide
 from parsl_diaspora.recovery.language.policy import Policy, built_in

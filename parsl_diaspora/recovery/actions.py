@@ -61,35 +61,23 @@ def _no_target(do: Do, situation: Situation) -> str:
     return f"no other executor has nodes with {size_words(memory(do.resize, situation) or 0)}"
 
 
-def _no_worker(do: Do, situation: Situation) -> str:
-    if situation.worker is None or situation.manager is None:
-        return "it is not known which worker it was"
-    return "" if situation.other_worker else "no other worker is there at this executor"
+def _no_other(level: str) -> Callable[[Do, Situation], str]:
+    """Why no other place of a level can be chosen: a worker is known by its manager, too."""
+    needed = ("worker", "manager") if level == "worker" else (level,)
 
+    def why(do: Do, situation: Situation) -> str:
+        if any(getattr(situation, name) is None for name in needed):
+            return f"it is not known which {level} it was"
+        return "" if getattr(situation, f"other_{level}") else f"no other {level} is there at this executor"
 
-def _no_manager(do: Do, situation: Situation) -> str:
-    if situation.manager is None:
-        return "it is not known which manager it was"
-    return "" if situation.other_manager else "no other manager is there at this executor"
-
-
-def _no_node(do: Do, situation: Situation) -> str:
-    if situation.node is None:
-        return "it is not known which node it was"
-    return "" if situation.other_node else "no other node is there at this executor"
-
-
-def _no_block(do: Do, situation: Situation) -> str:
-    if situation.block is None:
-        return "it is not known which block it was"
-    return "" if situation.other_block else "no other block is there at this executor"
+    return why
 
 
 _IMPOSSIBLE: dict[str, Callable[[Do, Situation], str]] = {
-    "other worker": _no_worker,
-    "other manager": _no_manager,
-    "other node": _no_node,
-    "other block": _no_block,
+    "other worker": _no_other("worker"),
+    "other manager": _no_other("manager"),
+    "other node": _no_other("node"),
+    "other block": _no_other("block"),
     "other executor": _no_target,
     "other site": _no_target,
 }

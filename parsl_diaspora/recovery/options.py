@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -203,14 +203,12 @@ def _mark(function: F, options: Any) -> F:
     return function
 
 
-def _layers(function: Any) -> list[Any]:
-    layers = [function]
+def _layers(function: Any) -> Iterator[Any]:
     for _ in range(MOST_LAYERS):  # an object that answers to every name would go on for ever
-        inner = getattr(layers[-1], "__wrapped__", None) or _bash_function(layers[-1])
-        if inner is None:
+        if function is None:
             break
-        layers.append(inner)
-    return layers
+        yield function
+        function = getattr(function, "__wrapped__", None) or _bash_function(function)
 
 
 def _bash_function(function: Any) -> Any:

@@ -8,7 +8,7 @@ from parsl_diaspora.recovery.language.policy import Policy, built_in
 from parsl_diaspora.recovery.options import MOST_KEPT, NO_OPTIONS, Options, mark_of, options_of
 
 
-class Ways(NamedTuple):
+class AppPolicy(NamedTuple):
     """How failures of one app are met."""
 
     options: Options
@@ -17,7 +17,7 @@ class Ways(NamedTuple):
 
 class _Made(NamedTuple):
     mark: Any
-    ways: Ways
+    policy: AppPolicy
 
 
 class Policies:
@@ -32,10 +32,10 @@ class Policies:
     """
 
     def __init__(self, policy: Policy | None = None) -> None:
-        self._plain = Ways(NO_OPTIONS, policy if policy is not None else built_in())
+        self._plain = AppPolicy(NO_OPTIONS, policy if policy is not None else built_in())
         self._made: dict[int, _Made] = {}
 
-    def of(self, function: Any) -> Ways:
+    def of(self, function: Any) -> AppPolicy:
         """How failures of a task's function are met."""
         mark = mark_of(function)
         if mark is None:
@@ -45,10 +45,10 @@ class Policies:
             if len(self._made) >= MOST_KEPT:  # apps that are made in a loop
                 self._made.clear()
             made = self._made[id(mark)] = _Made(mark, self._put_together(options_of(function)))
-        return made.ways
+        return made.policy
 
-    def _put_together(self, options: Options) -> Ways:
+    def _put_together(self, options: Options) -> AppPolicy:
         if not options.rules and options.inherit:
-            return Ways(options, self._plain.policy)
+            return AppPolicy(options, self._plain.policy)
         own = Policy(options.rules, inherit=options.inherit, source="@resilience")
-        return Ways(options, own.over(self._plain.policy))
+        return AppPolicy(options, own.over(self._plain.policy))

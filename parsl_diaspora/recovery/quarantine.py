@@ -11,7 +11,7 @@ import msgspec
 from parsl_diaspora.events import Event, PlaceQuarantined, PlaceReleased
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import ManagerState, Picture
-from parsl_diaspora.state.resting import EXECUTOR, MANAGER, NODE, Key, key_of
+from parsl_diaspora.state.quarantined import EXECUTOR, MANAGER, NODE, Key, key_of
 
 #: A missing module belongs to an app and an executor, a dead manager is no place any more.
 _NOT_THE_PLACE = frozenset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -30,18 +31,19 @@ KNOWN = (
     *("infrastructure_failures", "proof", "own_handler_stops", "avoid", "context"),
 )
 _LISTED = "non_retryable"
-_DEFAULTS: tuple[tuple[str, Any], ...] = tuple(
-    (field.name, {} if field.name == "room" else field.default)
+_NAMES = tuple(field.name for field in msgspec.structs.fields(Situation) if field.name in KNOWN)
+_USUAL = tuple(
+    {} if field.name == "room" else field.default
     for field in msgspec.structs.fields(Situation)
     if field.name in KNOWN
 )
+_values = attrgetter(*_NAMES)
 
 
 def known(situation: Situation) -> dict[str, Any]:
     """What a decision's event keeps of its situation: what is not as usual, and no other event tells."""
     told: dict[str, Any] = {}
-    for name, default in _DEFAULTS:
-        value = getattr(situation, name)
+    for name, value, default in zip(_NAMES, _values(situation), _USUAL, strict=True):
         if value != default:
             told[name] = list(value) if isinstance(value, tuple) else value
     if "context" in told:

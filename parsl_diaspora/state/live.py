@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 import time
-import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from parsl_diaspora.events import Event, ServiceDegraded
 from parsl_diaspora.fabric import Consumer, Fabric, FlushReport, Publisher
-from parsl_diaspora.fabric.protocols import LeavesOut, PublishesMany
+from parsl_diaspora.fabric.forks import after_fork
+from parsl_diaspora.fabric.protocols import LeavesOut, PublishesMany, only_takes
 from parsl_diaspora.fabric.spool import SpooledFabric
 from parsl_diaspora.state.dedupe import Dedupe
 from parsl_diaspora.state.picture import Picture
@@ -45,6 +44,7 @@ class Live:
         picture: the state; read it from any thread, write it never.
         faults: own faults that were absorbed, by part.
         lock: held while the picture changes; take it to read several things that must fit together.
+        inlet: where a hub of this run brings what its workers say, so that it is heard here.
         node_url: the URL that workers publish to; None if they cannot reach any fabric of this run.
     """
 
@@ -61,9 +61,10 @@ class Live:
         self.picture = Picture(run, keep=KEEP_FINISHED)
         self.faults: dict[str, int] = {}
         self._begin_life()
-        _renew_after_fork(self)
+        after_fork(self, Live._begin_life)
         self._publisher: Publisher = fabric.publisher(source, buffer=buffer)
         self._node_fabric = node_fabric
+        self.inlet: Fabric = node_fabric if node_fabric and only_takes(fabric) else fabric
         self.node_url = (node_fabric or fabric).node_url
         self._dedupe = Dedupe()
         self._own_boot = ""
@@ -77,6 +78,7 @@ class Live:
         self._thread = threading.Thread(target=self._listen, name="diaspora-listener", daemon=True)
 
     def _begin_life(self) -> None:
+        """At first; and in a forked child, which forgets its parent's locks and what waits to be said."""
         self.lock = threading.Lock()
         self._saying = threading.RLock()
         self._waiting: deque[Event] = deque()
@@ -198,14 +200,11 @@ class Live:
             self.absorb("listener", error)
 
     def _listen_on(self) -> None:
-        name = f"live-{self.picture.run[:8]}"
-        sources = [(self.fabric.consumer(name, start=self._from), False)]
-        if self._node_fabric is not None:
-            sources.append((self._node_fabric.consumer(name, start="earliest"), True))
+        sources = list(self._sources(f"live-{self.picture.run[:8]}"))
         while not self._stop.is_set():
             self.catch_up()
-            self._leave_out_own(sources[0][0])
             for consumer, pass_on in sources:
+                self._leave_out_own(consumer)
                 self._drain(consumer, pass_on)
             self._take_heard()
             self._look_at_fabric()
@@ -213,6 +212,13 @@ class Live:
         for consumer, pass_on in sources:
             self._drain(consumer, pass_on)
             consumer.close()
+
+    def _sources(self, name: str) -> Iterator[tuple[Consumer, bool]]:
+        """What is listened to, and whether it is to be passed on into the fabric."""
+        if not only_takes(self.fabric):
+            yield self.fabric.consumer(name, start=self._from), False
+        if self._node_fabric is not None:
+            yield self._node_fabric.consumer(name, start="earliest"), True
 
     def _leave_out_own(self, consumer: Consumer) -> None:
         """What we have said ourselves is in the picture already."""
@@ -265,14 +271,3 @@ class Live:
         except Exception as error:  # noqa: BLE001 - what cannot be judged is not heeded, and the listener lives on
             self.absorb("orders", error)
             return False
-
-
-def _renew_after_fork(live: Live) -> None:
-    """In a forked child, forget locks of the parent's threads and what waits: it is the parent's to say."""
-    reference = weakref.ref(live)
-
-    def renew() -> None:
-        if (alive := reference()) is not None:
-            alive._begin_life()
-
-    os.register_at_fork(after_in_child=renew)

@@ -7,21 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from parsl_diaspora.events import (
-    BlockLost,
-    BlockSeen,
     DecisionMade,
     Event,
-    EventsCompacted,
     FaultInjected,
-    ManagerEnded,
-    ManagerLost,
-    ManagerSeen,
-    NodeLost,
-    NodeRecovered,
-    NodeSuspected,
-    PlaceHeld,
-    PlaceQuarantined,
-    PlaceReleased,
     RunEnded,
     RunStarted,
     TaskEnded,
@@ -36,10 +24,9 @@ from parsl_diaspora.events import (
     TryStopped,
 )
 from parsl_diaspora.state.held import HeldTasks
-from parsl_diaspora.state.holds import Holds
+from parsl_diaspora.state.managers import Managers
 from parsl_diaspora.state.recent import Recent
-from parsl_diaspora.state.records import ManagerState, NodeState, TaskState, TryState
-from parsl_diaspora.state.resting import Resting
+from parsl_diaspora.state.records import ManagerState, TaskState, TryState
 from parsl_diaspora.state.surroundings import Surroundings
 
 #: Workers that lack this package run tasks as stock Parsl does, so they are not unfit for the app.
@@ -65,9 +52,7 @@ class Picture:
         workers: how many workers those managers have, by executor label.
         succeeded: tries that succeeded at managers, by executor label.
         failed: tries that failed at managers, by executor label and failure class.
-        blocks: state by (executor, block).
-        quarantined: manager ids that get no new work for a while, with the reason.
-        resting: nodes and executors in quarantine, and places on trial after it.
+        quarantined: places that get no new work for a while, and those on trial after it.
         holds: places that get no new work until somebody releases them.
         held: tasks that wait until somebody releases them.
         unfit: (app, executor) to the module that is missing there.
@@ -85,17 +70,9 @@ class Picture:
         self.ended: RunEnded | None = None
         self.first_time = self.last_time = 0.0
         self.tasks: dict[int, TaskState] = {}
-        self.managers: dict[str, ManagerState] = {}
-        self.nodes: dict[str, NodeState] = {}
         self.outstanding: dict[str, int] = {}
-        self.present: dict[str, set[str]] = {}
-        self.workers: dict[str, int] = {}
         self.succeeded: dict[str, int] = {}
         self.failed: dict[str, dict[str, int]] = {}
-        self.blocks: dict[tuple[str, str], str] = {}
-        self.quarantined: dict[str, str] = {}
-        self.resting = Resting()
-        self.holds = Holds()
         self.held = HeldTasks()
         self.unfit: dict[tuple[str, str], str] = {}
         self.overcome: set[tuple[str, str]] = set()
@@ -104,6 +81,10 @@ class Picture:
         self.counts: dict[str, int] = {}
         self.recent = Recent()
         self._words: dict[str, str] = {}
+        self._managers = Managers(self._word)
+        self.managers, self.nodes = self._managers.by_name, self._managers.nodes
+        self.present, self.workers = self._managers.present, self._managers.workers
+        self.quarantined, self.holds = self._managers.quarantined, self._managers.holds
 
     def fold(self, event: Event) -> None:
         """Take one event into the picture. Events of other runs and unknown kinds change nothing."""
@@ -114,6 +95,8 @@ class Picture:
             self.first_time = event.time
         if (handler := _FOLDS.get(type(event))) is not None:
             handler(self, event)
+        else:
+            self._managers.fold(event)
         self.surroundings.fold(event)
 
     # --- questions ---
@@ -150,45 +133,9 @@ class Picture:
             tries.append(TryState())
         return tries[number]
 
-    def _word(self, text: str | None) -> str | None:
+    def _word(self, text: str) -> str:
         """The one copy of a name: decoding makes a new string of it for each event."""
-        return None if text is None else self._words.setdefault(text, text)
-
-    def _manager(self, event: Event) -> ManagerState | None:
-        if event.manager is None:
-            return None
-        manager = self.managers.get(event.manager)
-        if manager is not None and _is_known_at(manager, event):
-            return manager
-        name = self._word(event.manager) or ""
-        if manager is None:
-            manager = self.managers[name] = ManagerState()
-        manager.executor = self._word(event.executor) or manager.executor
-        manager.block = self._word(event.block) or manager.block
-        if event.node is not None:
-            manager.node = self._word(event.node)
-            self.nodes.setdefault(event.node, NodeState()).managers.add(name)
-        self._settle(name, manager)
-        return manager
-
-    def _settle(self, name: str, manager: ManagerState, workers: int | None = None) -> None:
-        """Keep the sets by executor in step with one manager."""
-        if not manager.executor:  # told of by something that does not know; it will be, before it gets tasks
-            manager.workers = manager.workers if workers is None else workers
-            return
-        present = self.present.setdefault(manager.executor, set())
-        counted = self.workers.get(manager.executor, 0) - (manager.workers if name in present else 0)
-        manager.workers = manager.workers if workers is None else workers
-        if self._gets_no_work(name, manager):
-            present.discard(name)
-        else:
-            present.add(name)
-            counted += manager.workers
-        self.workers[manager.executor] = counted
-
-    def _gets_no_work(self, name: str, manager: ManagerState) -> bool:
-        gone = manager.lost or manager.ended or manager.suspected or self.resting.on(manager)
-        return bool(gone) or name in self.quarantined or self.holds.on(name, manager) is not None
+        return self._words.setdefault(text, text)
 
     def _count(self, what: str, by: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + by
@@ -212,13 +159,13 @@ class Picture:
         self.ended = event
 
     def _submitted(self, event: TaskSubmitted) -> None:
-        self._task(event).func = self._word(event.func) or ""
+        self._task(event).func = self._word(event.func)
         self._launched(event)
 
     def _launched(self, event: Event) -> None:
         self.held.lift(event)
         state = self._try(event)
-        state.executor = self._word(event.executor)
+        state.executor = self._word(event.executor) if event.executor else event.executor
         self._count("tries")
         if state.status in ("launched", "running") and state.outstanding_at is None:
             state.outstanding_at = state.executor or ""
@@ -228,7 +175,7 @@ class Picture:
         state = self._try(event)
         self._take_place(state, event)
         state.pid = event.pid
-        manager = self._manager(event)
+        manager = self._managers.of(event)
         if manager is not None:
             manager.started += 1
             manager.pid = event.manager_pid
@@ -255,7 +202,7 @@ class Picture:
     def _try_failed(self, event: TryFailed) -> None:
         state, _ = self._close_try(event, "failed")
         state.seconds = event.seconds
-        state.fingerprint = self._word(event.failure.fingerprint) or ""
+        state.fingerprint = self._word(event.failure.fingerprint)
         self._count("failed_tries")
 
     def _try_stopped(self, event: TryStopped) -> None:
@@ -264,7 +211,7 @@ class Picture:
     def _close_try(self, event: Event, status: str) -> tuple[TryState, ManagerState | None]:
         state = self._try(event)
         self._take_place(state, event)
-        manager = self._manager(event) or self.managers.get(state.manager or "")
+        manager = self._managers.of(event) or self.managers.get(state.manager or "")
         self._settle_try(state, status)
         if manager is not None:
             manager.running.discard((event.task or 0, event.try_id or 0))
@@ -289,11 +236,11 @@ class Picture:
         task, state = self._task(event), self._try(event)
         if event.revises:
             self._take_back(event.task or 0, task, state)
-        state.failure_class = self._word(event.diagnosis.failure_class) or ""
+        state.failure_class = self._word(event.diagnosis.failure_class)
         if event.budget:
             task.spent = {**task.spent, event.budget: event.used}
-            state.charged = self._word(event.budget) or ""
-        state.decided, state.rule = event.time, self._word(event.rule) or ""
+            state.charged = self._word(event.budget)
+        state.decided, state.rule = event.time, self._word(event.rule)
         if event.memory is not None:
             task.memory = event.memory
         if not event.revises:  # that one failure was counted
@@ -328,7 +275,7 @@ class Picture:
             for failed in (manager.failed, self.failed.setdefault(manager.executor, {})):
                 failed[state.failure_class] = failed.get(state.failure_class, 0) + 1
         if state.node is not None:
-            failures = self.nodes.setdefault(state.node, NodeState()).failures
+            failures = self._managers.node(state.node).failures
             if record not in failures:
                 failures.append(record)
 
@@ -337,9 +284,9 @@ class Picture:
         state = self._task(event)
         if not state.outcome:
             self._count(event.outcome)
-        state.outcome = self._word(event.outcome) or ""
+        state.outcome = self._word(event.outcome)
         state.error = event.error
-        state.func = self._word(event.func) or state.func
+        state.func = self._word(event.func or state.func)
         done = event.outcome == "done"
         for each in state.tries:
             if each.outstanding_at is not None:  # as of a join app that failed through an inner task
@@ -355,34 +302,9 @@ class Picture:
         if len(self._finished) > self._keep:
             self.tasks.pop(self._finished.popleft(), None)
 
-    def _manager_seen(self, event: ManagerSeen) -> None:
-        if (manager := self._manager(event)) is not None:
-            manager.lost = ""
-            self._settle(event.manager or "", manager, event.workers)
-
-    def _manager_lost(self, event: ManagerLost) -> None:
-        if (manager := self._manager(event)) is not None:
-            manager.lost = event.reason or "lost"
-            self._settle(event.manager or "", manager)
-
-    def _block(self, event: BlockSeen | BlockLost) -> None:
-        self.blocks[event.executor or "", event.block or ""] = event.state
-
-    def _quarantined(self, event: PlaceQuarantined) -> None:
-        self.resting.put(event)
-        if event.manager is None:
-            self._settle_all(event.executor)
-        elif (manager := self._manager(event)) is not None:
-            self.quarantined[event.manager] = event.reason
-            self._settle(event.manager, manager)
-
-    def _held(self, event: PlaceHeld) -> None:
-        self.holds.put(event)
-        self._settle_all(event.executor)
-
     def _task_held(self, event: TaskHeld) -> None:
         state = self._task(event)
-        state.func = self._word(event.func) or state.func
+        state.func = self._word(event.func or state.func)
         self.held.put(event)
 
     def _task_released(self, event: TaskReleased) -> None:
@@ -391,59 +313,8 @@ class Picture:
             state = self._task(event)
             state.spent, state.forgiven = {}, len(state.tries)
 
-    def _released(self, event: PlaceReleased) -> None:
-        self.resting.lift(event)
-        if event.manager is None:
-            self._settle_all(event.executor)
-        elif (manager := self._manager(event)) is not None:
-            self.quarantined.pop(event.manager, None)
-            self._settle(event.manager, manager)
-        if event.owner:
-            self.holds.lift(event)
-            self._settle_all(event.executor)
-
-    def _settle_all(self, executor: str | None) -> None:
-        """After a word about a place: there are few of these, and each may concern many managers."""
-        for name, manager in self.managers.items():
-            if not executor or manager.executor == executor:
-                self._settle(name, manager)
-
-    def _manager_ended(self, event: ManagerEnded) -> None:
-        if event.manager is None or (manager := self._manager(event)) is None:
-            return
-        manager.ended = event.reason or "ended"
-        self._settle(event.manager, manager)
-        if event.next:
-            self.holds.pass_on(event.manager, event.next)
-            if (successor := self.managers.get(event.next)) is not None:
-                self._settle(event.next, successor)
-
-    def _suspected(self, event: NodeSuspected) -> None:
-        self._suspect(event, event.reason or "silent")
-
-    def _recovered(self, event: NodeRecovered | NodeLost) -> None:
-        self._suspect(event, "")
-
-    def _suspect(self, event: Event, why: str) -> None:
-        if event.manager is not None and (manager := self._manager(event)) is not None:
-            manager.suspected = why
-            self._settle(event.manager, manager)
-
     def _fault(self, event: FaultInjected) -> None:
         self.faults.append(event)
-
-    def _compacted(self, event: EventsCompacted) -> None:
-        for name, started in event.started.items():
-            self.managers.setdefault(self._word(name) or "", ManagerState()).started += started
-
-
-def _is_known_at(manager: ManagerState, event: Event) -> bool:
-    """Whether an event says nothing new of where its manager is: nearly all do not, and there are many."""
-    return (
-        (not event.executor or event.executor == manager.executor)
-        and (not event.block or event.block == manager.block)
-        and (event.node is None or event.node == manager.node)
-    )
 
 
 #: Classes that say what an executor lacks; the second as earlier releases called it, in their logs.
@@ -463,19 +334,7 @@ _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {
     TryStopped: Picture._try_stopped,
     DecisionMade: Picture._decided,
     TaskEnded: Picture._task_ended,
-    ManagerSeen: Picture._manager_seen,
-    ManagerLost: Picture._manager_lost,
-    ManagerEnded: Picture._manager_ended,
-    NodeSuspected: Picture._suspected,
-    NodeRecovered: Picture._recovered,
-    NodeLost: Picture._recovered,
-    PlaceHeld: Picture._held,
     TaskHeld: Picture._task_held,
     TaskReleased: Picture._task_released,
-    BlockSeen: Picture._block,
-    BlockLost: Picture._block,
-    PlaceQuarantined: Picture._quarantined,
-    PlaceReleased: Picture._released,
     FaultInjected: Picture._fault,
-    EventsCompacted: Picture._compacted,
 }

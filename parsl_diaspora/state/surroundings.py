@@ -16,7 +16,6 @@ from parsl_diaspora.events import (
     BlockLost,
     BlockSeen,
     Event,
-    ManagerEnded,
     NodeEnding,
     NodeLost,
     NodeRecovered,
@@ -45,7 +44,6 @@ class Surrounding(msgspec.Struct):
         memory_free: bytes, as last sampled.
         out_of_memory_at: when memory last ran out there, seconds UTC.
         ending: why its supervisor was told from outside to end.
-        ended: why its process came to its end.
         silent_since: since when it has not been heard, seconds UTC; 0 while it is.
         gone: its supervisor is known to be gone, too.
         samples: the newest (time, resident bytes) of each worker, by rank.
@@ -56,7 +54,6 @@ class Surrounding(msgspec.Struct):
     memory_free: int | None = None
     out_of_memory_at: float = 0.0
     ending: str = ""
-    ended: str = ""
     silent_since: float = 0.0
     gone: bool = False
     samples: dict[int | None, deque[tuple[float, int]]] = msgspec.field(default_factory=dict)
@@ -181,10 +178,6 @@ def _ending(near: Surrounding, event: NodeEnding) -> None:
         near.ending = event.reason
 
 
-def _ended(near: Surrounding, event: ManagerEnded) -> None:
-    near.ended = event.reason
-
-
 def _suspected(near: Surrounding, event: NodeSuspected) -> None:
     near.silent_since = event.time - event.seconds
 
@@ -212,7 +205,6 @@ _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {
     WorkerEnded: _worker_ended,
     NodeShortOfMemory: _short_of_memory,
     NodeEnding: _ending,
-    ManagerEnded: _ended,
     NodeSuspected: _suspected,
     NodeRecovered: _recovered,
     NodeLost: _lost,

@@ -43,6 +43,16 @@ LOST = Failure(
 )
 
 
+_open = []
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_closed():
+    yield
+    while _open:
+        _open.pop().close()
+
+
 class Log:
     """One run's log: what a submit side and its workers would write. Times are seconds after T0.
 
@@ -55,6 +65,11 @@ class Log:
         self.submit = self.fabric.publisher("submit:h:1", immediate=True)
         self.worker = self.fabric.publisher("worker:h:2", immediate=True)
         self.node, self.pid = node, pid
+        _open.append(self)
+
+    def close(self):
+        self.submit.close()
+        self.worker.close()
 
     def say(self, at, event, *, publisher=None):
         event.run, event.time = event.run or self.run, self.t0 + at

@@ -362,7 +362,7 @@ def test_a_task_that_is_no_number_is_refused(call, log, arguments):
         ({"action": "of a later release"}, "of a later release"),
     ],
 )
-def test_actions_in_words(fields, words):
+def test_a_decision_is_told_in_words(fields, words):
     assert action_words(DecisionMade(**fields)) == words
 
 

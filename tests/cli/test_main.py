@@ -17,7 +17,7 @@ from parsl_diaspora.errors import DiasporaError, NotFound
 PROGRAM = [sys.executable, "-m", "parsl_diaspora.cli.main"]
 
 
-def test_version(call):
+def test_the_command_tells_its_version(call):
     assert call("--version").out == f"parsl-diaspora {__version__}\n"
 
 

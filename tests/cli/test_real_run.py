@@ -161,7 +161,7 @@ def test_its_events_are_whole_and_can_be_exported(ask):
     assert "whole" in ask("events", "verify").words
     kinds = [json.loads(line)["kind"] for line in ask("events", "export").lines]
     assert kinds.count("task.ended") == 7
-    newest = {line.split()[1] for line in ask("events", "tail", "-n", 8).lines}
+    newest = {line.split()[1] for line in ask("events", "tail", "-n", 60).lines}
     assert "run.ended" in newest  # the last words of supervisors come after it
 
 

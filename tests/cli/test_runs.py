@@ -91,7 +91,7 @@ def test_a_log_without_its_beginning_still_has_a_row(call, make_log):
     assert call("runs").status == 0
 
 
-def test_only_the_newest(call, make_log):
+def test_only_so_many_of_the_newest_runs_are_listed_as_asked_for(call, make_log):
     for number in range(3):
         make_log(number, f"run{number}").start()
     assert [run["run"] for run in json.loads(call("runs", "--json", "-n", 2).out)] == ["run1", "run2"]

@@ -455,7 +455,7 @@ def test_the_live_view_bears_any_size(log):
     watch(log, scenario)
 
 
-def test_q_ends_it(log):
+def test_top_ends_when_q_is_pressed(log):
     async def scenario(app, pilot):
         await pilot.press("q")
         await until(pilot, lambda: app._exit)

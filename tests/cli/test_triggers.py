@@ -15,7 +15,7 @@ import pytest
 
 from parsl_diaspora.cli.main import main
 from parsl_diaspora.events import TaskEnded, TriggerFired, encode
-from parsl_diaspora.events.cloudevents import to_cloudevent
+from parsl_diaspora.events.cloudevents import encode_cloudevent
 from parsl_diaspora.fabric import open_fabric
 
 FAILED = TaskEnded(task=3, outcome="failed", error="MemoryError: no", run="r", boot="ab", seq=1)
@@ -35,7 +35,7 @@ def try_out(monkeypatch, capsys):
 
 
 def test_events_that_all_match_give_status_zero(try_out):
-    status, out, _ = try_out(PATTERN, encode(FAILED, "json"), b"", to_cloudevent(FAILED))
+    status, out, _ = try_out(PATTERN, encode(FAILED, "json"), b"", json.loads(encode_cloudevent(FAILED)))
     assert (status, out.splitlines()) == (0, ["1: matches", "3: matches"])
 
 
@@ -58,7 +58,7 @@ def test_events_of_other_systems_are_taken_as_they_are(try_out):
     )
 
 
-def test_result_as_json(try_out):
+def test_what_matches_can_be_had_as_json(try_out):
     _, out, _ = try_out(PATTERN, encode(FAILED, "json"), encode(DONE, "json"), options=["--json"])
     first, second = json.loads(out)
     assert first == {"line": 1, "matches": True}

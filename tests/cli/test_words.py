@@ -26,7 +26,7 @@ from parsl_diaspora.state import reading
         (900_000, "10 d 10 h"),
     ],
 )
-def test_durations(seconds, text):
+def test_a_span_of_time_is_told_in_the_unit_that_fits(seconds, text):
     assert words.duration(seconds) == text
 
 
@@ -34,13 +34,13 @@ def test_a_minute_is_not_sixty_seconds():
     assert words.duration(59.97) == "1 min 0 s"
 
 
-def test_moments_name_their_zone():
+def test_a_moment_is_told_with_its_zone():
     assert words.moment(0.0).split()[-1]
     assert words.short_moment(1_790_000_000, now=1_790_000_100).count(":") == 1
     assert words.short_moment(1_000_000_000, now=1_790_000_000).endswith("2001")
 
 
-def test_share_of_nothing():
+def test_a_share_of_nothing_is_none():
     assert words.share(0, 0) == "0 %"
     assert words.share(1, 3) == "33.3 %"
 
@@ -56,5 +56,5 @@ def test_plain_keeps_text_lines_and_tabs():
 
 
 @pytest.mark.parametrize("module", [words, event_words, reading, storyteller, output])
-def test_examples(module):
+def test_the_examples_of_the_docstrings_are_true(module):
     assert doctest.testmod(module).failed == 0

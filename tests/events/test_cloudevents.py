@@ -19,13 +19,16 @@ from parsl_diaspora.events.cloudevents import (
     encode_mark,
     encode_reference,
     from_cloudevent,
-    to_cloudevent,
 )
 from parsl_diaspora.testing.samples import sample_events
 from tests.events.strategies import calm, events
 
 SAMPLES = sample_events()
 URI_REFERENCE = r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+"
+
+
+def to_cloudevent(event):
+    return json.loads(encode_cloudevent(event))
 
 
 @pytest.mark.parametrize("event", [*SAMPLES, Event(), TaskEnded()], ids=lambda event: event.kind)

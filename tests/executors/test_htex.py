@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import WorkerLost
@@ -67,7 +65,6 @@ class Pool:
         self.fabric = MemoryFabric()
         self.executor.link = self.link = Link()
         self.executor._live = Live(self.fabric, "r", "submit")
-        self.executor._sending = threading.Lock()
         self.executor.run_id = "r"
         self.executor.outgoing_q = self.outgoing = Outgoing()
         self.incoming = FakeQueue()

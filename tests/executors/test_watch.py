@@ -121,7 +121,7 @@ def test_a_manager_that_holds_tasks_and_starts_none_is_ended_and_the_reason_told
     assert made.denied() == ["m1"]
 
 
-def test_not_before_its_time(pool):
+def test_a_manager_is_not_given_up_before_its_time(pool):
     made = pool(manager())
     stall(made)
     made.look(5)

@@ -18,7 +18,7 @@ import pytest
 
 from parsl_diaspora.errors import FabricError, FabricUnavailable
 from parsl_diaspora.events import Event, EventsLost, TaskEnded, TaskSubmitted, encode
-from parsl_diaspora.events.cloudevents import to_cloudevent
+from parsl_diaspora.events.cloudevents import encode_cloudevent
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.diaspora_stream import NO_MORE, Framed, join_frame, split_frame
 from parsl_diaspora.fabric.diaspora_stream.records import (
@@ -120,7 +120,7 @@ def tasks(events):
 @pytest.mark.parametrize("event", [*sample_events(), Event(), TaskEnded()], ids=lambda event: event.kind)
 def test_metadata_are_the_cloudevent_and_data_are_empty(event):
     metadata, data = split_record(encode_record(event, 100_000))
-    assert json.loads(metadata) == to_cloudevent(event)
+    assert json.loads(metadata) == json.loads(encode_cloudevent(event))
     jsonschema.validate(json.loads(metadata), CLOUDEVENT)
     assert data == b""
 
@@ -200,8 +200,8 @@ def test_peers_records_are_read_in_three_forms_and_others_are_skipped_and_counte
     push(
         raw,
         (json.loads(encode(plain, "json")), b""),
-        ({}, join_frame(json.dumps(to_cloudevent(framed)).encode())),
-        (to_cloudevent(cloud), b""),
+        ({}, join_frame(json.dumps(json.loads(encode_cloudevent(framed))).encode())),
+        (json.loads(encode_cloudevent(cloud)), b""),
         ({"temperature": 20.5}, b"1234"),
         ({}, NO_MORE),
     )
@@ -212,7 +212,7 @@ def test_peers_records_are_read_in_three_forms_and_others_are_skipped_and_counte
 
 
 def test_event_that_is_stored_twice_is_read_once(url, raw):
-    events = [to_cloudevent(TaskSubmitted(boot="cafe", seq=n, task=n)) for n in (1, 2, 3)]
+    events = [json.loads(encode_cloudevent(TaskSubmitted(boot="cafe", seq=n, task=n))) for n in (1, 2, 3)]
     push(raw, *((event, b"") for event in [*events, *events, events[1]]))
     consumer = open_fabric(url).consumer("reader")
     assert tasks(read(consumer, 3)) == [1, 2, 3]
@@ -230,7 +230,6 @@ def test_end_of_a_writer_is_said_in_the_stream_and_is_no_event(url):
     assert consumer.ended == set()
     publisher.close()
     assert wait_until(lambda: consumer.poll(0.05) == [] and consumer.ended == boots)
-    assert consumer.silent_for() < 10
     consumer.close()
 
 

@@ -8,7 +8,7 @@ from parsl_diaspora.errors import FabricError
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.kafka.confluent_settings import common_settings, producer_settings
 from parsl_diaspora.fabric.kafka.url import read_url
-from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.masking import without_secrets
 
 pytest.importorskip("confluent_kafka")
 
@@ -105,7 +105,7 @@ def test_security_follows_from_what_is_given(tmp_path):
     assert settings["ssl.ca.location"] == str(ca)
 
 
-def test_times_of_the_options():
+def test_times_in_options_are_read_with_their_units():
     assert read_url("kafka://h?retention=7d").retention_ms == 604_800_000
     assert read_url("kafka://h").retention_ms is None
     assert read_url("kafka://h?order_wait=2").order_wait == 2.0

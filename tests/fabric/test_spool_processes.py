@@ -15,8 +15,7 @@ import pytest
 from parsl_diaspora.events import TaskSubmitted, decode_many
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.file import FileFabric
-from parsl_diaspora.fabric.file.frames import Scan
-from parsl_diaspora.fabric.file.scan import read_frames
+from parsl_diaspora.fabric.file.frames import Scan, read_frames
 from parsl_diaspora.fabric.file.segment import SegmentWriter
 from parsl_diaspora.fabric.spool import SpooledFabric
 from parsl_diaspora.fabric.spool.owners import Owners, is_dead, writer_named

@@ -10,8 +10,8 @@ import pytest
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.events import Failure
 from parsl_diaspora.failures import CLASSES, Context, Diagnoser
+from parsl_diaspora.failures.diagnosis import diagnoser_for
 from parsl_diaspora.failures.rules import built_in, load_rules
-from parsl_diaspora.failures.setting_up import diagnoser_for
 from parsl_diaspora.settings import Settings
 
 ODD = Failure(chain=("study.Odd", "builtins.Exception"), message="the licence server is away", exit_code=7)

@@ -107,7 +107,9 @@ def test_a_failure_that_passes_is_tried_again(program, tmp_path):
     assert apps.flaky(str(tmp_path / "calls"), 2).result(timeout=60) == 3
 
 
-def test_a_retry_handler_that_returns_nonsense_or_raises_costs_one_retry(program, tmp_path):
+def test_a_retry_handler_that_returns_nonsense_costs_one_retry_and_one_that_raises_ends_the_task(
+    program, tmp_path
+):
     answers = iter(["nonsense", None, ZeroDivisionError("its own")])
 
     def handler(error, task):
@@ -117,7 +119,10 @@ def test_a_retry_handler_that_returns_nonsense_or_raises_costs_one_retry(program
         return answer
 
     program.load(program.pool("alder"), config={"retries": 3, "retry_handler": handler})
-    assert apps.flaky(str(tmp_path / "calls"), 3).result(timeout=60) == 4
+    assert apps.flaky(str(tmp_path / "calls"), 2).result(timeout=60) == 3
+    with pytest.raises(ZeroDivisionError, match="its own"):
+        apps.flaky(str(tmp_path / "more calls"), 1).result(timeout=60)
+    assert rules(program.events())[-1] == "own-handler-stops"
 
 
 def test_the_raiser_and_the_decorator_can_say_that_trying_again_is_no_use(program):

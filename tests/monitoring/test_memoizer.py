@@ -164,7 +164,7 @@ def test_an_exception_of_the_programs_memoizer_is_parsls_to_handle_as_in_stock(p
 )
 def test_a_fault_of_ours_does_not_reach_parsl_and_is_counted(program, monkeypatch, hook, part):
     made = program()
-    monkeypatch.setattr(made.session, hook, lambda *arguments: 1 / 0)
+    monkeypatch.setattr(made.session.tries, hook, lambda *arguments: 1 / 0)
     made.run([])
     made.run([ValueError("x")] * 9)
     assert made.session.live.faults[part] >= 1

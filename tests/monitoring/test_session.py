@@ -145,7 +145,7 @@ def test_a_success_is_told_with_where_it_was(program):
     made.succeed(task)
     (event,) = made.said(TryEnded)
     assert (event.manager, event.block, event.node, event.worker, event.seconds) == ("m1", "0", "n1", 0, 1.5)
-    assert made.session._reports == {}
+    assert made.session.tries._reports == {}
 
 
 def test_nothing_is_remembered_of_tasks_that_have_ended(program):
@@ -158,8 +158,8 @@ def test_nothing_is_remembered_of_tasks_that_have_ended(program):
             made.launch(task)
             made.report(ValueError("x"), "m1")
             made.fail(task, ValueError("x"))
-    assert made.session._reports == {}
-    assert made.session._avoid == {}
+    assert made.session.tries._reports == {}
+    assert made.session.tries._avoid == {}
 
 
 # --- the run ---

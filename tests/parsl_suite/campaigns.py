@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -33,7 +34,7 @@ CONFIGS = (
 LOCAL = "local"
 
 _LEFT_OUT = ("manual_tests", "integration", "site_tests")
-_MARK = "PARSL_SUITE_RUN"
+MARK = "PARSL_SUITE_RUN"
 _GONE_WITHIN = 30.0
 
 
@@ -64,7 +65,7 @@ def run_suite(
     command = [*_pytest(directory, suite, config), *options, *(str(suite / each) for each in tests or ("",))]
     if resilient:
         command.append("--resilient")
-    environment = {**os.environ, _MARK: mark, "PYTHONPATH": f"{directory.parent}:{ROOT}"}
+    environment = {**os.environ, MARK: mark, "PYTHONPATH": f"{directory.parent}:{ROOT}"}
     with (directory / "output.txt").open("w") as output, suppress(subprocess.TimeoutExpired):
         subprocess.run(
             command,
@@ -74,10 +75,16 @@ def run_suite(
             stderr=subprocess.STDOUT,
             timeout=timeout,
             check=False,
+            preexec_fn=_heed_interrupts,
         )
     run = Run.read(directory / "record.jsonl")
-    run.survivors = _survivors(mark)
+    run.survivors = survivors(mark)
     return run
+
+
+def _heed_interrupts() -> None:
+    """Shells start programs in the background deaf to SIGINT, which some of Parsl's tests send."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _pytest(directory: Path, suite: Path, config: str) -> list[str]:
@@ -105,7 +112,7 @@ def _config(suite: Path, name: str) -> str:
     return str(of_parsl if of_parsl.exists() else of_ours)
 
 
-def _survivors(mark: str) -> list[str]:
+def survivors(mark: str) -> list[str]:
     """Processes of a run that are still there half a minute after it; they are ended now."""
     _, alive = psutil.wait_procs(list(_marked(mark)), timeout=_GONE_WITHIN)
     words = [_words(each) for each in alive]
@@ -118,7 +125,7 @@ def _survivors(mark: str) -> list[str]:
 def _marked(mark: str) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.environ().get(_MARK) == mark:
+            if process.environ().get(MARK) == mark:
                 yield process
 
 

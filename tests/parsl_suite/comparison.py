@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import chain
 
 from tests.parsl_suite.outcomes import Difference, Run
+from tests.parsl_suite.promised import PROMISED
 
 _OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed")
+_FOUND = ("promised", "unsteady", "differ")
 _TEXT = 1500
 
 
@@ -20,8 +22,9 @@ class Comparison:
         config: its name.
         stock: the stock run.
         ours: the run with this package.
-        differ: tests that ended differently, both times that they were run.
+        differ: tests that ended differently, both times that they were run, and are not promised to.
         unsteady: tests that ended differently at first, and alike when they were run once more.
+        promised: tests that ended differently as they are meant to.
     """
 
     config: str
@@ -29,23 +32,29 @@ class Comparison:
     ours: Run
     differ: Sequence[Difference]
     unsteady: Sequence[Difference]
+    promised: Sequence[Difference] = ()
 
     @staticmethod
     def table(comparisons: Iterable[Comparison]) -> str:
         """One row for each run, in Markdown."""
-        head = ["configuration", "run", *_OUTCOMES, "seconds", "differ", "unsteady", "processes left"]
+        head = ["configuration", "run", *_OUTCOMES, "seconds", *_FOUND, "processes left"]
         rows = [head, ["---"] * len(head), *chain.from_iterable(each._rows() for each in comparisons)]
         return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
     def _rows(self) -> list[list[str]]:
         return [
-            [self.config, "stock", *_figures(self.stock), "", "", str(len(self.stock.survivors))],
+            [
+                self.config,
+                "stock",
+                *_figures(self.stock),
+                *[""] * len(_FOUND),
+                str(len(self.stock.survivors)),
+            ],
             [
                 "",
                 "resilient",
                 *_figures(self.ours),
-                str(len(self.differ)),
-                str(len(self.unsteady)),
+                *(str(len(getattr(self, each))) for each in _FOUND),
                 str(len(self.ours.survivors)),
             ],
         ]
@@ -53,6 +62,7 @@ class Comparison:
     def details(self) -> str:
         """What differs, and what was left behind."""
         lines = [f"\n{self.config}: executors {dict(self.stock.executors)} -> {dict(self.ours.executors)}"]
+        lines += [f"as promised: {each.test}: {PROMISED[each.test]}" for each in self.promised]
         for title, found in (("differs", self.differ), ("unsteady", self.unsteady)):
             for each in found:
                 lines += [f"{title}: {each.test}: {each.stock} -> {each.ours}", each.text[-_TEXT:]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 PASSED = "passed"
+UNFINISHED = "unfinished"  # it was set up, and then its process ended
 
 
 @dataclass
@@ -16,7 +17,7 @@ class Run:
     """One run of the suite.
 
     Attributes:
-        outcomes: by test: passed, skipped, xfailed, failed, or error.
+        outcomes: by test: passed, skipped, xfailed, failed, error, or unfinished.
         texts: what was printed of those that did not pass.
         seconds: in all of its tests.
         left: threads, processes and open files that modules of tests have left behind them, by module.
@@ -50,8 +51,10 @@ class Run:
         self.seconds += line.get("seconds", 0.0)
         if outcome == "failed" and line["phase"] != "call":
             outcome = "error"
-        if outcome != PASSED or test not in self.outcomes:
+        if outcome != PASSED:
             self.outcomes[test] = outcome
+        elif self.outcomes.get(test, UNFINISHED) == UNFINISHED:
+            self.outcomes[test] = UNFINISHED if line["phase"] == "setup" else PASSED
         if outcome not in {PASSED, "skipped"}:
             self.texts[test] = line["text"]
 

@@ -8,26 +8,45 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import parsl
 import psutil
 import pytest
 from parsl.config import Config
+from parsl.dataflow.dflow import DataFlowKernelLoader
 from parsl.tests import conftest as parsl_conftest
 
 from tests.parsl_suite.put_in import before_each_load, put_executors_in, resilient_unless_it_is
 
-# Everything of Parsl's conftest but the hook with an argument that is no more; the runner leaves out the
-# folders that it would have left out.
+# Everything of Parsl's conftest but a hook with an argument that is no more (the runner leaves out folders
+# that it would have left out), and what is put otherwise below.
+_NOT_TAKEN = {"pytest_ignore_collect", "pytest_addoption", "pytest_configure", "try_assert"}
 globals().update(
     {
         name: value
         for name, value in vars(parsl_conftest).items()
-        if not name.startswith("__") and name not in {"pytest_ignore_collect", "pytest_addoption"}
+        if not name.startswith("__") and name not in _NOT_TAKEN
     }
 )
+
+PATIENCE = 6
+
+
+@pytest.fixture
+def try_assert() -> Callable[..., None]:
+    """As Parsl's, with more patience: what has to come about may take its time on a busy machine."""
+
+    def wait_for(holds: Callable[[], bool], message: str = "", timeout_ms: float = 5000, **_: Any) -> None:
+        until = time.monotonic() + PATIENCE * timeout_ms / 1000
+        while not holds():
+            assert time.monotonic() < until, message or f"it did not come about in {PATIENCE * timeout_ms} ms"
+            time.sleep(0.05)
+
+    return wait_for
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +65,8 @@ class Recorder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._module: pytest.Module | None = None
+        self._before: dict[str, Any] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A phase of a test has ended."""
@@ -64,15 +85,24 @@ class Recorder:
                 test=report.nodeid, phase="collect", outcome=report.outcome, text=str(report.longrepr)
             )
 
-    @pytest.fixture(autouse=True, scope="module")
-    def what_a_module_leaves(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        """It is made first of the module's fixtures, so it ends last."""
-        before = _possessions()
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
+        """Before the first test of a module, when it has made nothing yet."""
+        if self._module is not item.getparent(pytest.Module):
+            self._module, self._before = item.getparent(pytest.Module), _possessions()
         yield
-        after = _possessions()
-        left = {name: sorted(after[name] - before[name]) for name in ("threads", "processes")}
-        left["fds"] = after["fds"] - before["fds"]
-        self._write(module=request.node.nodeid, left=left)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+        """After the last test of a module, when it has ended all that it ends."""
+        yield
+        if nextitem is None or nextitem.getparent(pytest.Module) is not self._module:
+            if item.config.getoption("--config")[0] == "local":
+                _end_what_still_runs()
+            before, after = self._before, _possessions()
+            left = {name: sorted(after[name] - before[name]) for name in ("threads", "processes")}
+            left["fds"] = after["fds"] - before["fds"]
+            self._write(module=item.nodeid.partition("::")[0], left=left)
 
     def note_loaded(self, config: Config) -> None:
         """A test loads a configuration: whose executors has it?"""
@@ -81,6 +111,13 @@ class Recorder:
     def _write(self, **line: Any) -> None:
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def _end_what_still_runs() -> None:
+    """A test that failed may have left its program running, which would fail those after it."""
+    if (kernel := DataFlowKernelLoader._dfk) is not None:
+        kernel.cleanup()
+        parsl.clear()
 
 
 def _possessions() -> dict[str, Any]:

@@ -190,7 +190,7 @@ def test_a_success_at_a_place_on_trial_releases_it():
     (event,) = site.quarantine.succeeded((("manager", "m1"), ("node", "n1")))
     assert (event.manager, event.trial) == ("m1", False)
     site.tell(event, 301)
-    assert site.picture.resting.on_trial == set()
+    assert site.picture.quarantined.on_trial == set()
     assert site.quarantine.succeeded((("manager", "m1"),)) == []
 
 
@@ -249,4 +249,4 @@ def test_an_executor_rests_unless_no_other_one_has_managers():
     site.tell(ManagerSeen(executor="birch", manager="b1", workers=2))
     assert place(site, "executor", "alder").executor == "alder"
     assert place(site, "executor", "birch") is None
-    assert site.picture.resting.reasons == {("executor", "alder"): "its disk is full"}
+    assert site.picture.quarantined.reasons == {("executor", "alder"): "its disk is full"}

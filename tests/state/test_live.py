@@ -15,6 +15,7 @@ from parsl_diaspora import open_fabric
 from parsl_diaspora.events import RunStarted, ServiceDegraded, TaskSubmitted, TryStarted
 from parsl_diaspora.fabric import FlushReport
 from parsl_diaspora.fabric.memory import MemoryFabric
+from parsl_diaspora.fabric.relay import Hub, make_keys
 from parsl_diaspora.state import Live
 from parsl_diaspora.testing.faulty_fabric import FaultyFabric
 
@@ -254,6 +255,22 @@ def test_events_that_workers_write_elsewhere_are_passed_on_to_the_fabric_once(ru
     ]
     assert live.picture.managers["m1"].started == 2
     worker.close()
+
+
+def test_behind_a_relay_workers_are_heard_all_the_same_and_nothing_is_said_of_it(running, tmp_path, caplog):
+    make_keys(tmp_path / "keys")
+    read, nodes = open_fabric(f"file:{tmp_path / 'read'}"), open_fabric(f"file:{tmp_path / 'nodes'}")
+    with Hub(read, tmp_path / "keys") as hub:
+        fabric = open_fabric(f"spool:{tmp_path / 'spool'}?to={hub.url}")
+        live = running(fabric, node_fabric=nodes)
+        worker = open_fabric(live.inlet.node_url).publisher("worker:n1:9", immediate=True)
+        worker.publish(started(1))
+        until(lambda: len(live.picture.tasks) == 1)
+        live.stop()
+        assert fabric.drain(20.0)
+        worker.close()
+    assert [(event.source, event.task) for event in events_of(read)] == [("worker:n1:9", 1)]
+    assert not caplog.text
 
 
 def test_what_workers_said_last_is_taken_in_before_the_end(running, tmp_path):

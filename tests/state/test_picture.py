@@ -8,8 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parsl_diaspora.events import (
-    BlockLost,
-    BlockSeen,
     DecisionMade,
     Diagnosis,
     Event,
@@ -56,7 +54,7 @@ def decided(kind, task=0, try_id=0, **more):
 
 def everything(of: Picture):
     """All that a picture knows, with the records of failures as sets: their order is that of arrival."""
-    known = {name: value for name, value in vars(of).items() if name != "_words"}
+    known = {name: value for name, value in vars(of).items() if name not in ("_words", "_managers")}
     known["outstanding"] = {label: count for label, count in known["outstanding"].items() if count}
     for name in ("managers", "nodes"):
         known[name] = {
@@ -270,7 +268,7 @@ def test_a_released_or_returned_manager_is_offered_again():
     gone = ManagerLost(executor="alder", manager="m1", reason="cut off")
     made = picture(seen("m1"), seen("m2"), resting, gone, PlaceReleased(manager="m2"), seen("m1"))
     assert made.present["alder"] == {"m1", "m2"}
-    assert made.quarantined == {}
+    assert made.quarantined.reasons == {}
 
 
 def test_the_load_of_an_executor_is_its_outstanding_tries_a_worker():
@@ -294,15 +292,6 @@ def test_an_executor_of_which_no_manager_was_ever_seen_is_of_a_kind_that_has_non
     made = picture(seen("m1"), ManagerLost(executor="alder", manager="m1", reason="gone"))
     assert not made.has_managers("alder")
     assert made.has_managers("threads")
-
-
-def test_blocks_have_their_newest_state():
-    made = picture(
-        BlockSeen(executor="alder", block="0", state="RUNNING"),
-        BlockLost(executor="alder", block="0", state="FAILED"),
-        BlockSeen(executor="alder", block="1", state="PENDING"),
-    )
-    assert made.blocks == {("alder", "0"): "FAILED", ("alder", "1"): "PENDING"}
 
 
 # --- the run ---

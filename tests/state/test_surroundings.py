@@ -7,7 +7,6 @@ import pytest
 from parsl_diaspora.events import (
     BlockLost,
     BlockSeen,
-    ManagerEnded,
     NodeEnding,
     NodeLost,
     NodeRecovered,
@@ -75,7 +74,6 @@ def test_silence_begins_before_it_is_suspected_and_ends_when_the_node_is_heard(a
     assert fold(around, NodeSuspected(seconds=3.0, time=10.0)).silent_since == 7.0
     assert fold(around, NodeRecovered(seconds=5.0)).silent_since == 0.0
     assert fold(around, NodeLost(seconds=5.0)).gone
-    assert fold(around, NodeSampled(memory_free=9), ManagerEnded(reason="killed")).ended == "killed"
 
 
 def test_a_block_runs_since_it_was_first_seen_to(around):

@@ -9,8 +9,6 @@ verdict.py     the table at the end, and whether the promise was kept
 command.py     the three in turn
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.cli.demo.command import add_arguments, run
 
 __all__ = ["add_arguments", "run"]

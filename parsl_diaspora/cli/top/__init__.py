@@ -10,8 +10,6 @@ app.py      the frames as they come, with keys; needs the library textual
 command.py  which of these is wanted
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.cli.top.command import add_arguments, run
 
 __all__ = ["add_arguments", "run"]

@@ -4,9 +4,8 @@ A kind that changes its meaning gets a new ``VERSION`` and an entry in `parsl_di
 that turns the old one into the new.
 """
 
-from __future__ import annotations
-
-from parsl_diaspora.events.envelope import Event, kind_of
+from parsl_diaspora.events.envelope import Event as _Event
+from parsl_diaspora.events.envelope import kind_of as _kind_of
 from parsl_diaspora.events.kinds import decisions, fabrics, held, nodes, places, resources, tasks, triggers
 
 __all__ = ["KINDS"]
@@ -15,8 +14,8 @@ _WHERE = (decisions, fabrics, held, nodes, places, resources, tasks, triggers)
 _MODULES = {module.__name__ for module in _WHERE}
 
 
-def _all_kinds(base: type[Event]) -> dict[str, type[Event]]:
-    return {kind_of(cls): cls for cls in base.__subclasses__() if cls.__module__ in _MODULES}
+def _all_kinds(base: type[_Event]) -> dict[str, type[_Event]]:
+    return {_kind_of(cls): cls for cls in base.__subclasses__() if cls.__module__ in _MODULES}
 
 
-KINDS: dict[str, type[Event]] = _all_kinds(Event)
+KINDS: dict[str, type[_Event]] = _all_kinds(_Event)

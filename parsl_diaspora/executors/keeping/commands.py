@@ -46,6 +46,9 @@ class Commands:
         self._turn = threading.Lock()
         self._take(client)
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
     def _take(self, client: Any) -> None:
         self._client = client
         self._closed = False

@@ -58,6 +58,14 @@ class KeptInterchange(HighThroughputExecutor):
     _connected: tuple[str, ...] = ()
     _known_managers: tuple[dict[str, Any], ...] = ()
 
+    @cached_property
+    def _sending(self) -> threading.Lock:
+        return threading.Lock()
+
+    @cached_property
+    def _owing(self) -> threading.Lock:
+        return threading.Lock()
+
     # --- Parsl assigns its three pipes in start(); these seams put ours in front of them ---
 
     @property
@@ -104,8 +112,7 @@ class KeptInterchange(HighThroughputExecutor):
 
     def start(self) -> None:
         """Start as stock does, and the keeper."""
-        self._sending = threading.Lock()
-        self._owing = threading.Lock()
+        _ = self._sending, self._owing  # made by one thread, before there are others
         self._asked_port = self.worker_port
         self._launch_form = self.launch_cmd  # stock writes the numbers of this interchange into it
         restarts = 0 if "interchange" in self._lacking else self._settings.interchange_restarts
@@ -124,10 +131,13 @@ class KeptInterchange(HighThroughputExecutor):
     def shutdown(self, timeout: float = 10.0) -> None:
         """Shut down as stock does; an interchange that does not answer is not waited for."""
         self.stop_keeping()
-        process = self.interchange_proc
-        if process is not None and self._commands.can_time_out and not self._commands.ask(LAST_ASK):
-            process.kill()
+        if self.interchange_proc is not None and not self._answers_before_it_ends():
+            self.interchange_proc.kill()
         super().shutdown(timeout)
+
+    def _answers_before_it_ends(self) -> bool:
+        commands = getattr(self, "_commands", None)  # there is none before the executor is started
+        return commands is None or not commands.can_time_out or commands.ask(LAST_ASK)
 
     @property
     def _settings(self) -> Settings:
@@ -249,6 +259,14 @@ class KeptInterchange(HighThroughputExecutor):
         self._known_managers = tuple(each for each in found if not each["manager"].startswith(NODE_LINK))
         self._note_connected(each["block_id"] for each in self._known_managers)
         return [dict(each) for each in self._known_managers]
+
+    def connected_managers_packages(self) -> dict[str, dict[str, str]]:
+        """As stock; none while there is no answer."""
+        try:
+            found = super().connected_managers_packages() if self.reachable else {}
+        except NO_ANSWER:
+            return {}
+        return {manager: each for manager, each in found.items() if not manager.startswith(NODE_LINK)}
 
     def connected_blocks(self) -> list[str]:
         """As stock, over all interchanges that there were; those last known while there is no answer."""

@@ -26,6 +26,9 @@ class Outbox:
         self._waiting: deque[dict[str, Any]] = deque()
         self._held = False
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
     @property
     def port(self) -> int:
         """Where the interchange finds the queue."""

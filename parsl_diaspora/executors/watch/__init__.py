@@ -12,8 +12,6 @@ holds.py      places that get no work because somebody said so
 mail.py       events that came through the interchange
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.executors.watch.stalls import PATIENCE_WITH_NEIGHBOURS
 from parsl_diaspora.executors.watch.watch import Watch
 from parsl_diaspora.executors.watch.watched import Watched

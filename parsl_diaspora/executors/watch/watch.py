@@ -26,7 +26,7 @@ from parsl_diaspora.executors.watch.nodes import Nodes
 from parsl_diaspora.executors.watch.stalls import Stalls
 from parsl_diaspora.executors.watch.unstarted import Unstarted
 from parsl_diaspora.executors.watch.watched import Watched
-from parsl_diaspora.state import Live, Picture
+from parsl_diaspora.state import Live
 
 PERIOD = 0.5
 MOST_NEWS = 10_000
@@ -150,7 +150,7 @@ class Watch:
         held = self._holds.look()
         given_up = frozenset(self._managers.given_up)
         control = Control(
-            denied=self._resting() | held.managers | given_up | frozenset(self._nodes.suspected),
+            denied=self._quarantined() | held.managers | given_up | frozenset(self._nodes.suspected),
             blocks=held.blocks,
             nodes=held.nodes,
             lost=given_up,
@@ -162,22 +162,19 @@ class Watch:
             self._control.write(control)
             self._written = control
 
-    def _resting(self) -> frozenset[str]:
+    def _quarantined(self) -> frozenset[str]:
         """Managers in quarantine, unless the others have gone: a doubtful manager is better than none."""
         present, picture = self._managers.present.keys(), self._live.picture
-        resting = present & picture.quarantined.keys()
-        if picture.resting.reasons:
-            resting |= {name for name in present if name in picture.managers and _rests(picture, name)}
-        return frozenset() if resting == present else frozenset(resting)
+        if not picture.quarantined.reasons:
+            return frozenset()
+        states = ((name, picture.managers.get(name)) for name in list(present))
+        found = {name for name, state in states if state is not None and picture.quarantined.on(name, state)}
+        return frozenset() if found == present else frozenset(found)
 
     def _on_trial(self) -> frozenset[str]:
         """Managers that get one task at a time, until one has ended well."""
         picture = self._live.picture
-        if not picture.resting.on_trial:
+        if not picture.quarantined.on_trial:
             return frozenset()
         known = [name for name in self._managers.present if name in picture.managers]
-        return frozenset(name for name in known if picture.resting.tried(name, picture.managers[name]))
-
-
-def _rests(picture: Picture, name: str) -> bool:
-    return bool(picture.resting.on(picture.managers[name]))
+        return frozenset(name for name in known if picture.quarantined.tries(name, picture.managers[name]))

@@ -14,11 +14,10 @@
 Losses and outages are handled by the spool's `Handover`.
 """
 
-from __future__ import annotations
-
-from parsl_diaspora.fabric.bridge.bridge import Bridge, BridgeStatus
+from parsl_diaspora.fabric.bridge.bridge import Bridge
 from parsl_diaspora.fabric.bridge.identity import fabric_id
 from parsl_diaspora.fabric.bridge.reduction import Reduction
 from parsl_diaspora.fabric.bridge.selection import Filter
+from parsl_diaspora.fabric.bridge.status import BridgeStatus
 
 __all__ = ["Bridge", "BridgeStatus", "Filter", "Reduction", "fabric_id"]

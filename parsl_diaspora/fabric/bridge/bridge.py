@@ -9,8 +9,6 @@ import time
 from collections import deque
 from collections.abc import Collection
 
-import msgspec
-
 from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events import Event, ServiceDegraded
@@ -20,6 +18,7 @@ from parsl_diaspora.fabric.bridge.portions import portions
 from parsl_diaspora.fabric.bridge.reduction import Reduction
 from parsl_diaspora.fabric.bridge.selection import Filter, Selection
 from parsl_diaspora.fabric.bridge.source import Source
+from parsl_diaspora.fabric.bridge.status import BridgeStatus
 from parsl_diaspora.fabric.bridge.target import Target
 from parsl_diaspora.fabric.bridge.words import Lag, Voice
 from parsl_diaspora.fabric.protocols import Fabric, Start
@@ -34,52 +33,6 @@ IDLE = 0.25  # seconds that a look for new events waits for the first
 STOP_TIMEOUT = 5.0
 DRAIN_TIMEOUT = 10.0
 _AFTER_FAULT = 1.0
-
-
-class BridgeStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How a bridge stands. Counts are since its start.
-
-    Attributes:
-        name: of the bridge, and of its consumer.
-        source: URL of the fabric that it reads.
-        target: URL of the fabric that it forwards to.
-        since: when it was made, seconds UTC.
-        read: events read.
-        forwarded: events that are safe on the target, with those that stand for others.
-        filtered: events left behind by topic or filter.
-        reduced: events that became part of another one.
-        marks: events that tell readers which numbers are missing by design.
-        loops: events stopped because they had come from the target.
-        too_far: events stopped because they had crossed too many bridges.
-        refused: events that the target refused for good; they are lost there, and it was said.
-        skipped: damaged or vanished stretches of the source.
-        again: times that it went back to its last commit.
-        lag: about how many events are not on the target yet.
-        lagging: whether that is too many, or lasts too long.
-        commits: positions kept.
-        faults: own faults that were absorbed, and events that the filter could not judge.
-        why: what is wrong now, in words; empty if nothing is.
-    """
-
-    name: str
-    source: str
-    target: str
-    since: float
-    read: int = 0
-    forwarded: int = 0
-    filtered: int = 0
-    reduced: int = 0
-    marks: int = 0
-    loops: int = 0
-    too_far: int = 0
-    refused: int = 0
-    skipped: int = 0
-    again: int = 0
-    lag: int = 0
-    lagging: bool = False
-    commits: int = 0
-    faults: int = 0
-    why: str = ""
 
 
 class Bridge:
@@ -199,10 +152,6 @@ class Bridge:
                 self._clock.wait(self._stop, _AFTER_FAULT)
             if (pause := self._pause()) > 0:
                 self._clock.wait(self._stop, pause)
-
-    def halt(self) -> None:
-        """Let `run` end soon; `stop` does the rest. Safe in a signal's handler."""
-        self._stop.set()
 
     def drain(self, timeout: float = DRAIN_TIMEOUT) -> bool:
         """Wait until nothing is left to forward; whether that came to be. Without a thread, do it here.

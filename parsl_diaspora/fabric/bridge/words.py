@@ -56,7 +56,6 @@ class Lag:
         self._source, self._target = source, target
         self._behind = LagWatch(events, seconds)
         self._away = LagWatch(2**62, seconds)
-        self._said_away: float = 0.0
 
     @property
     def lagging(self) -> bool:

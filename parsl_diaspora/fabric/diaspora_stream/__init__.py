@@ -10,8 +10,6 @@ target holds it, one thread of that process makes all calls, and the program spe
 sockets, watches it, and replaces it.
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.fabric.diaspora_stream.consumer import StreamConsumer
 from parsl_diaspora.fabric.diaspora_stream.fabric import StreamFabric
 from parsl_diaspora.fabric.diaspora_stream.frame import NO_MORE, Framed, join_frame, split_frame

@@ -63,7 +63,6 @@ class StreamConsumer:
         self._opened, self._why, self._closed = False, "", False
         self._waiting = self._behind = self._skipped = 0
         self._taken = self._taken_bytes = 0
-        self._heard_at = time.monotonic()
         self.ended: set[str] = set()
         kept = read_positions(positions)
         self._start = start if isinstance(start, float) and kept is None else float("-inf")
@@ -116,10 +115,6 @@ class StreamConsumer:
     def skipped(self) -> int:
         """Records of somebody else that were passed over, and stretches that had gone."""
         return self._skipped
-
-    def silent_for(self) -> float:
-        """Seconds since anything arrived, heartbeats included."""
-        return time.monotonic() - self._heard_at
 
     def close(self) -> None:
         """Stop reading."""
@@ -223,7 +218,6 @@ class StreamConsumer:
             self._position = {**position, **self._position}
 
     def _arrived(self, items: list[wire.Item]) -> None:
-        self._heard_at = time.monotonic()
         received = dict(self._received or {})
         for item in items:
             received[str(item.partition)] = item.number + 1

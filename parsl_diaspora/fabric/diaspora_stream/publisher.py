@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import itertools
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from parsl_diaspora.fabric.diaspora_stream import wire
 from parsl_diaspora.fabric.diaspora_stream.backends import Target, TopicSpec
 from parsl_diaspora.fabric.diaspora_stream.link import Link, join_link
 from parsl_diaspora.fabric.diaspora_stream.records import ENDED, encode_record, mark
-from parsl_diaspora.fabric.file.fork import renew_after_fork
+from parsl_diaspora.fabric.forks import renew_after_fork
 from parsl_diaspora.fabric.protocols import FlushReport
 
 logger = logging.getLogger(__name__)
@@ -67,8 +66,6 @@ class StreamPublisher(ImmediateSide):
         self._flying_bytes = 0
         self._joined = False
         self._numbers = itertools.count(1)
-        self._said_at = 0
-        self._changed = threading.Condition()
         self._patience = FIRST_CONTACT
         if closed:
             self._closing.set()
@@ -117,22 +114,17 @@ class StreamPublisher(ImmediateSide):
             link.ring(hurry=hurry)
 
     def _wait(self, timeout: float) -> bool:
-        target = self._accepted
         self._ring(hurry=True)
-        with self._changed:
-            return self._changed.wait_for(lambda: self._met() >= max(target, self._said_at), timeout)
-
-    def _met(self) -> int:
-        return self._safe + self._given_up
+        return super()._wait(timeout)
 
     def _depart(self) -> None:
         if self._link is not None:
             self._link.part(self, wire.Hush(self.channel, mark(self._stamp, ENDED)))
-        with self._changed:
+        with self._settled:
             self._given_up += self._accepted - self._met()
             self._unsent.clear()
             self._flying.clear()
-            self._changed.notify_all()
+            self._settled.notify_all()
 
     # --- the link's threads ---
 
@@ -188,20 +180,12 @@ class StreamPublisher(ImmediateSide):
         self._settle(len(refused[0][1]), given_up=1)
 
     def _settle(self, size: int, *, safe: int = 0, given_up: int = 0) -> None:
-        with self._changed:
+        with self._settled:
             self._flying_bytes -= size
             self._settled_bytes += size
             self._safe += safe
             self._given_up += given_up
-            if self._losses:
-                self._say_in_time()
-            self._changed.notify_all()
+            self._say_in_time()
+            self._settled.notify_all()
         if self._unsent:
             self._ring()
-
-    def _say_in_time(self) -> None:
-        """Say losses before whoever waits is woken, so that a flush waits for what is said of them, too."""
-        with self._lock:
-            if not self.closed:
-                self._say_losses()
-                self._said_at = self._accepted

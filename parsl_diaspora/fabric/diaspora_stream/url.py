@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.fabric.diaspora_stream.backends import MOFKA, Target, TopicSpec
 from parsl_diaspora.hints import nearest
-from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.masking import without_secrets
 
 TOPIC = "parsl-diaspora"
 _OPTIONS = ("topic", "partitions", "type", "create", "patience", "positions")

@@ -4,15 +4,12 @@
     segment.py    the one writer of a segment
     publisher.py  publishing through a thread
     immediate.py  publishing at once, for processes that may be killed
-    fork.py       a forked child gets a segment of its own
     consumer.py   reading all segments of a directory, positions of named consumers
     positions.py  where readers stand, kept durably
     verify.py     is the log whole?
 
 Safe on shared file systems: no locks, no mmap, no file with two writers.
 """
-
-from __future__ import annotations
 
 from parsl_diaspora.fabric.file.fabric import FileFabric
 

@@ -21,7 +21,7 @@ import msgspec
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import EventsCompacted, decode_many, encode, join, split
-from parsl_diaspora.fabric.file.frames import Frame, Scan, pack_frame
+from parsl_diaspora.fabric.file.frames import Frame, Scan, pack_frame, read_frames
 from parsl_diaspora.fabric.file.net_effect import NetEffect, Selection
 from parsl_diaspora.fabric.file.numbering import Numbering
 from parsl_diaspora.fabric.file.retention import ABANDONED
@@ -34,7 +34,6 @@ from parsl_diaspora.fabric.file.rewrite import (
     standing_of,
     translate,
 )
-from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import segment_names, writer_of
 
 KEPT = "before-compact"

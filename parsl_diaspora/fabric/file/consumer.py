@@ -11,11 +11,10 @@ from pathlib import Path
 
 from parsl_diaspora.errors import EventError, FabricUnavailable
 from parsl_diaspora.events import Event
-from parsl_diaspora.fabric.file.frames import Frame, Scan
+from parsl_diaspora.fabric.file.frames import Frame, Scan, read_frames
 from parsl_diaspora.fabric.file.index import offset_before
 from parsl_diaspora.fabric.file.large import events_of
 from parsl_diaspora.fabric.file.positions import keep_positions, read_positions
-from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import segment_names, writer_of
 from parsl_diaspora.fabric.file.watch import Watch, is_local, watch
 from parsl_diaspora.fabric.file.writers import writer_named

@@ -11,6 +11,7 @@ than `MAX_FRAME`, so whatever is longer and no frame is damage, not a frame that
 
 from __future__ import annotations
 
+import os
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ MAX_FRAME = HEADER.size + MAX_BODY  # what readers and the relay take
 LARGEST_FRAME = 128 * 1024  # what is written into segments
 TARGET_BODY = 64 * 1024
 _BITE = 5 * 1024
+CHUNK = 2 * MAX_FRAME  # a full chunk without a whole frame is damaged, so reading always gets on
+_SLACK = 4096  # bytes that a writer may have added meanwhile
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -133,6 +136,22 @@ def scan_frames(data: bytes, base: int, scan: Scan) -> Iterator[Frame]:
         at = frame.end - base
         scan.position, scan.lost = frame.end, False
         yield frame
+
+
+def read_frames(fd: int, scan: Scan, *, left: int = CHUNK) -> Iterator[Frame]:
+    """Whole frames of an open segment from ``scan.position`` on, in bounded memory.
+
+    Args:
+        fd: of the segment.
+        scan: where to begin; says afterwards where it stopped.
+        left: bytes that are known to be there; more may be.
+    """
+    chunk = min(CHUNK, left + _SLACK)
+    while len(data := os.pread(fd, chunk, scan.position)) >= HEADER.size:
+        before = scan.position
+        yield from scan_frames(data, before, scan)
+        if scan.position == before:
+            return  # the end of the file as it is now
 
 
 def was_whole(header: bytes, left: int) -> bool:

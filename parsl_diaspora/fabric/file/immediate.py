@@ -10,9 +10,9 @@ from pathlib import Path
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, encode
 from parsl_diaspora.fabric.file import large
-from parsl_diaspora.fabric.file.fork import renew_after_fork
 from parsl_diaspora.fabric.file.options import DEFAULTS, FileOptions
 from parsl_diaspora.fabric.file.segment import open_writer
+from parsl_diaspora.fabric.forks import renew_after_fork
 from parsl_diaspora.fabric.losses import CLOSED, UNWRITABLE, Losses, encode_within
 from parsl_diaspora.fabric.protocols import FlushReport
 from parsl_diaspora.fabric.stamp import Stamp

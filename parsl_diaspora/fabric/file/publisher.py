@@ -16,11 +16,11 @@ from msgspec import structs
 from parsl_diaspora.events import Event
 from parsl_diaspora.fabric.callers import CallersSide
 from parsl_diaspora.fabric.file import large
-from parsl_diaspora.fabric.file.fork import renew_after_fork
 from parsl_diaspora.fabric.file.frames import in_batches
 from parsl_diaspora.fabric.file.options import DEFAULTS, FileOptions
 from parsl_diaspora.fabric.file.retention import Retention
 from parsl_diaspora.fabric.file.segment import SegmentWriter, open_writer
+from parsl_diaspora.fabric.forks import renew_after_fork
 from parsl_diaspora.fabric.protocols import FlushReport
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,6 @@ class FilePublisher(CallersSide):
         self._retention = Retention(self._directory, self._options)
         self._waiting: list[bytes] = []  # changed by whoever holds the lock
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._written = threading.Condition()
         self._said = False
         if closed:
             self._closing.set()
@@ -105,9 +104,7 @@ class FilePublisher(CallersSide):
     def flush(self, timeout: float = 5.0) -> FlushReport:
         """Wait for the events published so far to be written, and to be on the disk if that is declared."""
         deadline = time.monotonic() + timeout
-        target = self._accepted
-        with self._written:
-            self._written.wait_for(lambda: self._safe + self._given_up >= target, timeout)
+        self._wait(timeout)
         if (left := deadline - time.monotonic()) > 0:
             self._writer.wait_synced(left)
         return self.report()
@@ -135,8 +132,8 @@ class FilePublisher(CallersSide):
             while waiting := self._next():
                 for batch in in_batches(waiting, self._batch_bytes):
                     self._settle(batch, written=self._write(batch))
-                with self._written:
-                    self._written.notify_all()  # not for each batch: whoever waits would take turns with us
+                with self._settled:
+                    self._settled.notify_all()  # not for each batch: whoever waits would take turns with us
         except Exception:
             left = self._accepted - self._safe - self._given_up
             logger.exception("The event publisher's thread ended; %d events are unwritten.", left)
@@ -183,7 +180,7 @@ class FilePublisher(CallersSide):
         return True
 
     def _settle(self, batch: list[bytes], *, written: bool) -> None:
-        with self._written:
+        with self._settled:
             self._settled_bytes += sum(map(len, batch))
             if written:
                 self._safe += len(batch)

@@ -18,7 +18,7 @@ import msgspec
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, EventsCompacted, EventsDamaged, decode_many, encode, join
-from parsl_diaspora.fabric.file.frames import HEADER, Frame, Scan, pack_frame, was_whole
+from parsl_diaspora.fabric.file.frames import HEADER, Frame, Scan, pack_frame, read_frames, was_whole
 from parsl_diaspora.fabric.file.numbering import Numbering, file_number
 from parsl_diaspora.fabric.file.rewrite import (
     Moved,
@@ -30,7 +30,6 @@ from parsl_diaspora.fabric.file.rewrite import (
     standing_of,
     translate,
 )
-from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import segment_names
 from parsl_diaspora.fabric.file.writers import writer_named
 

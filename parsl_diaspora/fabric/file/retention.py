@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from parsl_diaspora.events import Event, EventsLost
-from parsl_diaspora.fabric.file.frames import Scan
+from parsl_diaspora.fabric.file.frames import Scan, read_frames
 from parsl_diaspora.fabric.file.index import index_of
 from parsl_diaspora.fabric.file.large import files_of
 from parsl_diaspora.fabric.file.options import FileOptions
 from parsl_diaspora.fabric.file.positions import kept_positions
-from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import delete_segment, segment_names, writer_of
 from parsl_diaspora.fabric.file.writers import is_dead, writer_named
 

@@ -21,10 +21,9 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import psutil
 
-from parsl_diaspora.fabric.file.frames import Scan
+from parsl_diaspora.fabric.file.frames import Scan, read_frames
 from parsl_diaspora.fabric.file.index import index_of
 from parsl_diaspora.fabric.file.positions import DIRECTORY, keep_positions, kept_positions, positions_of
-from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.sync import sync_directory
 from parsl_diaspora.fabric.file.writers import is_dead, writer_named
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import msgspec
 
 from parsl_diaspora.errors import EventError
-from parsl_diaspora.fabric.file.frames import HEADER, Frame, Scan, was_whole
+from parsl_diaspora.fabric.file.frames import HEADER, Frame, Scan, read_frames, was_whole
 from parsl_diaspora.fabric.file.large import events_of
 from parsl_diaspora.fabric.file.numbering import LISTED, Numbering, file_number
-from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import SUFFIX, segment_names, writer_of
 from parsl_diaspora.fabric.file.writers import writer_named
 

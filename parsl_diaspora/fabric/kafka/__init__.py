@@ -7,7 +7,7 @@ security.py   TLS and SASL; credentials from files, the environment or a functio
 layout.py     topics, keys, headers; an event as a record and back
 clients.py    what a client library must do for us; which one serves
 confluent.py  confluent-kafka: producer and reader; confluent_cluster.py: topics and positions,
-              confluent_settings.py: what they are made with, immortal.py: what forked children must not end
+              confluent_settings.py: what they are made with
 python.py     kafka-python, where the other cannot be imported
 faults.py     what went wrong: cause, remedy, and whether the record may be sent again
 publisher.py  from the callers to the client
@@ -21,8 +21,6 @@ keeps its positions as the committed offsets of the group ``PREFIX.NAME``. So it
 (3 s and more), resumes anywhere, and the usual tools show its lag. Two processes that read under one name
 read everything each.
 """
-
-from __future__ import annotations
 
 from parsl_diaspora.fabric.kafka.fabric import KafkaFabric
 

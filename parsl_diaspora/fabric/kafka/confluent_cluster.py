@@ -16,10 +16,10 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
+from parsl_diaspora.fabric.forks import keep_for_ever
 from parsl_diaspora.fabric.kafka.clients import TopicSeen, When
 from parsl_diaspora.fabric.kafka.confluent_settings import common_settings, make
 from parsl_diaspora.fabric.kafka.faults import Fault, Faults, fault_of
-from parsl_diaspora.fabric.kafka.immortal import keep_for_ever
 from parsl_diaspora.fabric.kafka.layout import Part
 from parsl_diaspora.fabric.kafka.url import KafkaUrl
 

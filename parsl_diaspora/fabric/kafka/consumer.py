@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from parsl_diaspora.errors import EventError, FabricUnavailable
 from parsl_diaspora.events import Event
 from parsl_diaspora.events.cloudevents import decode_cloudevent
-from parsl_diaspora.fabric.file.fork import renew_after_fork
+from parsl_diaspora.fabric.forks import keep_for_ever, renew_after_fork
 from parsl_diaspora.fabric.kafka.clients import Client, Cluster, Fetched, Receiver, TopicSeen
 from parsl_diaspora.fabric.kafka.faults import Faults, cause_of
-from parsl_diaspora.fabric.kafka.immortal import keep_for_ever
 from parsl_diaspora.fabric.kafka.layout import Part
 from parsl_diaspora.fabric.kafka.order import MOST_HELD, Order
 from parsl_diaspora.fabric.kafka.start import Beginning

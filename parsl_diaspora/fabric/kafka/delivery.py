@@ -11,9 +11,9 @@ from collections.abc import Callable
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.events import EventsLost
 from parsl_diaspora.fabric.callers import ImmediateSide
+from parsl_diaspora.fabric.forks import keep_for_ever
 from parsl_diaspora.fabric.kafka.clients import Client, Sender
 from parsl_diaspora.fabric.kafka.faults import Fault, Faults, Verdict, cause_of
-from parsl_diaspora.fabric.kafka.immortal import keep_for_ever
 from parsl_diaspora.fabric.kafka.layout import Record
 from parsl_diaspora.fabric.kafka.url import TOPICS, KafkaUrl
 
@@ -51,10 +51,8 @@ class Delivery(ImmediateSide):
             0  # of the sender; those that are confirmed before it
         )
         self._topics_due, self._renew, self._over = True, False, False
-        self._settled = threading.Condition()
-        self._said_at = 0
         self._bell = threading.Event()
-        self._met = threading.Event()
+        self._in_touch = threading.Event()
         self._end = threading.Event()
         self._faults = Faults(self._url.shown, "events wait in memory, the program goes on")
         self._thread: threading.Thread | None = None
@@ -95,16 +93,6 @@ class Delivery(ImmediateSide):
             self._thread = thread
             atexit.register(self._at_exit)  # a program that ends without a close loses nothing, either
 
-    # --- callers, who wait ---
-
-    def _wait(self, timeout: float) -> bool:
-        """Wait until all that was put in so far has met its end; whether it has."""
-        target = self._accepted
-        with self._settled:
-            return self._settled.wait_for(
-                lambda: self._safe + self._given_up >= max(target, self._said_at), max(0.0, timeout)
-            )
-
     # --- the thread ---
 
     def _run(self) -> None:
@@ -137,10 +125,10 @@ class Delivery(ImmediateSide):
                 sender.warm([self._url.topic(name) for name in TOPICS], FIRST_CONTACT)
         except (DiasporaError, OSError) as error:
             self._faults.note(cause_of(error) if isinstance(error, DiasporaError) else Fault(str(error)))
-            self._met.set()
+            self._in_touch.set()
             return False
         self._sender = sender
-        self._met.set()
+        self._in_touch.set()
         return True
 
     def _ensure(self) -> None:
@@ -219,14 +207,6 @@ class Delivery(ImmediateSide):
                 self._say_in_time()
             self._settled.notify_all()
 
-    def _say_in_time(self) -> None:
-        """Say losses before whoever waits is woken, so that a flush waits for what is said of them, too."""
-        if self._losses:
-            with self._lock:
-                if not self._closing.is_set():
-                    self._say_losses()
-                    self._said_at = self._accepted
-
     def _on_failure(self, record: Record, verdict: Verdict, why: str) -> None:
         """From within `Sender.poll`, so in the thread."""
         with self._lock:
@@ -252,7 +232,7 @@ class Delivery(ImmediateSide):
 
     def _give_up(self) -> None:
         """Nothing will be sent any more: what is not safe is lost."""
-        with self._lock, self._settled:
+        with self._settled, self._lock:  # in this order, as where losses are said
             self._end.set()
             self._closing.set()
             if not self._over:

@@ -7,7 +7,7 @@ import time
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event
-from parsl_diaspora.fabric.file.fork import renew_after_fork
+from parsl_diaspora.fabric.forks import renew_after_fork
 from parsl_diaspora.fabric.kafka.clients import Client
 from parsl_diaspora.fabric.kafka.delivery import FIRST_CONTACT, Delivery
 from parsl_diaspora.fabric.kafka.layout import Record, record_of
@@ -47,7 +47,7 @@ class KafkaPublisher(Delivery):
         renew_after_fork(self)
         if immediate:
             self._start()
-            self._met.wait(FIRST_CONTACT)
+            self._in_touch.wait(FIRST_CONTACT)
 
     def begin_life(self, *, closed: bool = False) -> None:
         """Start with a boot, a client and counters of its own: at first, and in a forked child."""

@@ -13,7 +13,7 @@ import msgspec
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events.envelope import Topic
 from parsl_diaspora.hints import nearest
-from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.masking import without_secrets
 from parsl_diaspora.sizes import parse_seconds
 
 DEFAULT_PREFIX = "parsl-diaspora"

@@ -14,8 +14,6 @@ Publisher, consumer, order and layout are those of ``kafka:``; a topic has one p
 are made where somebody is logged in, never on nodes: those read the key's file and speak Kafka's protocol.
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.fabric.octopus.fabric import OctopusFabric
 
 __all__ = ["OctopusFabric"]

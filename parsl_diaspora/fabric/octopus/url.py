@@ -13,7 +13,7 @@ import msgspec
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.fabric.kafka.url import DEFAULT_PREFIX, RAW, TOPICS, KafkaUrl, read_url
 from parsl_diaspora.hints import nearest
-from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.masking import without_secrets
 
 REGION = "us-east-1"
 CHOICES: Mapping[str, tuple[str, ...]] = {

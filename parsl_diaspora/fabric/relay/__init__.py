@@ -27,8 +27,6 @@ whichever hub listens at the address then; a hub stores each batch once, as far 
 tells.
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.fabric.relay.fabric import RelayFabric
 from parsl_diaspora.fabric.relay.hub import Hub
 from parsl_diaspora.fabric.relay.keys import make_keys

@@ -8,7 +8,7 @@ from parsl_diaspora.events import decode_many
 from parsl_diaspora.fabric.file.frames import HEADER
 from parsl_diaspora.fabric.protocols import Publisher
 from parsl_diaspora.fabric.registry import open_fabric
-from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.masking import without_secrets
 
 logger = logging.getLogger(__name__)
 

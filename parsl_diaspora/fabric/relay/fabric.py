@@ -46,6 +46,11 @@ class RelayFabric:
         """The same URL: nodes reach the hub under it, and must be able to read the file of the keys."""
         return self.url
 
+    @property
+    def only_takes(self) -> bool:
+        """True: events are read where the hub forwards them to."""
+        return True
+
     def publisher(
         self,
         source: str,

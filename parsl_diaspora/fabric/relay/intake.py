@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -36,16 +35,12 @@ class Intake(CallersSide):
         self.ring = ring
         self._queue: deque[bytes] = deque()  # callers append, the thread takes: neither needs a lock
         self._held: bytes | None = None
-        self._settled = threading.Condition()
-        self._said_at = 0
 
     # --- callers ---
 
     def wait(self, timeout: float) -> bool:
         """Wait until all that was put in so far has met its end; whether it has."""
-        target = self._accepted
-        with self._settled:
-            return self._settled.wait_for(lambda: self._met() >= max(target, self._said_at), timeout)
+        return self._wait(timeout)
 
     def close(self) -> None:
         """Say what was lost, and take nothing more."""
@@ -54,9 +49,6 @@ class Intake(CallersSide):
                 self._say_losses()
                 self.closing.set()
         self.ring()
-
-    def _met(self) -> int:
-        return self._safe + self._given_up
 
     def _forwarded(self, data: bytes) -> bytes:
         return Forwarded(data)
@@ -95,14 +87,6 @@ class Intake(CallersSide):
             else:
                 self._given_up += count
             self._settled.notify_all()
-
-    def _say_in_time(self) -> None:
-        """Say losses before whoever waits is woken, so that a flush waits for what is said of them, too."""
-        if self._losses:
-            with self._lock:
-                if not self.closing.is_set():
-                    self._say_losses()
-                    self._said_at = self._accepted
 
     def give_up(self) -> None:
         """Nothing will be sent any more: what is not safe is lost."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from parsl_diaspora.events import Event
-from parsl_diaspora.fabric.file.fork import renew_after_fork
+from parsl_diaspora.fabric.forks import renew_after_fork
 from parsl_diaspora.fabric.protocols import FlushReport
 from parsl_diaspora.fabric.relay.courier import Courier
 from parsl_diaspora.fabric.relay.detour import Detour

@@ -10,9 +10,8 @@ from typing import Protocol
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event, decode_many, encode
 from parsl_diaspora.fabric.file import FileFabric
-from parsl_diaspora.fabric.file.frames import HEADER, Frame, Scan
+from parsl_diaspora.fabric.file.frames import HEADER, Frame, Scan, read_frames
 from parsl_diaspora.fabric.file.retention import Retention
-from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import segment_names, writer_of
 from parsl_diaspora.fabric.protocols import Fabric
 from parsl_diaspora.fabric.registry import open_fabric

@@ -40,8 +40,6 @@ Example:
     >>> fabric.close()
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.fabric.spool.fabric import HOST, SpooledFabric
 from parsl_diaspora.fabric.spool.spool import SpoolReport
 from parsl_diaspora.fabric.spool.url import open_spool

@@ -13,10 +13,9 @@ import msgspec
 
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import Event
-from parsl_diaspora.fabric.file.frames import Frame, Scan
+from parsl_diaspora.fabric.file.frames import Frame, Scan, read_frames
 from parsl_diaspora.fabric.file.large import events_of
 from parsl_diaspora.fabric.file.positions import keep_positions, read_positions
-from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import delete_segment, segment_names, writer_of
 from parsl_diaspora.fabric.spool.count import Count
 from parsl_diaspora.fabric.spool.owners import Owners, Standing

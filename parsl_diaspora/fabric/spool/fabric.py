@@ -9,7 +9,7 @@ from pathlib import Path
 
 from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.errors import FabricError
-from parsl_diaspora.fabric.protocols import Consumer, Fabric, Publisher, Start
+from parsl_diaspora.fabric.protocols import Consumer, Fabric, Publisher, Start, only_takes
 from parsl_diaspora.fabric.spool.handover import FLUSH_TIMEOUT
 from parsl_diaspora.fabric.spool.lag import LAG_EVENTS, LAG_SECONDS
 from parsl_diaspora.fabric.spool.publisher import SpoolPublisher
@@ -110,6 +110,11 @@ class SpooledFabric:
         behind = self.inner.node_url
         drop = "" if self.drop_order == DROP_ORDER else f"drop={','.join(self.drop_order)}&"
         return behind and f"spool:{self._named}?limit={self.limit_bytes}&{drop}to={behind}"
+
+    @property
+    def only_takes(self) -> bool:
+        """Whether the fabric behind has no consumers."""
+        return only_takes(self.inner)
 
     def publisher(self, source: str, *, buffer: int = 50_000, immediate: bool = False) -> Publisher:
         """A publisher that writes to the spool. Never fails: without a usable disk it writes past it."""

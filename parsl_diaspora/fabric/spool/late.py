@@ -6,9 +6,9 @@ import threading
 from contextlib import suppress
 
 from parsl_diaspora.errors import FabricUnavailable
-from parsl_diaspora.fabric.protocols import Consumer, Fabric, Publisher, Start
+from parsl_diaspora.fabric.protocols import Consumer, Fabric, Publisher, Start, only_takes
 from parsl_diaspora.fabric.registry import open_fabric
-from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.masking import without_secrets
 
 
 class LateFabric:
@@ -42,6 +42,11 @@ class LateFabric:
     def node_url(self) -> str | None:
         """Under which worker processes can publish; None while it is not known."""
         return self._fabric.node_url if self._fabric else None
+
+    @property
+    def only_takes(self) -> bool:
+        """Whether it has no consumers; False while it is not known."""
+        return only_takes(self._fabric)
 
     def publisher(self, source: str, *, buffer: int = 50_000, immediate: bool = False) -> Publisher:
         """A publisher of the fabric.

@@ -14,7 +14,7 @@ import msgspec
 
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import Event, ServiceDegraded
-from parsl_diaspora.fabric.file.fork import renew_after_fork
+from parsl_diaspora.fabric.forks import renew_after_fork
 from parsl_diaspora.fabric.protocols import Fabric
 from parsl_diaspora.fabric.spool.backlog import Backlog
 from parsl_diaspora.fabric.spool.forwarder import Forwarder

@@ -19,9 +19,8 @@ import msgspec
 from parsl_diaspora.errors import EventError
 from parsl_diaspora.events import decode_many, encode, join
 from parsl_diaspora.fabric.file import large
-from parsl_diaspora.fabric.file.frames import Frame, Scan, pack_frame
+from parsl_diaspora.fabric.file.frames import Frame, Scan, pack_frame, read_frames
 from parsl_diaspora.fabric.file.index import index_of
-from parsl_diaspora.fabric.file.scan import read_frames
 from parsl_diaspora.fabric.file.segment import SUFFIX, delete_segment, writer_of
 
 

@@ -10,7 +10,7 @@ from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events.envelope import Topic
 from parsl_diaspora.fabric.spool.fabric import SpooledFabric
 from parsl_diaspora.fabric.spool.late import LateFabric
-from parsl_diaspora.settings import without_secrets
+from parsl_diaspora.masking import without_secrets
 from parsl_diaspora.sizes import parse_bytes
 
 _HINT = "Write it as in 'spool:/scratch/events?to=kafka://host:9092', or with 'limit=200MB&' before 'to='."

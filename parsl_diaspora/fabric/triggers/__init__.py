@@ -6,8 +6,6 @@ running.py    one trigger at work: throttling, deduplication, retries, dead lett
 engine.py     the consumer of a fabric that drives them
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.fabric.triggers.engine import TriggerEngine
 from parsl_diaspora.fabric.triggers.handlers import Handler, Maker, find, make_handler
 from parsl_diaspora.fabric.triggers.letters import Voice

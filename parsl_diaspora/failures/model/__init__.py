@@ -8,8 +8,6 @@ guess.py     using it: pure Python, well below a millisecond
 quality.py   how often it is right: confusion matrix, F1
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.failures.model.guess import LearnedModel, model_for, shipped
 from parsl_diaspora.failures.model.weights import Weights, read_weights
 

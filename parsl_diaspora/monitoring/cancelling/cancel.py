@@ -10,8 +10,9 @@ from parsl.dataflow.futures import AppFuture
 
 from parsl_diaspora.errors import ConfigurationError
 from parsl_diaspora.monitoring.cancelling.cancels import Cancelled
+from parsl_diaspora.monitoring.kernel import Record
 from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
-from parsl_diaspora.monitoring.session import Record, Session
+from parsl_diaspora.monitoring.session import Session
 
 __all__ = ["Cancelled", "cancel"]
 

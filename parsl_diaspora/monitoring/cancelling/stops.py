@@ -146,7 +146,7 @@ class Stops:
         key = task["id"], try_id
         with self._lock:
             self._waiting.pop(key, None)
-        report = self._session.report_of(*key)
+        report = self._session.tries.report_of(*key)
         event = TryStopped(task=task["id"], try_id=try_id, executor=task["executor"], how=how)
         if report is not None:
             report.put_place_on(event)

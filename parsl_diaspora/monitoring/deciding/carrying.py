@@ -13,13 +13,14 @@ from parsl.executors import HighThroughputExecutor
 from parsl_diaspora.events import DecisionMade
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.monitoring.deciding.situations import MEGABYTE
+from parsl_diaspora.monitoring.kernel import Record
 from parsl_diaspora.monitoring.parking.parked import Otherwise
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Chosen
 from parsl_diaspora.recovery.replay import sites_of
 from parsl_diaspora.state import Live
 from parsl_diaspora.state.picture import OWN_PACKAGE
-from parsl_diaspora.state.resting import EXECUTOR, MANAGER, NODE
+from parsl_diaspora.state.quarantined import EXECUTOR, MANAGER, NODE
 
 _OTHERWISE: dict[str, Otherwise] = {"retry": "retry", "hold": "hold", "fail": "fail"}
 
@@ -34,7 +35,7 @@ class Carrying:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def out(self, live: Live, task: Any, chosen: Chosen) -> None:
+    def out(self, live: Live, task: Record, chosen: Chosen) -> None:
         """Carry out a decision that does not end the task with its failure."""
         decision, parked = chosen.decision, self._session.parked
         if decision.action == "hold":
@@ -48,7 +49,7 @@ class Carrying:
         if decision.target is not None:
             task["executor"] = decision.target
         self._resize(live, task, decision)
-        self._session.avoid(task["id"], decision.avoid)
+        self._session.tries.avoid(task["id"], decision.avoid)
         if decision.wait:
             otherwise = _OTHERWISE.get(decision.wait_else, "retry")
             parked.wait(task, decision.wait, decision.wait_timeout, otherwise)
@@ -71,7 +72,7 @@ class Carrying:
             return [(NODE, decision.node)]
         return [(MANAGER, decision.manager)] if decision.manager else []
 
-    def _resize(self, live: Live, task: Any, decision: DecisionMade) -> None:
+    def _resize(self, live: Live, task: Record, decision: DecisionMade) -> None:
         """Tell executors that take such words how much memory a task needs, and how urgent it is."""
         had = task.get("resource_specification") or {}
         wanted = dict(had)
@@ -85,7 +86,7 @@ class Carrying:
         if wanted != had and _takes(executor, wanted):
             task["resource_specification"] = wanted
 
-    def _use_plain_workers(self, live: Live, task: Any) -> None:
+    def _use_plain_workers(self, live: Live, task: Record) -> None:
         executor = task["dfk"].executors.get(task["executor"])
         if isinstance(executor, Hardening):
             executor.use_plain_workers()

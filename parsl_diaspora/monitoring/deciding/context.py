@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from parsl_diaspora.events import TryFailed
@@ -10,6 +11,7 @@ from parsl_diaspora.state import Picture, TryState
 from parsl_diaspora.state.surroundings import Block
 
 OUT_OF_MEMORY_WITHIN = 5.0  # seconds between the end of a worker and the word that memory had run out
+_TASK = itemgetter(1)  # of (time, task, failure class)
 
 
 def context_of(picture: Picture, failed: TryFailed, executor: Any, now: float) -> Context:
@@ -36,8 +38,8 @@ def context_of(picture: Picture, failed: TryFailed, executor: Any, now: float) -
         node_ending=near.ending,
         node_gone=near.gone,
         node_silent=max(0.0, now - near.silent_since) if near.silent_since else 0.0,
-        manager_ended=near.ended,
-        failures_there=len({task for _, task, _ in list(manager.failures)}) if manager is not None else 0,
+        manager_ended=manager.ended if manager is not None else "",
+        failures_there=len(set(map(_TASK, tuple(manager.failures)))) if manager is not None else 0,
         successes_there=manager.succeeded if manager is not None else 0,
         batch_words=picture.surroundings.refusal(failed.executor),
     )
@@ -78,4 +80,4 @@ def is_healthy(picture: Picture, state: TryState) -> bool:
     manager = picture.managers.get(state.manager or "")
     if manager is None:
         return True
-    return not (manager.suspected or (state.manager or "") in picture.quarantined)
+    return not (manager.suspected or picture.quarantined.on(state.manager or "", manager))

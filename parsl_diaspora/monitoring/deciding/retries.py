@@ -22,7 +22,8 @@ from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.failures import describe, is_infrastructure
 from parsl_diaspora.monitoring.deciding.carrying import Carrying
 from parsl_diaspora.monitoring.deciding.situations import Situations
-from parsl_diaspora.monitoring.parking.late import Evidence
+from parsl_diaspora.monitoring.kernel import Record
+from parsl_diaspora.monitoring.parking.unexplained import LateEvidence
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Chosen, choose
 from parsl_diaspora.state import Live
@@ -38,7 +39,8 @@ class RetryHandler:
         own: the program's own retry handler, asked as often as stock Parsl would ask it. Its costs count
             against ``Config.retries`` for failures that are the program's own; for infrastructure losses
             only an infinite cost, which says "fail now", is obeyed. Where it sends the task is kept. When
-            it raises, or answers with no number, the failure costs 1, as without a handler.
+            it raises, the task ends with what it raised, as in stock; when it answers with no number, where
+            stock would hang, the failure costs 1, as without a handler.
     """
 
     def __init__(self, session: Session, own: OwnHandler | None = None) -> None:
@@ -47,28 +49,32 @@ class RetryHandler:
         self._situations = Situations(session, asks_own=own is not None)
         self._carrying = Carrying(session)
 
-    def __call__(self, error: Exception, task: Any) -> float:
+    def __call__(self, error: Exception, task: Record) -> float:
         """The cost of this failure: 0 or less for another try, more than is left for none.
 
         Raises:
             TaskCancelled: somebody asked that the task be stopped; Parsl ends it with this exception.
+            Exception: the program's own handler raised it; Parsl ends the task with it, too.
         """
         if self._session.cancels.is_asked(task):
             self._tell_last_failure(error, task)
             self._session.cancels.refuse(task)
         here = task["executor"]
-        own_cost = self._ask_own(error, task)
+        own_cost, raised = self._ask_own(error, task)
         chosen, task["executor"] = task["executor"], here
         try:
-            return self._answer(error, task, own_cost, chosen)
+            cost = self._answer(error, task, own_cost, chosen)
         except Exception as fault:  # noqa: BLE001 - promise 1: as stock would have answered
             self._session.absorb("retry handler", fault)
-            return 1.0 if own_cost is None else own_cost
+            cost = 1.0 if own_cost is None else own_cost
         finally:
             if chosen != here:
                 task["executor"] = chosen
+        if raised is not None:
+            raise raised
+        return cost
 
-    def _tell_last_failure(self, error: Exception, task: Any) -> None:
+    def _tell_last_failure(self, error: Exception, task: Record) -> None:
         """A try of a task that is to be stopped has failed by itself."""
         if isinstance(error, DependencyError | TaskCancelled):
             return
@@ -77,16 +83,23 @@ class RetryHandler:
         except Exception as fault:  # noqa: BLE001 - promise 1: the task ends as it should
             self._session.absorb("retry handler", fault)
 
-    def _ask_own(self, error: Exception, task: Any) -> float | None:
+    def _ask_own(self, error: Exception, task: Record) -> tuple[float | None, Exception | None]:
+        """What the program's own handler asks for this failure, and what it raised."""
         if self._own is None:
-            return None
+            return None, None
+        part = "the program's own retry handler"
         try:
-            return float(self._own(error, task))
-        except Exception as fault:  # noqa: BLE001 - stock would hang on nonsense, or lose the task's own error
-            self._session.absorb("the program's own retry handler", fault)
-            return 1.0
+            answer = self._own(error, task)
+        except Exception as fault:  # noqa: BLE001 - it is raised again when our own part is done
+            self._session.absorb(part, fault)
+            return float("inf"), fault
+        try:
+            return float(answer), None
+        except Exception as fault:  # noqa: BLE001 - stock would hang on nonsense
+            self._session.absorb(part, fault)
+            return 1.0, None
 
-    def _answer(self, error: Exception, task: Any, own_cost: float | None, chosen: str) -> float:
+    def _answer(self, error: Exception, task: Record, own_cost: float | None, chosen: str) -> float:
         if isinstance(error, DependencyError):
             return 0.0  # Parsl never retries these and ignores the answer
         if task["from_memo"] or self._session.parked.is_closed:
@@ -110,15 +123,15 @@ class RetryHandler:
         charged = 0.0 if free else own_cost or 0.0
         return min(charged, float(self._session.retries - task["fail_cost"]))
 
-    def _cost_of_failing(self, task: Any) -> float:
+    def _cost_of_failing(self, task: Record) -> float:
         left = float(self._session.retries - task["fail_cost"])
         cost = max(1.0, left + 1.0)
         return cost if task["fail_cost"] + cost > self._session.retries else float("inf")
 
     # --- evidence ---
 
-    def _say_failed(self, live: Live, error: Exception, task: Any) -> TryFailed:
-        report = self._session.take_report(task)
+    def _say_failed(self, live: Live, error: Exception, task: Record) -> TryFailed:
+        report = self._session.tries.report_of(task["id"], task["try_id"])
         failure = report.failure if report is not None else None
         event = TryFailed(
             task=task["id"],
@@ -135,11 +148,11 @@ class RetryHandler:
     def _choose(
         self,
         live: Live,
-        task: Any,
+        task: Record,
         failed: TryFailed,
         own_cost: float | None,
         *,
-        evidence: Evidence | None = None,
+        evidence: LateEvidence | None = None,
         revises: DecisionMade | None = None,
     ) -> Chosen:
         options, policy = self._session.policies.of(task["func"])
@@ -151,11 +164,11 @@ class RetryHandler:
     def _say_decided(
         self,
         live: Live,
-        task: Any,
+        task: Record,
         failed: TryFailed,
         decision: DecisionMade,
         *,
-        evidence: Evidence | None = None,
+        evidence: LateEvidence | None = None,
         revises: DecisionMade | None = None,
     ) -> None:
         tell_as(decision, failed)
@@ -170,22 +183,22 @@ class RetryHandler:
     # --- late evidence ---
 
     def _expect_evidence(
-        self, task: Any, failed: TryFailed, decision: DecisionMade, own_cost: float | None
+        self, task: Record, failed: TryFailed, decision: DecisionMade, own_cost: float | None
     ) -> None:
-        def revise(evidence: Evidence) -> None:
+        def revise(evidence: LateEvidence) -> None:
             self._revise(task, failed, decision, own_cost, evidence)
 
-        grace = self._session.late.expect(task, failed, decision, revise)
+        grace = self._session.unexplained.expect(task, failed, decision, revise)
         if grace > decision.delay and not decision.wait:
             self._session.parked.delay_at_least(task, grace)
 
     def _revise(
         self,
-        task: Any,
+        task: Record,
         failed: TryFailed,
         decision: DecisionMade,
         own_cost: float | None,
-        evidence: Evidence,
+        evidence: LateEvidence,
     ) -> None:
         """In the slow path: decide anew about a task that still waits for its next try."""
         live = self._session.begin(task["dfk"].run_id)
@@ -214,7 +227,7 @@ def _obey(decision: DecisionMade, chosen: str) -> None:
     decision.reason = f"the program's own retry handler sends it to {chosen}"
 
 
-def _describe(error: Exception, task: Any, session: Session) -> Failure:
+def _describe(error: Exception, task: Record, session: Session) -> Failure:
     if isinstance(error, WorkerLost | ManagerLost | NeverStarted):
         return describe(error, phase="lost", traceback_limit=0)
     launching = task["status"] == States.pending

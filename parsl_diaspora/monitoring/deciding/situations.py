@@ -8,11 +8,10 @@ from typing import Any
 
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.failures import is_infrastructure
-from parsl_diaspora.failures.context import NOTHING_KNOWN
 from parsl_diaspora.monitoring.deciding.context import context_of, is_healthy
-from parsl_diaspora.monitoring.parking.late import Evidence
+from parsl_diaspora.monitoring.kernel import Record, is_usable
+from parsl_diaspora.monitoring.parking.unexplained import LateEvidence
 from parsl_diaspora.monitoring.placing.apps import has_staged_files
-from parsl_diaspora.monitoring.placing.routing import is_usable
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Options, Situation
 from parsl_diaspora.recovery.replay import counter_of, sites_of, uses_of
@@ -38,12 +37,12 @@ class Situations:
     def of(
         self,
         live: Live,
-        task: Any,
+        task: Record,
         failed: TryFailed,
         own_cost: float | None,
         options: Options,
         *,
-        evidence: Evidence | None = None,
+        evidence: LateEvidence | None = None,
         revises: DecisionMade | None = None,
     ) -> Situation:
         """The situation after a try has failed.
@@ -57,46 +56,61 @@ class Situations:
             evidence: what has come to light since.
             revises: the decision upon the same failure that is to be replaced: it is charged once.
         """
-        session, failure = self._session, failed.failure
-        state = live.picture.tasks[task["id"]]
+        failure, state = failed.failure, live.picture.tasks[task["id"]]
         executor = task["dfk"].executors.get(failed.executor)
-        late, told = (evidence.context, evidence.diagnosis) if evidence is not None else (NOTHING_KNOWN, None)
-        context = context_of(live.picture, failed, executor, session.clock.time()).with_more(late)
+        context = context_of(live.picture, failed, executor, self._session.clock.time())
+        if evidence is not None:
+            context = context.with_more(evidence.context)
         refuted = self._is_refuted(live, task, state, failure)
-        diagnosis = told or session.diagnoser.diagnose(
-            failure,
-            state,
-            context=context,
-            refuted=refuted,
-            is_healthy=partial(is_healthy, live.picture),
-        )
-        budget = session.budgets.name(diagnosis.failure_class, options)
-        spent = _spent(state, budget, revises)
-        by_chance = refuted and not self._asks_own
-        limit = session.budgets.limit(diagnosis.failure_class, options, by_chance=by_chance)
-        if self._asks_own and budget == "application":
-            limit = session.settings.max_tries  # the program's own handler keeps that account
+        diagnosis = evidence.diagnosis if evidence is not None else None
+        if diagnosis is None:
+            diagnosis = self._session.diagnoser.diagnose(
+                failure,
+                state,
+                context=context,
+                refuted=refuted,
+                is_healthy=partial(is_healthy, live.picture),
+            )
         return Situation(
             failure=failure,
             diagnosis=diagnosis,
             context=context,
             options=options,
             id=failed.id,
-            tries=len(state.tries) - state.forgiven,
-            max_tries=session.budgets.max_tries(options),
-            budget=budget,
-            used=spent[budget],
-            limit=limit,
-            infrastructure_failures=session.budgets.infrastructure_failures(spent),
             proof="" if refuted else self._proof(task, failure, diagnosis.failure_class),
             own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
-            uses=uses_of(state, but=revises.rule if revises is not None else ""),
             asked_memory=_asked_memory(task, state, options),
+            **self._account(state, diagnosis.failure_class, options, refuted, revises),
             **self._place(live, task, failed),
             **self._elsewhere(live, task, failed, state),
         )
 
-    def _place(self, live: Live, task: Any, failed: TryFailed) -> dict[str, Any]:
+    def _account(
+        self,
+        state: TaskState,
+        failure_class: str,
+        options: Options,
+        refuted: bool,
+        revises: DecisionMade | None,
+    ) -> dict[str, Any]:
+        """What the task has had of tries and budgets."""
+        budgets = self._session.budgets
+        budget = budgets.name(failure_class, options)
+        spent = _spent(state, budget, revises)
+        limit = budgets.limit(failure_class, options, by_chance=refuted and not self._asks_own)
+        if self._asks_own and budget == "application":
+            limit = self._session.settings.max_tries  # the program's own handler keeps that account
+        return {
+            "tries": len(state.tries) - state.forgiven,
+            "max_tries": budgets.max_tries(options),
+            "budget": budget,
+            "used": spent[budget],
+            "limit": limit,
+            "infrastructure_failures": budgets.infrastructure_failures(spent),
+            "uses": uses_of(state, but=revises.rule if revises is not None else ""),
+        }
+
+    def _place(self, live: Live, task: Record, failed: TryFailed) -> dict[str, Any]:
         here, sites = task["executor"], self._session.settings.sites
         return {
             "func": task["func_name"],
@@ -107,12 +121,12 @@ class Situations:
             "node": failed.node,
             "worker": failed.worker,
             "seconds": failed.seconds,
-            "executor_usable": is_usable(task, here),
+            "executor_usable": is_usable(task["dfk"], here),
             "bound": _bound(task, self._session.settings.move),
             "counter": counter_of(live.picture, failed, task["func_name"], sites_of(sites, here)),
         }
 
-    def _elsewhere(self, live: Live, task: Any, failed: TryFailed, state: TaskState) -> dict[str, Any]:
+    def _elsewhere(self, live: Live, task: Record, failed: TryFailed, state: TaskState) -> dict[str, Any]:
         session, picture, here = self._session, live.picture, task["executor"]
         (others, unfit), sites = session.routing.elsewhere(task, live), session.settings.sites
         site = sites.get(here, here)
@@ -134,13 +148,13 @@ class Situations:
         offers = self._session.routing.offers
         return {label: memory for label in labels if (memory := offers.of(label).memory)}
 
-    def _proof(self, task: Any, failure: Failure, failure_class: str) -> str:
+    def _proof(self, task: Record, failure: Failure, failure_class: str) -> str:
         """How it was proven before, by other tasks or programs, that a failure is the app's own."""
         if not failure.frame or is_infrastructure(failure_class):
             return ""
         return self._session.routing.proof(task["func"], failure.fingerprint)
 
-    def _is_refuted(self, live: Live, task: Any, state: TaskState, failure: Failure) -> bool:
+    def _is_refuted(self, live: Live, task: Record, state: TaskState, failure: Failure) -> bool:
         same = sum(each.fingerprint == failure.fingerprint for each in state.tries)
         return (
             self._asks_own
@@ -148,7 +162,7 @@ class Situations:
             or self._session.routing.is_by_chance(task["func"], same)
         )
 
-    def _own_stops(self, task: Any, own_cost: float | None, failure_class: str) -> bool:
+    def _own_stops(self, task: Record, own_cost: float | None, failure_class: str) -> bool:
         if own_cost is None:
             return False
         if own_cost == float("inf") or own_cost != own_cost:  # noqa: PLR0124 - not a number: stock ends the task
@@ -179,14 +193,14 @@ def _company(live: Live, executor: str, failed: TryFailed) -> tuple[bool, bool]:
     return other_node, other_block
 
 
-def _bound(task: Any, move: str) -> str:
+def _bound(task: Record, move: str) -> str:
     """Why a task may not leave its executor; empty if it may."""
     if has_staged_files(task):
         return f"its files were staged to {task['executor']}, and are not staged again"
     return "the setting 'move' keeps tasks where they are" if move == "none" else ""
 
 
-def _asked_memory(task: Any, state: TaskState, options: Options) -> int | None:
+def _asked_memory(task: Record, state: TaskState, options: Options) -> int | None:
     if state.memory is not None:
         return state.memory
     megabytes = (task.get("resource_specification") or {}).get("memory")

@@ -58,11 +58,6 @@ class Channel:
         except Exception as error:  # noqa: BLE001 - a backend may lack its library here: events go another way
             self.absorb("fabric", error)
 
-    @property
-    def is_direct(self) -> bool:
-        """Whether events go through the fabric."""
-        return self._publisher is not None
-
     def say(self, event: Event, **where: Any) -> None:
         """Say an event of this place; ``where`` names further parts of the envelope."""
         for part, value in (*self.place.items(), *where.items()):

@@ -158,7 +158,7 @@ class Parked:
     def forget(self, task: Record) -> None:
         """A task has ended."""
         self._ends.forget(task)
-        self._session.late.forget(task)
+        self._session.unexplained.forget(task)
         self._session.orders.forget(task)
         self._values.pop(task["id"], None)
         self._sent.discard(task["id"])

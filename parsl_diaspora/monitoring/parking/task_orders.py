@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_diaspora.errors import ConfigurationError
 from parsl_diaspora.events import DecisionMade, Event, OrderAnswered, TaskActionAsked
+from parsl_diaspora.hints import nearest
 from parsl_diaspora.monitoring import kernel
 from parsl_diaspora.monitoring.errands import Errands
 from parsl_diaspora.monitoring.kernel import Record
@@ -104,7 +105,7 @@ class TaskOrders:
             message = "Name a task, an app, or a failure class, and only one of them."
             raise ConfigurationError(message, hint="As in release(task=21).")
         if asked.to and (dfk is None or asked.to not in dfk.executors):
-            hint = f"There are: {', '.join(dfk.executors)}." if dfk is not None else ""
+            hint = nearest(asked.to, dfk.executors) if dfk is not None else ""
             raise ConfigurationError(f"No executor is called {asked.to!r}.", hint=hint)
 
     def _meant(self, asked: TaskActionAsked, dfk: Any) -> list[Record]:

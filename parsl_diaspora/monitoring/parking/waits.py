@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.monitoring.errands import Errands
+from parsl_diaspora.monitoring.kernel import is_usable
 
 if TYPE_CHECKING:
     from parsl_diaspora.monitoring.session import Session
@@ -18,7 +18,6 @@ PAUSE = 0.5  # seconds between two rounds
 MOST_LOOKS = 200  # conditions looked at in a round; with more of them, each is looked at less often
 #: Whether somebody still waits, and what is to be done then.
 Waiting = tuple[Callable[[], bool], Callable[[], object]]
-KINDS = ("file", "executor", "manager", "fabric")
 
 
 class Waits:
@@ -97,7 +96,7 @@ class Waits:
 
     def _executor(self, name: str) -> bool:
         live = self._session.live
-        return _is_usable(self._kernel, name) and live is not None and live.picture.has_managers(name)
+        return is_usable(self._kernel, name) and live is not None and live.picture.has_managers(name)
 
     def _manager(self, name: str) -> bool:
         live = self._session.live
@@ -106,27 +105,6 @@ class Waits:
     def _fabric(self, _: str) -> bool:
         live = self._session.live
         return live is not None and live.hears
-
-
-def check_condition(condition: str) -> None:
-    """Refuse what is no condition.
-
-    Raises:
-        SettingsError: it is none.
-
-    Example:
-        >>> check_condition("file:/data/ready")
-    """
-    kind, _, name = condition.partition(":")
-    if kind not in KINDS or bool(name) == (kind == "fabric"):
-        hint = "Write file:/path, executor:LABEL, manager:LABEL, or fabric."
-        raise SettingsError(f"{condition!r} is nothing that a task can wait for.", hint=hint)
-
-
-def _is_usable(kernel: Any, label: str) -> bool:
-    executor = kernel.executors.get(label)
-    gone = (getattr(executor, name, False) for name in ("bad_state_is_set", "is_without_blocks"))
-    return executor is not None and not any(gone)
 
 
 _LOOKS: dict[str, Callable[[Waits, str], bool]] = {

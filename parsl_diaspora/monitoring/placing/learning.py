@@ -12,14 +12,12 @@ from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import DecisionMade, Event, Lesson
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.failures import is_infrastructure
+from parsl_diaspora.monitoring.kernel import Record
 from parsl_diaspora.monitoring.placing.apps import Apps
 from parsl_diaspora.recovery.placement import PROOFS, weight_of
 from parsl_diaspora.state.offers import Offers
 from parsl_diaspora.state.picture import OWN_PACKAGE
 from parsl_diaspora.state.places import EXECUTOR, NODE, PROOF_HOLDS, Belief, Places
-
-#: A Parsl task record.
-Record = dict[str, Any]
 
 BY_CHANCE = 1e-4  # what happens more rarely in as many tries does not happen by chance
 MEMORY, MISSING_MODULE = "memory", "missing_module"

@@ -8,7 +8,7 @@ from parsl_diaspora.events import Event, PlaceQuarantined, PlaceReleased, TryFai
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.recovery import Quarantine
 from parsl_diaspora.state import Live
-from parsl_diaspora.state.resting import EXECUTOR, MANAGER, NODE, Key, key_of
+from parsl_diaspora.state.quarantined import EXECUTOR, MANAGER, NODE, Key, key_of
 
 if TYPE_CHECKING:
     from parsl_diaspora.monitoring.session import Session

@@ -12,17 +12,17 @@ import msgspec
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import DecisionMade, Diagnosis
 from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.monitoring.kernel import Record, is_usable
 from parsl_diaspora.monitoring.placing.apps import INTERNAL, has_staged_files
-from parsl_diaspora.monitoring.placing.learning import MEMORY, MISSING_MODULE, MODULE, Learning, Record
+from parsl_diaspora.monitoring.placing.learning import MEMORY, MISSING_MODULE, MODULE, Learning
 from parsl_diaspora.monitoring.placing.needs import Distributions
-from parsl_diaspora.recovery.options import options_of
 from parsl_diaspora.recovery.placement import Candidate, Choice, best_first, choose
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
 from parsl_diaspora.state.offers import Offer
 from parsl_diaspora.state.places import EXECUTOR as PLACE
 from parsl_diaspora.state.places import PROOF_HOLDS, Belief
-from parsl_diaspora.state.resting import EXECUTOR
+from parsl_diaspora.state.quarantined import EXECUTOR
 
 EXPLORE_AFTER = 600.0  # seconds after which a place of poor repute is tried again by one task
 MARGIN = 1.2  # times the memory that a function was seen to use
@@ -90,7 +90,7 @@ class Routing(Learning):
             return
         func = self.identity(task["func"])
         candidates = self._candidates(live, task, labels)
-        unmeasured = not self.places.is_known(func) and not _declared_memory(task)
+        unmeasured = not self.places.is_known(func) and not self._apps.memory(task["func"])
         choice = choose(
             candidates, here, unmeasured=unmeasured, explore_after=EXPLORE_AFTER, chance=self._chance
         )
@@ -145,7 +145,7 @@ class Routing(Learning):
 
     def _candidates(self, live: Live, task: Record, labels: list[str]) -> list[Candidate]:
         func = self.identity(task["func"])
-        needs = _declared_memory(task) or self.places.used(func) * MARGIN
+        needs = self._apps.memory(task["func"]) or self.places.used(func) * MARGIN
         modules = self._apps.modules(task["func"])
         lacking = self._lacking_modules(modules, labels) if modules else {}
         asked = _Asked(task=task, func=func, needs=needs, now=self._clock.time(), lacking=lacking)
@@ -157,7 +157,7 @@ class Routing(Learning):
         explored = self._explored.get((asked.func, label), 0.0)
         return Candidate(
             label=label,
-            usable=is_usable(asked.task, label),
+            usable=is_usable(asked.task["dfk"], label),
             rests=_rests(live, label),
             lack=_lack_of(live, asked, label, belief, offer),
             chance=belief.chance(asked.now),
@@ -203,18 +203,11 @@ def _lack_of(live: Live, asked: _Asked, label: str, belief: Belief, offer: Offer
 
 def _rests(live: Live, label: str) -> str:
     """Why an executor gets no work for now: it is in quarantine, or on trial and has its one task."""
-    key, resting = (EXECUTOR, label), live.picture.resting
-    if key in resting.reasons:
-        return resting.reasons[key]
-    on_trial = key in resting.on_trial and live.picture.outstanding.get(label, 0) > 0
+    key, quarantined = (EXECUTOR, label), live.picture.quarantined
+    if key in quarantined.reasons:
+        return quarantined.reasons[key]
+    on_trial = key in quarantined.on_trial and live.picture.outstanding.get(label, 0) > 0
     return "one task tries it after its quarantine" if on_trial else ""
-
-
-def is_usable(task: Record, label: str) -> bool:
-    """Whether an executor still takes tasks."""
-    executor = task["dfk"].executors.get(label)
-    gone = (getattr(executor, name, False) for name in ("bad_state_is_set", "is_without_blocks"))
-    return executor is not None and not any(gone)
 
 
 def _diagnosis(lack: str) -> Diagnosis:
@@ -223,9 +216,3 @@ def _diagnosis(lack: str) -> Diagnosis:
         missing = lack.removeprefix(MODULE).strip("'")
         return Diagnosis(failure_class=MISSING_MODULE, layer="environment", missing=missing, evidence=(lack,))
     return Diagnosis(failure_class=lack, evidence=(lack,)) if lack in CLASSES else Diagnosis()
-
-
-def _declared_memory(task: Record) -> int:
-    """Bytes that the app's author says it needs; 0 for nothing said."""
-    declared = getattr(options_of(task["func"]), "memory", None)
-    return declared if isinstance(declared, int) else 0

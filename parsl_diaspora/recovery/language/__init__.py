@@ -9,6 +9,5 @@ conditions.py  the conditions that rules name
 expressions.py small expressions over the evidence
 matching.py    rules made fast
 fields.py      texts with fields
-sizes.py       amounts of memory
 words.py       rules in words
 """

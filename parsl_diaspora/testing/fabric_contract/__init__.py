@@ -18,7 +18,7 @@ names, holds it to the contract in its own test suite; that needs pytest and not
         def fabric_url(self, acme_server):
             return f"acme://{acme_server.address}/{uuid.uuid4().hex}"
 
-One module is one part of the contract:
+One module is one part of the contract, contract.py all of them:
 
     base.py        flags, fixtures, help        positions.py  commits and names
     publishing.py  stamps, order, refusals      starts.py     where a reader begins
@@ -31,27 +31,6 @@ Each test gets a URL under which nothing has been published yet. What a backend 
 class, see `base.ContractBase`; a test whose ability is switched off is skipped and says so.
 """
 
-from __future__ import annotations
-
-from parsl_diaspora.testing.fabric_contract.base import ContractBase
-from parsl_diaspora.testing.fabric_contract.clocks import Clocks
-from parsl_diaspora.testing.fabric_contract.content import Content
-from parsl_diaspora.testing.fabric_contract.deaths import Deaths
-from parsl_diaspora.testing.fabric_contract.flushing import Flushing
-from parsl_diaspora.testing.fabric_contract.load import Load
-from parsl_diaspora.testing.fabric_contract.outages import Outages
-from parsl_diaspora.testing.fabric_contract.polling import Polling
-from parsl_diaspora.testing.fabric_contract.positions import Positions
-from parsl_diaspora.testing.fabric_contract.publishing import Publishing
-from parsl_diaspora.testing.fabric_contract.starts import Starts
+from parsl_diaspora.testing.fabric_contract.contract import FabricContract
 
 __all__ = ["FabricContract"]
-
-
-class FabricContract(
-    Publishing, Content, Positions, Starts, Polling, Flushing, Deaths, Clocks, Load, Outages, ContractBase
-):
-    """Derive, give a ``fabric_url`` fixture, and let pytest collect the class.
-
-    The flags, and what there is to override, are those of `base.ContractBase`.
-    """

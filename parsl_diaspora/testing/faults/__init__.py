@@ -8,8 +8,6 @@ playing.py    several at a time, with nothing left behind
 outcomes.py   what came of one, and how it is said
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.testing.faults.outcomes import Outcome
 from parsl_diaspora.testing.faults.playing import play, play_all
 from parsl_diaspora.testing.faults.scenarios import SCENARIOS, SIX, Scenario

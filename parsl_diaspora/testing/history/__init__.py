@@ -9,8 +9,6 @@ Writers and readers may be killed at any moment: a note is one ``write`` into a 
 leave what they noted, and at most the last note is cut off, which weakens the check and never makes it wrong.
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.testing.history.checker import Verdict, check, judge
 from parsl_diaspora.testing.history.reader import HistoryReader
 from parsl_diaspora.testing.history.records import Notes, read_notes

@@ -12,8 +12,6 @@ running.py      running many of them as one program
 collect.py      a command that makes a labelled corpus of what they leave in the log
 """
 
-from __future__ import annotations
-
 from parsl_diaspora.testing.provocations.provocation import Provocation
 from parsl_diaspora.testing.provocations.registry import PROVOCATIONS, named, of_class
 

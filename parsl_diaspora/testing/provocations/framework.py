@@ -8,13 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 
-class NeedsTwo(Exception):
-    """An exception whose copy cannot be made from what pickle keeps of it."""
-
-    def __init__(self, what: str, where: str) -> None:
-        super().__init__(f"{what} at {where}")
-
-
 def echo(directory: str, argument: Any = None) -> Any:
     """Give back the argument."""
     return argument
@@ -28,11 +21,6 @@ def return_generator(directory: str) -> Iterator[int]:
 def return_connection(directory: str) -> Any:
     """Return what belongs to its process."""
     return sqlite3.connect(":memory:")
-
-
-def raise_what_cannot_be_rebuilt(directory: str) -> None:
-    """Raise an exception that stock Parsl's result thread dies of."""
-    raise NeedsTwo("it broke", "the second step")
 
 
 def make_generator() -> Any:

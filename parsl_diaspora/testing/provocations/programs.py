@@ -15,5 +15,3 @@ exit 77"""
 
 KILLED_RANK = """\
 printf '%s\\n' 'srun: error: node0004: task 3: Exited with exit code 9' >&2; exit 9"""
-
-UNRESOLVED_HOST = "echo 'curl: (6) Could not resolve host: data.invalid' >&2; exit 6"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+import signal
+import subprocess
+import sys
 
 import pytest
 from parsl.executors.high_throughput.errors import CommandClientTimeoutError
+from parsl.executors.high_throughput.zmq_pipes import CommandClient, ResultsIncoming, TasksOutgoing
 from parsl.jobs.states import JobState, JobStatus
 from parsl.providers import LocalProvider
 
@@ -14,6 +17,7 @@ from parsl_diaspora.executors.errors import InterchangeLost, NoBlocks
 from parsl_diaspora.fabric.memory import MemoryFabric
 from parsl_diaspora.state import Live
 from tests.executors.fakes import FakeQueue, launch
+from tests.executors.keeping.test_pipes import PORTS
 from tests.executors.test_htex import Interchange, Link, Outgoing
 
 
@@ -74,7 +78,6 @@ class Pool:
         self.executor.link = Link()
         self.executor.run_id = "r"
         self.executor._live = Live(MemoryFabric(), "r", "submit")
-        self.executor._sending, self.executor._owing = threading.Lock(), threading.Lock()
         self.client, self.outgoing = Client(), Outgoing()
         self.executor.outgoing_q, self.executor.incoming_q = self.outgoing, FakeQueue()
         self.executor.command_client = self.client
@@ -98,6 +101,37 @@ def pool():
 
 
 # --- tasks ---
+
+
+def test_a_program_reads_of_parsls_pipes_what_it_reads_in_stock():
+    pool = ResilientHighThroughputExecutor(label="pool", address="127.0.0.1", loopback_address="127.0.0.1")
+    for name, pipe in (("outgoing_q", TasksOutgoing), ("incoming_q", ResultsIncoming)):
+        stock = pipe("127.0.0.1", PORTS, None)
+        setattr(pool, name, stock)
+        assert getattr(pool, name).zmq_context is stock.zmq_context
+        stock.close()
+    client = CommandClient("127.0.0.1", PORTS, None)
+    pool.command_client = client
+    assert pool.command_client.zmq_context is client.zmq_context
+    client.close()
+
+
+def test_an_executor_that_is_not_started_yet_sends_into_what_it_is_given():
+    pool = ResilientHighThroughputExecutor(label="pool", address="127.0.0.1")
+    pool.outgoing_q = outgoing = Outgoing()
+    future = pool.submit(abs, {}, -1)
+    assert [each["task_id"] for each in outgoing.sent] == [1]
+    assert not future.done()
+
+
+def test_an_executor_whose_start_went_no_further_than_its_interchange_can_be_shut_down():
+    pool = ResilientHighThroughputExecutor(label="pool", address="127.0.0.1")
+    pool.interchange_proc = process = subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE
+    )
+    pool.shutdown()
+    assert process.wait(30) == -signal.SIGTERM
+    process.stdin.close()
 
 
 def test_what_is_with_the_interchange_is_taken_back_and_ends_with_its_loss(pool):
@@ -153,6 +187,10 @@ def manager(name, block="0"):
 def test_managers_are_those_that_run_tasks(pool):
     pool.client.answers["MANAGERS"] = [manager("m1"), manager("node-m1", "diaspora-node")]
     assert [each["manager"] for each in pool.executor.connected_managers()] == ["m1"]
+    pool.client.answers["MANAGERS_PACKAGES"] = {"m1": {"parsl": "1"}, "node-m1": {}}
+    assert pool.executor.connected_managers_packages() == {"m1": {"parsl": "1"}}
+    pool.client.answers = None
+    assert pool.executor.connected_managers_packages() == {}
 
 
 def test_while_there_is_no_answer_the_last_one_holds(pool):

@@ -59,16 +59,11 @@ ERRORS = [
     SerializationError("simulate"),
     Mute(),
 ]
-ANSWERS = [0, 1, -3, 0.5, True, 10**30, math.inf, -math.inf, math.nan, None, "twice", [], ZeroDivisionError()]
+ANSWERS = [0, 1, -3, 0.5, True, 10**30, math.inf, -math.inf, math.nan, None, "twice", []]
 
 
 def answering(answer):
-    def own(error, task):
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    return own
+    return lambda error, task: answer
 
 
 @pytest.mark.parametrize("answer", ["none of its own", *ANSWERS], ids=repr)
@@ -374,8 +369,24 @@ def test_a_handler_that_always_says_free_ends_at_the_hard_total(program):
     assert made.run([where(n) for n in range(20)])["fail_count"] == 6
 
 
-@pytest.mark.parametrize("answer", [ZeroDivisionError("bug"), None, "twice"])
-def test_a_handler_that_fails_costs_what_a_failure_costs_without_one_and_is_said_once(
+@pytest.mark.parametrize(
+    "error", [WORKER, ValueError("x"), DependencyError([(ValueError("x"), "task 0")], 1)]
+)
+def test_what_a_handler_raises_ends_the_task_as_in_stock_and_what_failed_is_told(program, error):
+    def own(error, task):
+        raise KeyError("give up")
+
+    made = program("alder", "birch", retries=5, own=own)
+    task = made.task()
+    made.launch(task)
+    with pytest.raises(KeyError, match="give up"):
+        made.handler(error, task)
+    assert rules(made) == ([] if isinstance(error, DependencyError) else ["own-handler-stops"])
+    assert made.session.live.faults["the program's own retry handler"] == 1
+
+
+@pytest.mark.parametrize("answer", [None, "twice"])
+def test_a_handler_that_gives_no_number_costs_what_a_failure_costs_without_one_and_is_said_once(
     program, answer, caplog
 ):
     made = program(retries=2, own=answering(answer))
@@ -568,7 +579,7 @@ def test_after_its_quarantine_one_task_decides_whether_a_manager_is_well(program
     made.see_manager("m2")
     bad_manager(made)
     made.clock.advance(301)
-    assert made.picture.resting.on_trial == {("manager", "m1")}
+    assert made.picture.quarantined.on_trial == {("manager", "m1")}
     bad_manager(made, tasks=1)
     assert [event.seconds for event in made.said(PlaceQuarantined)] == [300, 600]
     made.clock.advance(601)
@@ -577,7 +588,7 @@ def test_after_its_quarantine_one_task_decides_whether_a_manager_is_well(program
     made.report(manager="m1")
     made.succeed(task)
     assert made.said(PlaceReleased)[-1].reason == "a task has succeeded there"
-    assert made.picture.resting.on_trial == set()
+    assert made.picture.quarantined.on_trial == set()
 
 
 def test_an_executor_can_be_given_no_work_for_a_while_and_one_task_tries_it_afterwards(program):

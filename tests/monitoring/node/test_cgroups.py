@@ -53,7 +53,7 @@ class TestLimits:
         write(second[1], memory__max=f"{GIB + 5}\n")
         assert (found(second[0]).limit, found(second[0]).free, found(second[0]).used) == (GIB + 5, 5, GIB)
 
-    def test_version_1(self, first):
+    def test_a_group_of_version_1_tells_its_limit_and_what_is_used(self, first):
         group = found(first[0])
         assert (group.version, group.limit, group.used, group.free) == (1, 2 * GIB, GIB, GIB)
 
@@ -99,7 +99,7 @@ class TestMishaps:
         assert events.changes() == {"max": 6, "oom": 1, "oom_kill": 2}
         assert events.changes() == {}
 
-    def test_version_1(self, first):
+    def test_a_group_of_version_1_tells_its_oom_kills(self, first):
         events = MemoryEvents(found(first[0]))
         write(first[1], memory__failcnt="6\n", memory__oom_control="oom_kill_disable 0\noom_kill 3\n")
         assert events.changes() == {"max": 2, "oom_kill": 1}

@@ -34,7 +34,6 @@ def test_events_carry_the_place_and_what_is_said_of_it(tmp_path):
     assert {part: getattr(first, part) for part in PLACE} == PLACE
     assert (first.worker, first.source) == (3, "node:n1:7")
     assert second.manager == "m0"
-    assert made.is_direct
     assert made.beside() == []
 
 
@@ -57,7 +56,6 @@ def test_without_a_fabric_events_are_told_beside_it_for_a_while():
 
 def test_a_directory_that_this_node_does_not_see_is_not_made(tmp_path):
     made = channel(f"file:{tmp_path / 'nowhere'}")
-    assert not made.is_direct
     assert not (tmp_path / "nowhere").exists()
     assert made.faults == {"fabric": 1}
     assert [decode(text.encode(), "json").kind for text in made.beside()] == ["service.degraded"]

@@ -5,11 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-import pytest
-
-from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.events import DecisionMade, Diagnosis, ManagerSeen, TaskEnded, TaskHeld, TaskReleased
-from parsl_diaspora.monitoring.parking.waits import check_condition
 
 MEMORY = Diagnosis(failure_class="memory", layer="runtime")
 
@@ -54,17 +50,6 @@ def test_a_task_that_is_delayed_many_times_waits_for_one_gate(program):
 
 
 # --- waits ---
-
-
-@pytest.mark.parametrize("condition", ["file:/x", "executor:alder", "manager:alder", "fabric"])
-def test_conditions_are_known(condition):
-    check_condition(condition)
-
-
-@pytest.mark.parametrize("condition", ["", "file:", "files:/x", "fabric:x", "executor", "soon"])
-def test_what_is_no_condition_is_refused(condition):
-    with pytest.raises(SettingsError, match="Write file:/path"):
-        check_condition(condition)
 
 
 def test_a_task_waits_for_a_file(program, tmp_path):

@@ -146,9 +146,10 @@ def spoil():
     run_try(drop)
     report, _ = run_try(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, soft - 10)))
     first, found = run_try(lambda: resource.getrlimit(resource.RLIMIT_NOFILE))
+    before = os.getpriority(os.PRIO_PROCESS, 0)
     run_try(lambda: os.nice(3))
     last, nice = run_try(lambda: os.getpriority(os.PRIO_PROCESS, 0))
-    print(json.dumps([soft, report.stuck, found, first.stuck, last.stuck, nice]))
+    print(json.dumps([soft, report.stuck, found, first.stuck, last.stuck, nice - before]))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def leave(code):
 
 
 def interrupt():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(5)
 

@@ -71,7 +71,7 @@ def test_a_try_that_must_stop_ends_at_once_whatever_it_catches(board, function, 
     assert not board.slot(3).read().busy
 
 
-def test_it_may_tidy_up(board, tmp_path):
+def test_a_task_that_is_stopped_may_tidy_up(board, tmp_path):
     stop_soon(board, 7, 1)
     run_try(tidy, str(tmp_path / "note"), 10)
     assert (tmp_path / "note").read_text() == "tidied"

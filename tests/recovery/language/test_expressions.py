@@ -44,12 +44,12 @@ NOT_TRUE = [
 
 
 @pytest.mark.parametrize("text", TRUE)
-def test_it_holds(text):
+def test_a_true_expression_holds(text):
     assert Expression(text, NAMES).holds(VALUES)
 
 
 @pytest.mark.parametrize("text", NOT_TRUE)
-def test_it_does_not_hold_or_cannot_be_known(text):
+def test_a_false_expression_does_not_hold_and_neither_does_one_about_what_nobody_told(text):
     assert not Expression(text, NAMES).holds(VALUES)
 
 

@@ -263,7 +263,7 @@ def test_what_is_about_something_else_or_tells_nothing_changes_nothing(program, 
 def test_where_the_cause_is_known_nobody_waits(program, error):
     made = program("alder", "birch")
     lose(made, error)
-    assert made.session.late._open == {}
+    assert made.session.unexplained._open == {}
 
 
 def test_where_a_supervisor_has_told_of_its_managers_end_nobody_waits(program):
@@ -273,7 +273,7 @@ def test_where_a_supervisor_has_told_of_its_managers_end_nobody_waits(program):
     say(made, TryStarted(task=task["id"], try_id=0, worker=3, pid=7, **PLACE))
     say(made, ManagerEnded(reason="SIGKILL", **PLACE))
     assert made.fail(task, MANAGER)
-    assert made.session.late._open == {}
+    assert made.session.unexplained._open == {}
 
 
 def test_without_grace_nobody_waits(program):

@@ -11,17 +11,17 @@ MANAGER, NODE, EXECUTOR = "manager", "node", "executor"
 Key = tuple[str, str]
 
 
-class Resting:
-    """Nodes and executors that rest, and places of all levels that are on trial.
+class Quarantined:
+    """Managers, nodes and executors that get no new work for a while, and places that are on trial.
 
     Attributes:
-        reasons: why a node or an executor rests.
+        reasons: why a place is in quarantine.
         on_trial: places of which one task at a time is made.
 
     Example:
-        >>> resting = Resting()
-        >>> resting.put(PlaceQuarantined(node="n17", reason="its disk is full"))
-        >>> resting.on(ManagerState(executor="cpu", node="n17"))
+        >>> quarantined = Quarantined()
+        >>> quarantined.put(PlaceQuarantined(node="n17", reason="its disk is full"))
+        >>> quarantined.on("m1", ManagerState(executor="cpu", node="n17"))
         'its disk is full'
     """
 
@@ -30,18 +30,16 @@ class Resting:
         self.on_trial: set[Key] = set()
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Resting):
+        if not isinstance(other, Quarantined):
             return NotImplemented
         return (self.reasons, self.on_trial) == (other.reasons, other.on_trial)
 
     __hash__ = None  # type: ignore[assignment]
 
     def put(self, event: PlaceQuarantined) -> None:
-        """A place rests; managers are kept elsewhere, as there may be many."""
-        if (key := key_of(event)) is None:
-            return
-        self.on_trial.discard(key)
-        if key[0] != MANAGER:
+        """A place gets no new work."""
+        if (key := key_of(event)) is not None:
+            self.on_trial.discard(key)
             self.reasons[key] = event.reason
 
     def lift(self, event: PlaceReleased) -> None:
@@ -54,14 +52,14 @@ class Resting:
         else:
             self.on_trial.discard(key)
 
-    def on(self, manager: ManagerState) -> str:
-        """Why a manager's node or executor rests; empty if neither does."""
+    def on(self, name: str, manager: ManagerState) -> str:
+        """Why a manager gets no work: it, its node or its executor is in quarantine; empty if none is."""
         if not self.reasons:
             return ""
-        places = ((NODE, manager.node or ""), (EXECUTOR, manager.executor))
+        places = ((MANAGER, name), (NODE, manager.node or ""), (EXECUTOR, manager.executor))
         return next((self.reasons[key] for key in places if key in self.reasons), "")
 
-    def tried(self, name: str, manager: ManagerState) -> bool:
+    def tries(self, name: str, manager: ManagerState) -> bool:
         """Whether a manager may have one task at a time."""
         return bool(self.on_trial) and not self.on_trial.isdisjoint(
             ((MANAGER, name), (NODE, manager.node or ""))

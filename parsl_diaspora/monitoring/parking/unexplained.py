@@ -44,7 +44,7 @@ RECENT = 5.0  # seconds for which evidence is kept that came before the failure 
 MOST_RECENT = 256
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class LateEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What has come to light about a failed try.
 
     Attributes:
@@ -69,7 +69,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return known
 
 
-Revise = Callable[[Evidence], None]
+Revise = Callable[[LateEvidence], None]
 
 
 class _Open(NamedTuple):
@@ -80,7 +80,7 @@ class _Open(NamedTuple):
     is_uncertain: bool
 
 
-class Late:
+class Unexplained:
     """Losses of one run that may yet be explained.
 
     Args:
@@ -176,40 +176,40 @@ def _is_about(event: Event, failed: TryFailed) -> bool:
     return bool(event.node) and event.node == failed.node
 
 
-def _of_worker(event: WorkerEnded | Any) -> Evidence | None:
+def _of_worker(event: WorkerEnded | Any) -> LateEvidence | None:
     if event.exit_code is None and not event.out_of_memory:
         return None
     context = Context(out_of_memory=event.out_of_memory, memory_peak=event.memory or None)
-    return Evidence(event=event.id, context=context, error=worker_died(event))
+    return LateEvidence(event=event.id, context=context, error=worker_died(event))
 
 
-def _of_memory(event: NodeShortOfMemory | Any) -> Evidence | None:
+def _of_memory(event: NodeShortOfMemory | Any) -> LateEvidence | None:
     if not any(count for name, count in event.counts.items() if name.startswith("oom")):
         return None
-    return Evidence(event=event.id, context=Context(out_of_memory=True, memory_limit=event.limit))
+    return LateEvidence(event=event.id, context=Context(out_of_memory=True, memory_limit=event.limit))
 
 
-def _of_ending(event: NodeEnding | Any) -> Evidence | None:
-    return Evidence(event=event.id, context=Context(node_ending=event.reason or "it was told to end"))
+def _of_ending(event: NodeEnding | Any) -> LateEvidence | None:
+    return LateEvidence(event=event.id, context=Context(node_ending=event.reason or "it was told to end"))
 
 
-def _of_manager(event: ManagerEnded | Any) -> Evidence | None:
-    return Evidence(event=event.id, context=Context(manager_ended=event.reason or "ended"))
+def _of_manager(event: ManagerEnded | Any) -> LateEvidence | None:
+    return LateEvidence(event=event.id, context=Context(manager_ended=event.reason or "ended"))
 
 
-def _of_node(event: NodeLost | Any) -> Evidence | None:
-    return Evidence(event=event.id, context=Context(node_gone=True, node_silent=event.seconds))
+def _of_node(event: NodeLost | Any) -> LateEvidence | None:
+    return LateEvidence(event=event.id, context=Context(node_gone=True, node_silent=event.seconds))
 
 
-def _of_block(event: BlockLost | Any) -> Evidence | None:
-    return Evidence(event=event.id, context=Context(block_state=event.state))
+def _of_block(event: BlockLost | Any) -> LateEvidence | None:
+    return LateEvidence(event=event.id, context=Context(block_state=event.state))
 
 
-def _of_diagnosis(event: DiagnosisRevised | Any) -> Evidence | None:
-    return Evidence(event=event.id, diagnosis=event.diagnosis)
+def _of_diagnosis(event: DiagnosisRevised | Any) -> LateEvidence | None:
+    return LateEvidence(event=event.id, diagnosis=event.diagnosis)
 
 
-_TELLERS: dict[type[Event], Callable[[Any], Evidence | None]] = {
+_TELLERS: dict[type[Event], Callable[[Any], LateEvidence | None]] = {
     WorkerEnded: _of_worker,
     NodeShortOfMemory: _of_memory,
     NodeEnding: _of_ending,

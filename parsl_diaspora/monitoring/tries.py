@@ -1,0 +1,163 @@
+"""Each try of a run's tasks, as it is launched and as it ends.
+
+Everything here is called from Parsl's own threads, so nothing waits and nothing does I/O.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parsl.dataflow.errors import DependencyError
+
+from parsl_diaspora.errors import TaskCancelled
+from parsl_diaspora.events import TaskEnded, TaskSubmitted, TryEnded, TryLaunched
+from parsl_diaspora.executors.launch import Launch, Report, launching
+from parsl_diaspora.failures.evidence import clean_text
+from parsl_diaspora.monitoring.deciding.propagated import root_task, tell_root
+from parsl_diaspora.monitoring.kernel import Record
+from parsl_diaspora.state import Live
+
+if TYPE_CHECKING:
+    from parsl_diaspora.monitoring.session import Session
+
+ERROR_LIMIT = 500
+
+
+class Tries:
+    """Says what becomes of tries, and tells executors what they must know of them.
+
+    Args:
+        session: of the run.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._reports: dict[tuple[int, int], Report] = {}
+        self._avoid: dict[int, tuple[str, ...]] = {}
+
+    def launch(self, task: Record) -> None:
+        """A try is about to be submitted by this thread: route it, say so, and let the executor know."""
+        live = self._session.begin(task["dfk"].run_id)
+        number, try_id = task["id"], task["try_id"]
+        self._session.unexplained.forget(task)
+        if try_id == 0:
+            if not self._session.parked.is_sent(task):
+                self._session.routing.first(live, task)
+            live.say_soon(
+                TaskSubmitted(task=number, try_id=0, executor=task["executor"], func=task["func_name"])
+            )
+        avoid = self._avoid.pop(number, ())
+        if try_id == 0:
+            avoid = self._session.routing.avoided(live, task)
+        else:
+            live.say(TryLaunched(task=number, try_id=try_id, executor=task["executor"], avoid=avoid))
+        launching.launch = Launch(
+            run=live.picture.run,
+            task=number,
+            try_id=try_id,
+            executor=task["executor"],
+            url=self._session.node_url(task["executor"]),
+            avoid=avoid,
+            traceback_limit=self._session.settings.traceback_limit,
+            redact=self._session.settings.redact or "",
+            restore=self._session.settings.restore_workers,
+            memory=self._memory(live, task),
+        )
+
+    def _memory(self, live: Live, task: Record) -> int:
+        """Bytes that a try needs, where another manager may have them; 0 if that is not known."""
+        state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
+        asked = state.memory if state is not None else None
+        needed = asked or self._session.policies.of(task["func"]).options.memory
+        if not needed or len(live.picture.present.get(task["executor"], ())) < 2:  # noqa: PLR2004 - none else has it
+            return 0
+        room = self._session.routing.offers.of(task["executor"]).memory
+        return needed if not room or room >= needed else 0
+
+    def succeeded(self, task: Record) -> None:
+        """A task ended with a result."""
+        live = self._session.begin(task["dfk"].run_id)
+        number, try_id = task["id"], task["try_id"]
+        if self._session.parked.is_substituted(task):
+            live.say(_substituted(task))
+            return
+        if task["from_memo"]:
+            live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
+            return
+        report = self._reports.pop((number, try_id), None)
+        overcome = _failures_before(live, task)
+        live.say_soon(_try_ended(task, report))
+        live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))
+        self._session.routing.succeeded(task, report, overcome)
+        self._session.quarantines.succeeded(live, task["executor"], report)
+
+    def tell_root(self, task: Record, error: BaseException) -> None:
+        """Let an error about a failed dependency name its root cause."""
+        root = root_task(error)
+        if root is None or self._session.live is None:
+            return
+        state = self._session.live.picture.tasks.get(root)
+        tell_root(error, task["dfk"].run_id, {root: state.func} if state is not None else {})
+
+    def failed(self, task: Record, error: BaseException) -> None:
+        """A task ended with an exception."""
+        live = self._session.begin(task["dfk"].run_id)
+        self._avoid.pop(task["id"], None)
+        outcome = _outcome(error)
+        text = clean_text(lambda: f"{type(error).__name__}: {error}", self._session.redact)[:ERROR_LIMIT]
+        live.catch_up()
+        state = live.picture.tasks.get(task["id"])
+        tries = len(state.tries) if state is not None else 0
+        func = "" if tries else task["func_name"]
+        live.say(
+            TaskEnded(
+                task=task["id"], outcome=outcome, tries=tries, error=text, func=func, root=root_task(error)
+            )
+        )
+
+    def returned(self, launch: Launch, report: Report) -> None:
+        """Take note of what a worker told of a try, before its future ends."""
+        self._reports[launch.task, launch.try_id] = report
+        if report.stuck and self._session.live is not None:
+            self._session.live.absorb("what tasks change in their workers", RuntimeError(_stuck(report)))
+
+    def report_of(self, task: int, try_id: int) -> Report | None:
+        """What the worker told of a try, once."""
+        return self._reports.pop((task, try_id), None)
+
+    def avoid(self, task: int, managers: tuple[str, ...]) -> None:
+        """Let a task's next try decline these managers."""
+        if managers:
+            self._avoid[task] = managers
+        else:
+            self._avoid.pop(task, None)
+
+
+def _failures_before(live: Live, task: Record) -> tuple[str, ...]:
+    """Fingerprints of a task's earlier tries."""
+    state = live.picture.tasks.get(task["id"]) if task["try_id"] else None
+    return tuple(each.fingerprint for each in state.tries if each.fingerprint) if state is not None else ()
+
+
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, TaskCancelled):
+        return "cancelled"
+    return "dependency_failed" if isinstance(error, DependencyError) else "failed"
+
+
+def _stuck(report: Report) -> str:
+    return f"a worker on {report.node} could not put back {', '.join(report.stuck)}"
+
+
+def _substituted(task: Record) -> TaskEnded:
+    tries = task["try_id"]
+    func = "" if tries else task["func_name"]
+    return TaskEnded(task=task["id"], outcome="substituted", tries=tries, func=func)
+
+
+def _try_ended(task: Record, report: Report | None) -> TryEnded:
+    event = TryEnded(task=task["id"], try_id=task["try_id"], executor=task["executor"])
+    if report is not None:
+        report.put_place_on(event)
+        event.seconds, event.memory, event.cpu = report.seconds, report.memory, report.cpu
+    return event

@@ -1,0 +1,1 @@
+"""A campaign under hundreds of kills: `make soak`."""
