@@ -139,7 +139,8 @@ def test_results_are_the_same_when_the_fabric_comes_and_goes(campaign, hub, tmp_
 def small_disk(tmp_path):
     place = tmp_path / "disk"
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
+    size = f"size={max(32, TASKS * 256 // 1000)}k"
+    command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("a file system can be mounted by root only, and not everywhere")
     yield place
