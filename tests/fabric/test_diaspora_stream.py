@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import uuid
 
@@ -23,6 +24,7 @@ from parsl_diaspora.events.cloudevents import encode_cloudevent
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.diaspora_stream import NO_MORE, Framed, join_frame, split_frame
 from parsl_diaspora.fabric.diaspora_stream.link import close_links
+from parsl_diaspora.fabric.diaspora_stream.process import SideProcess
 from parsl_diaspora.fabric.diaspora_stream.records import (
     ENDED,
     FOREIGN,
@@ -237,6 +239,15 @@ def test_a_link_that_has_ended_leaves_no_descriptor(url):
         assert wait_until(lambda: psutil.Process().num_fds() <= before)
     finally:
         gc.enable()
+
+
+def test_a_process_that_is_not_understood_is_given_up(url):
+    ended = threading.Event()
+    side = SideProcess(open_fabric(url)._target, lambda message: 1 / 0, ended.set)
+    try:
+        assert ended.wait(30.0)
+    finally:
+        side.end(0.0)
 
 
 def test_end_of_a_writer_is_said_in_the_stream_and_is_no_event(url):
