@@ -43,6 +43,13 @@ def test_every_module_that_the_concepts_name_is_there():
     assert [name for name in named if not (ROOT / "parsl_diaspora" / name).is_file()] == []
 
 
+def test_every_test_that_the_guarantees_name_is_there():
+    named = re.findall(r"`(test_[a-z0-9_]+)`", (ROOT / "docs/guarantees.md").read_text())
+    written = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert named
+    assert [name for name in named if f"def {name}(" not in written] == []
+
+
 def test_every_thread_is_in_the_concepts():
     """By its name; those of services by the service's."""
     told = (ROOT / "docs" / "concepts.md").read_text()
