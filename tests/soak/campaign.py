@@ -110,7 +110,9 @@ def main() -> None:
         initialize_logging=False,
     )
     end = {"before": len(os.listdir("/proc/self/fd"))}
-    with parsl.load(resilient(config, fabric=plan["fabric"], relay="on")) as kernel:
+    # By default an executor may lose three interchanges within ten minutes: here each loses ten.
+    settings = {"fabric": plan["fabric"], "relay": "on", "interchange_restarts": 100}
+    with parsl.load(resilient(config, **settings)) as kernel:
         end["run"] = kernel.run_id
         end |= run(plan, directory / "outcomes")
     end["threads"] = threads_after(20.0)
