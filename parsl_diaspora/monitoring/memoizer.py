@@ -25,6 +25,12 @@ class LifecycleMemoizer(Memoizer):
         self.inner = inner
         self.session = session
 
+    def __getattr__(self, name: str) -> Any:
+        """What the program reads of its memoizer through Parsl, as ``dfk.memoizer.checkpoint_period``."""
+        if name == "inner":  # while it is not set yet, as during unpickling
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
     def start(self, *, run_dir: str, config_run_dir: str) -> None:
         """Parsl starts up."""
         self.session.open(run_dir)

@@ -41,6 +41,7 @@ class FakeExecutor:
     def __init__(self, *, init_blocks=1, min_blocks=0, max_blocks=4):
         self.label = "alder"
         self.unsaid = ""
+        self.heartbeat_threshold = 3
         self.reachable = True
         self.provider = self
         self.init_blocks, self.min_blocks, self.max_blocks = init_blocks, min_blocks, max_blocks

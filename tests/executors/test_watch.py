@@ -100,6 +100,34 @@ def test_the_last_words_of_a_blocks_script_are_told_cut_at_their_beginning(pool,
     assert len(lost.message) <= 500
 
 
+def test_a_block_that_runs_on_without_its_manager_while_tasks_wait_makes_place_for_another(pool):
+    made = pool(manager())
+    made.executor.become(JobState.RUNNING, "0")
+    made.look()
+    made.submit(1, task=0)
+    made.executor.managers = []
+    made.look(12)
+    assert made.executor.ended == []
+    made.look(3)
+    assert made.executor.ended == ["0"]
+    made.look(60)
+    assert made.executor.ended == ["0"]
+
+
+@pytest.mark.parametrize("reason", ["a manager is left", "no task waits", "it never had one", "it has ended"])
+def test_a_block_is_left_alone_when(pool, reason):
+    made = pool(*([] if reason == "it never had one" else [manager(), manager("m2")]))
+    made.executor.become(JobState.RUNNING, "0")
+    made.look()
+    if reason != "no task waits":
+        made.submit(1, task=0)
+    made.executor.managers = [manager("m2")] if reason == "a manager is left" else []
+    if reason == "it has ended":
+        made.executor.become(JobState.FAILED, "0")
+    made.look(60)
+    assert made.executor.ended == []
+
+
 def test_a_dead_interchange_is_not_asked(pool):
     made = pool(manager())
     made.look()

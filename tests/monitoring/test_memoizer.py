@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from copy import copy
 from types import SimpleNamespace
 
 import pytest
@@ -86,6 +87,13 @@ def test_a_memoizer_of_the_programs_own_gets_every_call(program, tmp_path):
     assert own.calls[0][1:] == (str(tmp_path), str(tmp_path))
     assert own.calls[3] == ("result", good["id"], None)
     assert own.calls[-2][:2] == ("exception", bad["id"])
+
+
+def test_the_program_reads_of_its_memoizer_what_it_reads_in_stock():
+    inner = BasicMemoizer(checkpoint_mode="periodic", checkpoint_period="00:00:05")
+    memoizer = copy(LifecycleMemoizer(inner, None))
+    assert (memoizer.checkpoint_mode, memoizer.checkpoint_period) == ("periodic", "00:00:05")
+    assert not hasattr(memoizer, "checkpoint_color")
 
 
 def test_it_is_told_of_losses_too_because_it_may_want_to_know(program):

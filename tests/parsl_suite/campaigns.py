@@ -57,6 +57,9 @@ def run_suite(
         options: further ones for pytest.
         resilient: with this package put in.
         timeout: in seconds, after which the run is given up.
+
+    Raises:
+        RuntimeError: pytest has refused to run anything.
     """
     directory.mkdir(parents=True)
     suite = copy_parsl(directory.parent)
@@ -77,7 +80,10 @@ def run_suite(
             check=False,
             preexec_fn=_heed_interrupts,
         )
-    run = Run.read(directory / "record.jsonl")
+    record = directory / "record.jsonl"
+    if not record.exists():
+        raise RuntimeError(f"No test was run:\n{(directory / 'output.txt').read_text()[-2000:]}")
+    run = Run.read(record)
     run.survivors = survivors(mark)
     return run
 

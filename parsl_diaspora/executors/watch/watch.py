@@ -18,6 +18,7 @@ from parsl_diaspora.events import (
 from parsl_diaspora.executors.agent.agent import NODE_LINK
 from parsl_diaspora.executors.agent.control import MAIL, Control, Sightings, control_file, sightings_file
 from parsl_diaspora.executors.watch.blocks import Blocks
+from parsl_diaspora.executors.watch.deserted import Deserted
 from parsl_diaspora.executors.watch.endings import Endings
 from parsl_diaspora.executors.watch.holds import HoldWatch
 from parsl_diaspora.executors.watch.mail import Mail
@@ -69,6 +70,7 @@ class Watch:
             endings=self._endings,
             after=stall_after,
         )
+        self._deserted = Deserted(executor, clock, self._managers, self._blocks)
         self._unstarted = Unstarted(executor, live, clock, self._managers)
         self._holds = HoldWatch(executor.label, live, clock, self._managers)
         self._news: deque[Event] = deque(maxlen=MOST_NEWS)
@@ -118,6 +120,7 @@ class Watch:
             listed = self._executor.connected_managers()
             now = {each["manager"]: each for each in listed if not each["manager"].startswith(NODE_LINK)}
             self._managers.look(now, seen)
+            self._deserted.look()
         self._take_news()
         self._nodes.look(seen)
         self._stalls.look({each.manager for each in seen.nodes if not each.silent})

@@ -17,6 +17,7 @@ class Watched(Protocol):
 
     label: str
     unsaid: str
+    heartbeat_threshold: int
     blocks_to_job_id: dict[str, Any]
     interchange_proc: Any
 
