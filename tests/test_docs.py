@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from parsl_diaspora.cli.main import main
+from parsl_diaspora.cli.main import COMMANDS, _parser, main
 from parsl_diaspora.events import Failure
 from parsl_diaspora.events.schema import json_schema
 from parsl_diaspora.fabric.triggers import Pattern
@@ -27,6 +30,8 @@ from parsl_diaspora.recovery.language.rules import ACTIONS
 from parsl_diaspora.recovery.language.words import rule_words
 from parsl_diaspora.recovery.situation import EVIDENCE
 from parsl_diaspora.settings import Settings
+from parsl_diaspora.testing.campaign.sites import new_mark
+from parsl_diaspora.testing.processes import MARK_VARIABLE, sweep
 from parsl_diaspora.trigger_settings import Trigger
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +46,28 @@ def test_every_module_that_the_concepts_name_is_there():
     named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", (ROOT / "docs" / "concepts.md").read_text())
     assert len(named) > 10
     assert [name for name in named if not (ROOT / "parsl_diaspora" / name).is_file()] == []
+
+
+def test_every_test_that_the_guarantees_name_is_there():
+    named = re.findall(r"`(test_[a-z0-9_]+)`", (ROOT / "docs/guarantees.md").read_text())
+    written = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert named
+    assert [name for name in named if f"def {name}(" not in written] == []
+
+
+def test_every_thread_is_in_the_concepts():
+    """By its name; those of services by the service's."""
+    told = (ROOT / "docs" / "concepts.md").read_text()
+    names = set()
+    for path in (ROOT / "parsl_diaspora").rglob("*.py"):
+        names.update(re.findall(r'"(diaspora-[a-z-]+)', path.read_text(encoding="utf-8")))
+    assert {"diaspora-listener", "diaspora-parked"} <= names
+    names -= {"diaspora-node", "diaspora-event-sdk"}  # a manager's block, and a package
+    assert [name for name in sorted(names) if f"`{name}" not in told and not _of_service(name, told)] == []
+
+
+def _of_service(name, told):
+    return f"`{'-'.join(name.split('-')[:2])}-…`" in told
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -109,6 +136,60 @@ def test_every_condition_of_a_policy_is_documented_as_it_is(name):
 @pytest.mark.parametrize("name", [*EVIDENCE, *FUNCTIONS, *ACTIONS, *POLICY_KEYS])
 def test_every_word_of_policies_is_documented(name):
     assert re.search(rf"`{re.escape(name)}[`(:]", (ROOT / "docs" / "policy.md").read_text())
+
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CALL = re.compile(r"^ *(?:\$ )?parsl-diaspora (\S+)(.*)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_in_a_document_exists_with_its_options(document):
+    text = document.read_text().partition("# Errors, and what")[0]  # that page is of wrong ones
+    for command, rest in CALL.findall(text):
+        assert command in COMMANDS
+        parser = _parser(command)
+        known = set(_options(parser))
+        assert set(re.findall(r"(?<=\s)--[a-z-]+", rest)) <= known, f"{command}{rest}"
+
+
+def _options(parser):
+    for action in parser._actions:
+        yield from action.option_strings
+        for inner in action.choices.values() if isinstance(action.choices, dict) else ():
+            yield from _options(inner)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_python_in_a_document_is_python(document):
+    for code in re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL):
+        compile(code, str(document), "exec")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_of_a_document_leads_somewhere(document):
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+        assert (document.parent / link).exists(), link
+
+
+def test_the_first_run_prints_what_its_page_shows_and_its_commands_tell_of_it(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "start.md").read_text()
+    (tmp_path / "first.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+    mark = new_mark()
+    env = {**os.environ, MARK_VARIABLE: mark, "PYTHONPATH": str(ROOT)}
+    try:
+        program = [sys.executable, "first.py"]
+        done = subprocess.run(
+            program, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100, check=False
+        )
+    finally:
+        sweep(mark)
+    assert (done.stdout, done.stderr) == (page.partition("```text\n")[2].partition("```")[0], "")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PARSL_DIASPORA_FABRIC", raising=False)
+    commands = re.findall("^    parsl-diaspora (.*)$", page, re.MULTILINE)
+    assert len(commands) == 5
+    for command in commands:
+        assert main(command.split()) == 0, capsys.readouterr()
 
 
 def blocks(language):

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "parsl_diaspora"
-LONGEST_FUNCTION = 50  # lines
+LONGEST_FUNCTION = 60  # lines, signature and docstring included
 LONGEST_MODULE = 400
 
 

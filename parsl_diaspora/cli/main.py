@@ -16,6 +16,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from parsl_diaspora import __version__
+from parsl_diaspora.cli.examples import examples_of
 from parsl_diaspora.errors import DiasporaError, NotFound
 from parsl_diaspora.hints import nearest
 
@@ -126,7 +127,13 @@ def _parser(called: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary.capitalize()}.",
+            epilog=examples_of(name, PROGRAM),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         if name == called:
             import_module(module).add_arguments(command)
     return parser

@@ -69,6 +69,7 @@ def report_of(found: Found) -> RunReport:
         blocks_lost=_sorted(_block_lost(tally, each) for each in tally.blocks_lost),
         faults=_sorted(_incident(tally, each, each.fault, each.note, each.pid) for each in tally.faults),
         quarantines=_sorted(_quarantine(tally, each) for each in tally.quarantined),
+        held=sorted(picture.held, key=lambda each: each.since) if picture.ended is None else [],
         errors=_errors(tally),
         own_faults={each.part: 1 for each in tally.degraded}
         | (picture.ended.faults if picture.ended else {}),

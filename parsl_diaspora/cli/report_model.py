@@ -6,6 +6,7 @@ import msgspec
 
 from parsl_diaspora.cli.summary import RunSummary
 from parsl_diaspora.events import RunStarted
+from parsl_diaspora.state import HeldTask
 
 
 class FailureRow(msgspec.Struct):
@@ -133,6 +134,7 @@ class RunReport(msgspec.Struct, kw_only=True):
         blocks_lost: blocks that ended though nobody asked for it.
         faults: faults injected on purpose.
         quarantines: places put in quarantine.
+        held: tasks that wait until somebody releases them; none once the run has ended.
         errors: tasks that ended badly, by error.
         own_faults: faults of this package that it absorbed, by part, with how often.
         degraded: why, by part.
@@ -151,6 +153,7 @@ class RunReport(msgspec.Struct, kw_only=True):
     blocks_lost: list[Incident]
     faults: list[Incident]
     quarantines: list[Incident]
+    held: list[HeldTask]
     errors: list[ErrorRow]
     own_faults: dict[str, int]
     degraded: dict[str, str]

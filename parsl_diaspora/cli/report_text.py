@@ -189,6 +189,18 @@ def _errors(report: RunReport, out: Console) -> None:
     out.print(Text(f"  Why: parsl-diaspora explain {report.summary.run[:SHORT]} {first}", style="dim"))
 
 
+def _held(report: RunReport, out: Console) -> None:
+    if not report.held:
+        return
+    heading(out, "Tasks that are held")
+    rows = [(row.task, row.failure_class, row.reason, row.suggestion) for row in report.held[:SOME]]
+    columns = ("task", "class", "reason", "suggestion")
+    out.print(table(columns, rows, numbers=("task",), wrapped=columns[2:]))
+    _more(out, len(report.held), "task")
+    run, first = report.summary.run[:SHORT], report.held[0].task
+    out.print(Text(f"  Go on: parsl-diaspora release {run} --task {first}", style="dim"))
+
+
 def _who(row: ErrorRow) -> str:
     return f"{', '.join(row.apps) or 'task'} {listed(row.tasks, FEW)}"
 
@@ -234,6 +246,7 @@ _SECTIONS: tuple[Callable[[RunReport, Console], None], ...] = (
     _tasks,
     _failures,
     _decisions,
+    _held,
     _errors,
     _managers,
     _incidents("Blocks that were lost", lambda report: report.blocks_lost),

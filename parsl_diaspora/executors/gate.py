@@ -82,8 +82,12 @@ class ResultGate:
 
     def _accept(self, message: dict[str, Any]) -> None:
         future = self._tasks.pop(message["task_id"], None)
-        if future is None or future.done():
-            self._drop("it is late, or of another run")
+        if future is None:
+            self._drop("it is of no task that is under way")
+            return
+        if future.done():  # as after a worker's death, which its supervisor tells sooner than its manager
+            self.dropped += 1
+            logger.debug("A late result of task %s was dropped.", message["task_id"])
             return
         if "result" in message:
             end = self._read_result(future, message["result"])
@@ -111,7 +115,7 @@ class ResultGate:
     def _drop(self, why: str) -> None:
         self.dropped += 1
         if self.dropped == 1:
-            logger.warning("A result was dropped (%s); further ones are only counted.", why)
+            logger.warning("parsl_diaspora: a result was dropped: %s; further ones are only counted.", why)
 
 
 def complete(future: Future[Any], result: Any, error: BaseException | None) -> None:

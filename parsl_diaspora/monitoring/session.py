@@ -234,7 +234,7 @@ class Session:
             return live
 
     def _node_fabric(self, fabric: Fabric) -> Fabric | None:
-        """Where workers cannot reach the fabric, or we could not hear them there, we pass on what they say."""
+        """Where workers cannot reach the fabric, or are not heard there, we pass on what they say."""
         return (
             None
             if fabric.node_url and not only_takes(fabric)

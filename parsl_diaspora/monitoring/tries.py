@@ -38,23 +38,12 @@ class Tries:
     def launch(self, task: Record) -> None:
         """A try is about to be submitted by this thread: route it, say so, and let the executor know."""
         live = self._session.begin(task["dfk"].run_id)
-        number, try_id = task["id"], task["try_id"]
         self._session.unexplained.forget(task)
-        if try_id == 0:
-            if not self._session.parked.is_sent(task):
-                self._session.routing.first(live, task)
-            live.say_soon(
-                TaskSubmitted(task=number, try_id=0, executor=task["executor"], func=task["func_name"])
-            )
-        avoid = self._avoid.pop(number, ())
-        if try_id == 0:
-            avoid = self._session.routing.avoided(live, task)
-        else:
-            live.say(TryLaunched(task=number, try_id=try_id, executor=task["executor"], avoid=avoid))
+        avoid = self._further(live, task) if task["try_id"] else self._first(live, task)
         launching.launch = Launch(
             run=live.picture.run,
-            task=number,
-            try_id=try_id,
+            task=task["id"],
+            try_id=task["try_id"],
             executor=task["executor"],
             url=self._session.node_url(task["executor"]),
             avoid=avoid,
@@ -63,6 +52,21 @@ class Tries:
             restore=self._session.settings.restore_workers,
             memory=self._memory(live, task),
         )
+
+    def _first(self, live: Live, task: Record) -> tuple[str, ...]:
+        """Send a first try where it is likely to succeed; the managers that hand it back."""
+        if not self._session.parked.is_sent(task):
+            self._session.routing.first(live, task)
+        number, executor = task["id"], task["executor"]
+        live.say_soon(TaskSubmitted(task=number, try_id=0, executor=executor, func=task["func_name"]))
+        self._avoid.pop(number, None)
+        return self._session.routing.avoided(live, task)
+
+    def _further(self, live: Live, task: Record) -> tuple[str, ...]:
+        """Say that there is a further try; the managers that hand it back."""
+        avoid = self._avoid.pop(task["id"], ())
+        live.say(TryLaunched(task=task["id"], try_id=task["try_id"], executor=task["executor"], avoid=avoid))
+        return avoid
 
     def _memory(self, live: Live, task: Record) -> int:
         """Bytes that a try needs, where another manager may have them; 0 if that is not known."""

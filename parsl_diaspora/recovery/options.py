@@ -90,13 +90,9 @@ def resilience(
         ...     return seed
     """
     if misplaced is not None:
-        hint = "Write it as in @resilience(retries=3)."
-        raise SettingsError("@resilience stands without its parentheses, or is given a position.", hint=hint)
-    given = {"application": retries} if isinstance(retries, int) else retries or {}
-    budgets = checked_budgets(given, "@resilience")
-    if max_tries is not None and not _is_number(max_tries, 1):
-        hint = "Leave it out for the total that the settings name."
-        raise SettingsError(f"max_tries in @resilience must be at least 1, not {max_tries!r}.", hint=hint)
+        raise SettingsError("@resilience stands without its parentheses.", hint=_WRITTEN)
+    budgets = checked_budgets({"application": retries} if isinstance(retries, int) else retries or {})
+    _check_total(max_tries)
     own = _own_policy(policy, rules)
     options = Options(
         retries={**own.budgets, **budgets} if own is not None else budgets,
@@ -106,10 +102,12 @@ def resilience(
         inherit=own is None or own.inherit,
         memory=_bytes(memory),
     )
-    marked = msgspec.to_builtins(options)
-    if substitute is not NOTHING:
-        marked["substitute"] = (substitute,)
+    also = {} if substitute is NOTHING else {"substitute": (substitute,)}
+    marked = msgspec.to_builtins(options) | also
     return lambda function: _mark(function, marked)
+
+
+_WRITTEN = "Write it as in @resilience(retries=3)."
 
 
 def _own_policy(policy: Any, rules: Iterable[Any]) -> Policy | None:
@@ -120,6 +118,12 @@ def _own_policy(policy: Any, rules: Iterable[Any]) -> Policy | None:
     if own is not None and given is not None:
         return own.over(given)
     return own or given
+
+
+def _check_total(max_tries: int | None) -> None:
+    if max_tries is not None and not _is_number(max_tries, 1):
+        hint = "Leave it out for the total that the settings name."
+        raise SettingsError(f"max_tries in @resilience must be at least 1, not {max_tries!r}.", hint=hint)
 
 
 def _is_number(value: Any, least: int) -> bool:
@@ -147,7 +151,7 @@ def _bytes(memory: int | str | None) -> int | None:
     return size
 
 
-def checked_budgets(given: Mapping[str, int], where: str) -> dict[str, int]:
+def checked_budgets(given: Mapping[str, int], where: str = "@resilience") -> dict[str, int]:
     """Budgets under the names that their classes have now; those of classes that do not exist are refused.
 
     Raises:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
 from parsl_diaspora.events import PlaceHeld, PlaceQuarantined, PlaceReleased
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.state import Live
+from tests.waiting import becomes
 
 
 @pytest.fixture
@@ -98,13 +98,6 @@ def test_the_running_program_hears_it(call, running):
         assert becomes(lambda: not list(live.picture.holds))
     finally:
         live.stop()
-
-
-def becomes(condition):
-    end = time.monotonic() + 20
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
 
 
 def test_nodes_and_executors_in_quarantine_are_listed_too(call, running):

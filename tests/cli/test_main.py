@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 import types
@@ -12,6 +13,7 @@ import pytest
 
 from parsl_diaspora import __version__
 from parsl_diaspora.cli import main as cli
+from parsl_diaspora.cli.examples import EXAMPLES
 from parsl_diaspora.errors import DiasporaError, NotFound
 
 PROGRAM = [sys.executable, "-m", "parsl_diaspora.cli.main"]
@@ -39,6 +41,16 @@ def test_a_wrong_command_line_is_status_2_with_usage(call, arguments):
     assert answer.status == 2
     assert answer.err.startswith("usage: parsl-diaspora")
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_the_help_of_each_command_ends_with_examples_that_it_takes(call, command):
+    told = call(command, "--help").out.partition("examples:\n")[2]
+    assert EXAMPLES[command]
+    for example in EXAMPLES[command]:
+        assert f"  parsl-diaspora {example}\n" in told
+        words = shlex.split(example.partition(" < ")[0])
+        assert cli._parser(command).parse_args(words).command == command
 
 
 def test_a_command_that_there_is_not_is_status_2_with_the_nearest_one(call):

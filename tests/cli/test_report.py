@@ -20,6 +20,7 @@ from parsl_diaspora.events import (
     PlaceReleased,
     ServiceDegraded,
     TaskEnded,
+    TaskHeld,
     TryDeclined,
 )
 
@@ -151,6 +152,20 @@ def test_blocks_quarantines_and_injected_faults_have_sections_of_their_own(call,
     assert f"for 5 min 0 s: {reason}, released at +31.0 s: its time is over" in words
     report = as_json(call)
     assert [len(report[name]) for name in ("faults", "blocks_lost", "quarantines")] == [1, 1, 1]
+
+
+def test_tasks_that_are_held_are_listed_with_the_way_to_release_them(call, make_log):
+    log = make_log().start()
+    log.submitted(7, 1)
+    fields = {"number": 28, "reason": "the disk is full", "suggestion": "make room", "owner": "the policy"}
+    log.say(2, TaskHeld(task=7, failure_class="disk_full", **fields))
+    words = call("report").words
+    assert "Tasks that are held" in words
+    assert "7 disk_full the disk is full make room" in words
+    assert f"parsl-diaspora release {log.run[:8]} --task 7" in words
+    assert [row["task"] for row in as_json(call)["held"]] == [7]
+    log.end()
+    assert as_json(call)["held"] == []
 
 
 def test_sections_of_what_did_not_happen_are_left_out(call, make_log):

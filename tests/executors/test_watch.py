@@ -80,6 +80,15 @@ def test_a_block_that_was_scaled_in_ends_as_expected(pool):
     assert [event.expected for event in made.said(BlockLost)] == [True]
 
 
+def test_a_block_that_was_scaled_in_is_said_to_be_lost_once_though_an_older_status_comes_after_it(pool):
+    made = pool(manager())
+    for state in (JobState.RUNNING, JobState.SCALED_IN, JobState.RUNNING, JobState.SCALED_IN):
+        made.executor.become(state, "0")
+        made.look()
+    (event,) = made.said(BlockLost)
+    assert event.expected
+
+
 def test_the_last_words_of_a_blocks_script_are_told_cut_at_their_beginning(pool, tmp_path):
     words = tmp_path / "block.stderr"
     words.write_text("x" * 2000 + "module: command not found")

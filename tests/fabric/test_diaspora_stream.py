@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import uuid
 
@@ -21,6 +23,8 @@ from parsl_diaspora.events import Event, EventsLost, TaskEnded, TaskSubmitted, e
 from parsl_diaspora.events.cloudevents import encode_cloudevent
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.diaspora_stream import NO_MORE, Framed, join_frame, split_frame
+from parsl_diaspora.fabric.diaspora_stream.link import close_links
+from parsl_diaspora.fabric.diaspora_stream.process import SideProcess
 from parsl_diaspora.fabric.diaspora_stream.records import (
     ENDED,
     FOREIGN,
@@ -220,6 +224,30 @@ def test_event_that_is_stored_twice_is_read_once(url, raw):
     assert wait_until(lambda: consumer.position() == {"0": 7})
     assert (consumer.lag(), consumer.skipped()) == (0, 0)
     consumer.close()
+
+
+def test_a_link_that_has_ended_leaves_no_descriptor(url):
+    close_links()
+    gc.disable()
+    try:
+        before = psutil.Process().num_fds()
+        publisher = open_fabric(url).publisher("me")
+        publisher.publish(TaskEnded())
+        assert publisher.flush(30.0).waiting == 0
+        publisher.close()
+        close_links()
+        assert wait_until(lambda: psutil.Process().num_fds() <= before)
+    finally:
+        gc.enable()
+
+
+def test_a_process_that_is_not_understood_is_given_up(url):
+    ended = threading.Event()
+    side = SideProcess(open_fabric(url)._target, lambda message: 1 / 0, ended.set)
+    try:
+        assert ended.wait(30.0)
+    finally:
+        side.end(0.0)
 
 
 def test_end_of_a_writer_is_said_in_the_stream_and_is_no_event(url):

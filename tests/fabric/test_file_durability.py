@@ -13,6 +13,7 @@ from parsl_diaspora.events import TaskEnded, TaskSubmitted, TryFailed
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.file import disk
 from parsl_diaspora.fabric.file.sync import INTERVAL, Syncer
+from tests.waiting import becomes
 
 
 class Disk:
@@ -58,13 +59,6 @@ def speaker_with(tmp_path):
     yield open_one
     for speaker in speakers:
         speaker.close()
-
-
-def becomes(look, patience=5.0):
-    deadline = time.monotonic() + patience
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
 
 
 def test_events_reach_the_disk_soon_without_any_flush(fake, speaker_with, immediate):

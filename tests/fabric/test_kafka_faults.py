@@ -14,6 +14,7 @@ from parsl_diaspora.errors import FabricUnavailable
 from parsl_diaspora.events import EventsLost, TaskEnded, TaskSubmitted
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.kafka import consumer
+from parsl_diaspora.fabric.kafka.faults import Faults, cause_of, fault_of
 from tests.fabric.kafka_help import opened, read, say, tasks
 from tests.fabric.relay_help import wait_until
 from tests.services.kafka.broker import PASSWORD
@@ -32,6 +33,16 @@ def done(futures):
 
 
 # --- the way to the broker ---
+
+
+def test_a_fault_is_said_again_when_it_is_known_why_and_not_when_it_is_known_no_more(caplog):
+    faults = Faults("kafka://host", "events wait")
+    late = fault_of("_TIMED_OUT", "5 s")
+    refused = cause_of(FabricUnavailable("The cluster cannot be used now: the topic runs cannot be made."))
+    for fault in (late, late, refused, late, refused):
+        faults.note(fault)
+    assert [record.args[2] for record in caplog.records] == [late.cause, refused.cause]
+    assert faults.now == refused
 
 
 def test_wrong_port_is_said_once_and_events_wait(caplog):

@@ -31,6 +31,7 @@ from parsl_diaspora.fabric.spool.room import Room
 from parsl_diaspora.fabric.spool.thinning import thin
 from parsl_diaspora.testing.clock import VirtualClock
 from parsl_diaspora.testing.faulty_fabric import FaultyFabric
+from tests.waiting import becomes
 
 
 @pytest.fixture
@@ -82,13 +83,6 @@ def tasks(faulty):
 
 def said_lost(faulty):
     return sum(event.count for event in arrived(faulty) if isinstance(event, EventsLost))
-
-
-def becomes(look, timeout=5.0):
-    deadline = time.monotonic() + timeout
-    while not (value := look()) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return value
 
 
 # --- the fabric behind ----------------------------------------------------------------------------------

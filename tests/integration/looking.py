@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 from parsl_diaspora.events import Event, TryFailed
+from tests.waiting import LONG, until
 
-LONG = 90  # seconds; so long a test waits on a machine that is busy with others
-
-
-def until(condition: Callable[[], Any], seconds: float = LONG) -> None:
-    """Wait until a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.05)
+__all__ = ["LONG", "failures", "of", "until"]
 
 
 def of(events: list[Event], kind: type[Event]) -> list[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import psutil
 import pytest
@@ -13,6 +12,7 @@ from parsl.launchers.base import Launcher
 from parsl_diaspora.events import DecisionMade
 from parsl_diaspora.testing.processes import find
 from tests.integration import apps
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -30,14 +30,6 @@ class Timed(Launcher):
 
 def decided(events):
     return [each for each in events if isinstance(each, DecisionMade)]
-
-
-def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not (met := condition()):
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.05)
-    return met
 
 
 def running(kernel):

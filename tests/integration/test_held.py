@@ -15,16 +15,9 @@ from parsl_diaspora.errors import TaskHeldTooLong
 from parsl_diaspora.events import DecisionMade, NodeShortOfMemory, TaskHeld, TaskReleased, TryFailed
 from parsl_diaspora.fabric import open_fabric
 from tests.integration import apps
+from tests.waiting import until
 
 COMMAND = str(Path(sys.executable).parent / "parsl-diaspora")
-
-
-def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not (met := condition()):
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.02)
-    return met
 
 
 def command(program, *arguments):

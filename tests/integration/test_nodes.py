@@ -27,17 +27,10 @@ from parsl_diaspora.events import (
 from parsl_diaspora.testing.emulated import EmulatedNode, can_part_processes
 from parsl_diaspora.testing.processes import find
 from tests.integration import apps
+from tests.waiting import until
 
 STOCK = {"heartbeat_period": 30, "heartbeat_threshold": 120}
 LONG_BEFORE = 30.0  # seconds; stock takes up to 120, and how much less it is here is measured elsewhere
-
-
-def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not (met := condition()):
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.05)
-    return met
 
 
 class Nodes:

@@ -12,14 +12,7 @@ import psutil
 
 from parsl_diaspora.executors.sweep import marked_processes
 from parsl_diaspora.monitoring.node import kernel
-
-
-def until(look, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
+from tests.waiting import until
 
 
 def test_nothing_is_left_when_the_program_is_killed(tmp_path):

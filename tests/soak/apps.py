@@ -57,7 +57,8 @@ def block_of_bytes(number, seconds):
 
 @bash_app
 def shell(number, seconds, directory):
-    return f"sleep {seconds}; echo {number} > {directory}/{number}.new; mv {directory}/{number}.new {directory}/{number}.out"
+    file = f"{directory}/{number}"
+    return f"sleep {seconds}; echo {number} > {file}.new; mv {file}.new {file}.out"
 
 
 @join_app
@@ -67,51 +68,46 @@ def by_two(number, seconds):
 
 def submit(number: int, seconds: float, directory: Path, earlier: dict[int, Any]) -> Any:
     """Submit task ``number``; some take what earlier ones bring."""
-    kind = number % 10
-    if number % 50 == 49:
-        return never(number, seconds)
-    if number % 50 == 9 and number > 50:
-        return add(earlier[number - 10], 1, seconds)  # waits for the one that never works
-    if number % 50 == 19:
-        return by_two(number, seconds)
-    if kind == 4:
-        return block_of_bytes(number, seconds)
-    if kind == 5:
-        return shell(number, seconds, str(directory))
-    if kind == 6:
-        return add(earlier[number - 3], earlier[number - 4], seconds)
-    if kind == 7:
-        return fails_once(number, seconds, str(directory))
-    return square(number, seconds)
+    makers: dict[str, Callable[[], Any]] = {
+        "never": lambda: never(number, seconds),
+        "child of never": lambda: add(earlier[number - 10], 1, seconds),
+        "join": lambda: by_two(number, seconds),
+        "bytes": lambda: block_of_bytes(number, seconds),
+        "shell": lambda: shell(number, seconds, str(directory)),
+        "sum": lambda: add(earlier[number - 3], earlier[number - 4], seconds),
+        "fails once": lambda: fails_once(number, seconds, str(directory)),
+        "square": lambda: square(number, seconds),
+    }
+    return makers[kind_of(number)]()
+
+
+def kind_of(number: int) -> str:
+    """What kind of task it is."""
+    by_fifty = {49: "never", 19: "join"} | ({9: "child of never"} if number > 50 else {})
+    by_ten = {4: "bytes", 5: "shell", 6: "sum", 7: "fails once"}
+    return by_fifty.get(number % 50) or by_ten.get(number % 10, "square")
 
 
 def judge(number: int, future: Any, directory: Path) -> str:
     """How a task ended: ``ok`` if as it must, else in words what is wrong."""
-    error = future.exception()
-    if number % 50 == 49:
-        return _is(type(error) is ValueError, f"it ended with {error!r}")
-    if number % 50 == 9 and number > 50:
-        return _is(isinstance(error, DependencyError), f"it ended with {error!r}")
+    kind, error = kind_of(number), future.exception()
+    if (meant := {"never": ValueError, "child of never": DependencyError}.get(kind)) is not None:
+        return "ok" if isinstance(error, meant) else f"it ended with {error!r}"
     if error is not None:
         return f"it failed: {type(error).__name__}: {error}"
-    return (
-        _is(future.result() == expected(number), "its result is wrong")
-        if number % 10 != 5
-        else _is((directory / f"{number}.out").read_text() == f"{number}\n", "its file is wrong")
-    )
+    if kind == "shell":
+        is_right = (directory / f"{number}.out").read_text() == f"{number}\n"
+    else:
+        is_right = future.result() == expected(number)
+    return "ok" if is_right else "its result is wrong"
 
 
 def expected(number: int) -> Any:
     """The result of a task that has one."""
-    results: dict[int, Callable[[], Any]] = {
-        4: lambda: bytes([number % 251]) * 100_000,
-        6: lambda: (number - 3) ** 2 + (number - 4) ** 2,
-        7: lambda: -number,
+    results: dict[str, Callable[[], Any]] = {
+        "join": lambda: number * number + number,
+        "bytes": lambda: bytes([number % 251]) * 100_000,
+        "sum": lambda: (number - 3) ** 2 + (number - 4) ** 2,
+        "fails once": lambda: -number,
     }
-    if number % 50 == 19:
-        return number * number + number
-    return results.get(number % 10, lambda: number * number)()
-
-
-def _is(true: bool, else_: str) -> str:
-    return "ok" if true else else_
+    return results.get(kind_of(number), lambda: number * number)()

@@ -1,7 +1,7 @@
 """The program under the kills, an ordinary Parsl program: ``python -m tests.soak.campaign PLAN.json``.
 
-It never has more than a window of tasks outstanding, as a campaign that feeds a search. What became of each it
-writes as a line to ``outcomes``, so that whoever kills knows how far it is; what it holds in the end it writes to
+It never has more than a window of tasks outstanding, as a campaign that feeds a search. What became of each
+it writes as a line to ``outcomes``, so that whoever kills knows how far it is; what it holds in the end, to
 ``end.json``.
 """
 
@@ -14,6 +14,7 @@ import os
 import random
 import sys
 import threading
+import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
@@ -58,6 +59,17 @@ def ours() -> Counter[str]:
     )
 
 
+def threads_after(seconds: float) -> list[str]:
+    """This package's threads that are still there by then; the one that syncs files is the process's own."""
+    until = time.monotonic() + seconds
+    while True:
+        names = [each.name for each in threading.enumerate()]
+        left = [name for name in names if name.startswith("diaspora") and name != "diaspora-syncer"]
+        if not left or time.monotonic() > until:
+            return left
+        time.sleep(0.2)
+
+
 def run(plan: dict, outcomes: Path) -> dict:
     dice = random.Random(plan["seed"])
     files = Path(plan["directory"]) / "files"
@@ -98,11 +110,13 @@ def main() -> None:
         initialize_logging=False,
     )
     end = {"before": len(os.listdir("/proc/self/fd"))}
-    with parsl.load(resilient(config, fabric=plan["fabric"], relay="on")) as kernel:
+    # By default an executor may lose three interchanges within ten minutes: here each loses ten.
+    settings = {"fabric": plan["fabric"], "relay": "on", "interchange_restarts": 100}
+    with parsl.load(resilient(config, **settings)) as kernel:
         end["run"] = kernel.run_id
         end |= run(plan, directory / "outcomes")
+    end["threads"] = threads_after(20.0)
     end["after"] = len(os.listdir("/proc/self/fd"))
-    end["threads"] = [each.name for each in threading.enumerate()]
     (directory / "end.json").write_text(json.dumps(end))
 
 

@@ -37,7 +37,7 @@ def kill_interchange(program: int, dice: random.Random) -> bool:
 
 
 class Outages:
-    """Kills by progress, in a thread of its own: of a program's interchanges, and of services, which come back.
+    """Kills by progress, in a thread of its own: interchanges of a program, and services, which come back.
 
     Args:
         seed: decides moments, victims, and how long a service is away.

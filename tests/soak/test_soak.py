@@ -1,7 +1,6 @@
-"""A thousand tasks under two hundred kills, and the same program with a fabric that is dead, flapping, or full.
+"""A thousand tasks under two hundred kills, and a program whose fabric is dead, comes and goes, or is full.
 
-make soak                    a seed of its own
-make soak SOAK_SEED=7        that one again
+The seed is printed; SOAK_SEED repeats it, SOAK_TASKS makes the campaigns shorter.
 """
 
 from __future__ import annotations
@@ -140,7 +139,8 @@ def test_results_are_the_same_when_the_fabric_comes_and_goes(campaign, hub, tmp_
 def small_disk(tmp_path):
     place = tmp_path / "disk"
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
+    size = f"size={max(32, TASKS * 256 // 1000)}k"
+    command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("a file system can be mounted by root only, and not everywhere")
     yield place

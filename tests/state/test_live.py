@@ -18,6 +18,7 @@ from parsl_diaspora.fabric.memory import MemoryFabric
 from parsl_diaspora.fabric.relay import Hub, make_keys
 from parsl_diaspora.state import Live
 from parsl_diaspora.testing.faulty_fabric import FaultyFabric
+from tests.waiting import becomes, until
 
 RUN = "0123456789"
 
@@ -87,13 +88,6 @@ def started(task=0):
 
 def events_of(fabric):
     return fabric.consumer("test", start="earliest").poll()
-
-
-def until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -404,13 +398,6 @@ def test_many_threads_may_speak_at_once_and_each_events_number_is_its_place(runn
     for first in range(0, 4_000, 1_000):
         mine = [event.task for event in events if first <= event.task < first + 1_000]
         assert mine == sorted(mine)
-
-
-def becomes(look, patience=10.0):
-    deadline = time.monotonic() + patience
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return look()
 
 
 @pytest.mark.parametrize("fault", ["hangs", "refuses"])

@@ -38,7 +38,7 @@ class Said:
     """What was said.
 
     Attributes:
-        kind: class of the exception; empty where a command said it.
+        kind: class of the exception; the command's name where it told an error; else empty.
         message: what, where, and why.
         hint: what to do.
         status: exit status of the command.
@@ -63,7 +63,7 @@ class Case:
         stdin: of the command.
         missing: modules that are not installed.
         given: what else must be so, in words, and what makes it so.
-        is_own_text: the user's own words are the message, so that the remedy is his, too.
+        is_own_text: the message is not of this package's own making: no hint stands beside it.
     """
 
     title: str
@@ -126,7 +126,8 @@ class Case:
             said = said_by(error)
             assert printed == f"{PROGRAM}: {said.message} {said.hint}\n"
             return Said(PROGRAM, said.message, said.hint, status)
-        return Said(PROGRAM, printed.rpartition("error: ")[2].strip(), "", status)
+        shown = printed.splitlines()[-1] if printed.startswith("usage: ") else printed
+        return Said("", shown.strip(), "", status)
 
 
 @contextlib.contextmanager

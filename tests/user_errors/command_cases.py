@@ -37,7 +37,8 @@ def _two(place: Path) -> None:
 
 def _damaged(place: Path) -> None:
     _ended(place)
-    segment = next((place / "runinfo" / "000" / "events").glob("*.events"))
+    segments = (place / "runinfo" / "000" / "events").glob("*.events")
+    segment = max(segments, key=lambda path: path.stat().st_size)
     data = bytearray(segment.read_bytes())
     data[len(data) // 2] ^= 0xFF
     segment.write_bytes(bytes(data))
@@ -210,7 +211,7 @@ READING = (
         "A run that the log does not have",
         code=(
             "from parsl_diaspora.state import read_history\n"
-            "read_history(open_fabric('file:runinfo/000/events'), run='06845a1d')"
+            "read_history(open_fabric('file:runinfo/000/events')).find('12345678')"
         ),
         given=ENDED,
         prepare=_ended,

@@ -13,8 +13,9 @@ _RULES = (
     (re.compile(r"\bmanager [0-9a-f]{12}\b"), "manager MANAGER"),
     (re.compile(r"\bpid \d+"), "pid PID"),
     (re.compile(r"HOST\.\d+\.[0-9a-f]{16}\.\d{4}\.events at \d+"), "SEGMENT.events at BYTE"),
+    (re.compile(r"\b0x[0-9a-f]+"), "0xADDRESS"),
     (re.compile(r"\bworker \d+"), "worker N"),
-    (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
+    (re.compile(r"127\.0\.0\.1:\d{5}"), "127.0.0.1:PORT"),
 )
 
 

@@ -26,12 +26,13 @@ CLASSES = [
 ]
 
 
+@pytest.mark.timeout(240)  # one of them waits for a whole program with its pools
 @pytest.mark.parametrize(("group", "case"), CASES, ids=[f"{group}-{case.title}" for group, case in CASES])
 def test_the_error_is_said_as_documented_and_tells_what_to_do(group, case):
     said = case.provoke()
     section = PAGE.partition(f"## {group}\n")[2].partition("\n## ")[0]
     assert entry(case, said) in section, "docs/errors.md is out of date: make errors"
-    assert said.hint or case.is_own_text or said.kind == "parsl-diaspora"
+    assert said.hint or case.is_own_text or not said.kind
 
 
 def test_the_page_tells_of_nothing_else():

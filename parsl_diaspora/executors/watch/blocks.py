@@ -34,7 +34,8 @@ class Blocks:
     def look(self, status: Mapping[str, JobStatus]) -> None:
         """Say what has changed."""
         for block, each in list(status.items()):
-            if self._states.get(block) != each.state:
+            # What was scaled in does not come back: a status from before may still be on its way.
+            if self._states.get(block) not in {each.state, JobState.SCALED_IN}:
                 self._states[block] = each.state
                 self._say(block, each)
 

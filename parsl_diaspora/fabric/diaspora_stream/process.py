@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import struct
@@ -13,6 +14,8 @@ from contextlib import suppress
 
 from parsl_diaspora.fabric.diaspora_stream import wire
 from parsl_diaspora.fabric.diaspora_stream.backends import Target
+
+logger = logging.getLogger(__name__)
 
 
 class SideProcess:
@@ -84,8 +87,12 @@ class SideProcess:
         self.sock.close()
 
     def _listen(self) -> None:
-        while (body := wire.receive(self._stream)) is not None:
-            self._heard(wire.at_program.decode(body))
+        try:
+            with self._stream:  # as long as it is open, so is the socket
+                while (body := wire.receive(self._stream)) is not None:
+                    self._heard(wire.at_program.decode(body))
+        except Exception:
+            logger.exception("The process for a stream was not understood; another one takes its place.")
         self._ended()
 
 

@@ -24,7 +24,7 @@ class Fault(msgspec.Struct, frozen=True):
         cause: a sentence, without secrets.
         hint: what to do about it.
         lasting: nothing can be done on the cluster until it is repaired.
-        vague: it says that no server answers, and not why.
+        vague: it says that there is no answer, and not why.
     """
 
     cause: str
@@ -51,6 +51,7 @@ _KNOWN: dict[str, tuple[str, str]] = {
     "_TIMED_OUT_QUEUE": ("no answer came in time", "Check that the cluster is healthy."),
     "REQUEST_TIMED_OUT": ("no answer came in time", "Check that the cluster is healthy."),
 }
+_VAGUE = frozenset({"_ALL_BROKERS_DOWN", "_TIMED_OUT", "_TIMED_OUT_QUEUE", "REQUEST_TIMED_OUT"})
 _TOPICS = frozenset(
     {"_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION", "UNKNOWN_TOPIC_OR_PART", "TOPIC_EXCEPTION", "UNKNOWN_TOPIC_ID"}
 )
@@ -68,13 +69,14 @@ def fault_of(name: str, text: str) -> Fault:
     if name == "_TRANSPORT" and "SSL" in text:
         name = "_SSL"
     cause, hint = _KNOWN.get(name, (f"{name.strip('_').lower()}", ""))
-    return Fault(f"{cause} ({text})", hint, lasting=name not in _PASSING, vague=name == "_ALL_BROKERS_DOWN")
+    return Fault(f"{cause} ({text})", hint, lasting=name not in _PASSING, vague=name in _VAGUE)
 
 
 def cause_of(error: DiasporaError) -> Fault:
     """The fault of which an exception speaks."""
     before, said, cause = error.message.partition(_CANNOT)
-    return Fault((cause if said else before).rstrip("."), error.hint)
+    cause = (cause if said else before).rstrip(".")
+    return Fault(cause, error.hint, vague=cause.startswith(tuple(_KNOWN[name][0] for name in _VAGUE)))
 
 
 def verdict_of(name: str) -> Verdict:
@@ -87,7 +89,7 @@ def verdict_of(name: str) -> Verdict:
 
 
 class Faults:
-    """The fault that is on now; said once when it comes, and once when it is over."""
+    """The fault that is on now; said when it comes, when it is known why, and when it is over."""
 
     def __init__(self, shown: str, what: str) -> None:
         self._shown = shown
@@ -101,8 +103,9 @@ class Faults:
         if not fault.lasting:
             return
         with self._lock:
-            first, self.now = self.now is None, fault.or_clearer(self.now)
-        if first:
+            is_news = self.now is None or (self.now.vague and not fault.vague)
+            self.now = fault.or_clearer(self.now)
+        if is_news:
             logger.warning(
                 "%s at %s: %s; %s. %s", self._who, self._shown, fault.cause, self._what, fault.hint
             )

@@ -23,7 +23,7 @@ from parsl_diaspora.failures import describe, is_infrastructure
 from parsl_diaspora.monitoring.deciding.carrying import Carrying
 from parsl_diaspora.monitoring.deciding.situations import Situations
 from parsl_diaspora.monitoring.kernel import Record
-from parsl_diaspora.monitoring.parking.unexplained import LateEvidence
+from parsl_diaspora.monitoring.parking.unexplained import LateEvidence, Revision
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Chosen, choose
 from parsl_diaspora.state import Live
@@ -151,14 +151,10 @@ class RetryHandler:
         task: Record,
         failed: TryFailed,
         own_cost: float | None,
-        *,
-        evidence: LateEvidence | None = None,
-        revises: DecisionMade | None = None,
+        revision: Revision | None = None,
     ) -> Chosen:
         options, policy = self._session.policies.of(task["func"])
-        situation = self._situations.of(
-            live, task, failed, own_cost, options, evidence=evidence, revises=revises
-        )
+        situation = self._situations.of(live, task, failed, own_cost, options, revision=revision)
         return choose(situation, self._session.settings, policy)
 
     def _say_decided(
@@ -167,16 +163,16 @@ class RetryHandler:
         task: Record,
         failed: TryFailed,
         decision: DecisionMade,
-        *,
-        evidence: LateEvidence | None = None,
-        revises: DecisionMade | None = None,
+        revision: Revision | None = None,
     ) -> None:
         tell_as(decision, failed)
-        decision.cause = (failed.id,) if evidence is None else (failed.id, evidence.event)
-        if revises is not None:
-            decision.revises = revises.id
+        decision.cause = (failed.id,)
+        if revision is not None:
+            decision.cause, decision.revises = (failed.id, revision.evidence.event), revision.replaces.id
         live.say(decision)
-        self._session.routing.failed(task, decision, failed.failure.fingerprint, revises)
+        self._session.routing.failed(
+            task, decision, failed.failure.fingerprint, revision.replaces if revision is not None else None
+        )
         self._carrying.rest(decision)
         self._session.quarantines.failed(live, failed, decision.diagnosis.failure_class)
 
@@ -203,14 +199,14 @@ class RetryHandler:
         """In the slow path: decide anew about a task that still waits for its next try."""
         live = self._session.begin(task["dfk"].run_id)
         here = {**task, "executor": failed.executor}  # where it failed: it may have been moved since
-        known = evidence.failed(failed)
-        choice = self._choose(live, here, known, own_cost, evidence=evidence, revises=decision)
+        known, revision = evidence.failed(failed), Revision(evidence, decision)
+        choice = self._choose(live, here, known, own_cost, revision)
         again = choice.decision
         if again.diagnosis.failure_class == decision.diagnosis.failure_class:
             return
 
         def carry_out() -> bool:
-            self._say_decided(live, task, failed, again, evidence=evidence, revises=decision)
+            self._say_decided(live, task, failed, again, revision)
             if evidence.error is not None:
                 self._session.parked.note(task, evidence.error)
             if again.action != "fail":

@@ -10,7 +10,7 @@ from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.deciding.context import context_of, is_healthy
 from parsl_diaspora.monitoring.kernel import Record, is_usable
-from parsl_diaspora.monitoring.parking.unexplained import LateEvidence
+from parsl_diaspora.monitoring.parking.unexplained import Revision
 from parsl_diaspora.monitoring.placing.apps import has_staged_files
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Options, Situation
@@ -42,8 +42,7 @@ class Situations:
         own_cost: float | None,
         options: Options,
         *,
-        evidence: LateEvidence | None = None,
-        revises: DecisionMade | None = None,
+        revision: Revision | None = None,
     ) -> Situation:
         """The situation after a try has failed.
 
@@ -53,16 +52,15 @@ class Situations:
             failed: the failure, as it was said.
             own_cost: what the program's own handler asks for it; None without one.
             options: what the app's author said.
-            evidence: what has come to light since.
-            revises: the decision upon the same failure that is to be replaced: it is charged once.
+            revision: why it is decided upon anew; the failure is charged once.
         """
         failure, state = failed.failure, live.picture.tasks[task["id"]]
         executor = task["dfk"].executors.get(failed.executor)
         context = context_of(live.picture, failed, executor, self._session.clock.time())
-        if evidence is not None:
-            context = context.with_more(evidence.context)
+        if revision is not None:
+            context = context.with_more(revision.evidence.context)
         refuted = self._is_refuted(live, task, state, failure)
-        diagnosis = evidence.diagnosis if evidence is not None else None
+        diagnosis = revision.evidence.diagnosis if revision is not None else None
         if diagnosis is None:
             diagnosis = self._session.diagnoser.diagnose(
                 failure,
@@ -80,7 +78,7 @@ class Situations:
             proof="" if refuted else self._proof(task, failure, diagnosis.failure_class),
             own_handler_stops=self._own_stops(task, own_cost, diagnosis.failure_class),
             asked_memory=_asked_memory(task, state, options),
-            **self._account(state, diagnosis.failure_class, options, refuted, revises),
+            **self._account(state, diagnosis.failure_class, options, refuted, revision),
             **self._place(live, task, failed),
             **self._elsewhere(live, task, failed, state),
         )
@@ -91,12 +89,12 @@ class Situations:
         failure_class: str,
         options: Options,
         refuted: bool,
-        revises: DecisionMade | None,
+        revision: Revision | None,
     ) -> dict[str, Any]:
         """What the task has had of tries and budgets."""
-        budgets = self._session.budgets
+        budgets, replaces = self._session.budgets, revision.replaces if revision is not None else None
         budget = budgets.name(failure_class, options)
-        spent = _spent(state, budget, revises)
+        spent = _spent(state, budget, replaces)
         limit = budgets.limit(failure_class, options, by_chance=refuted and not self._asks_own)
         if self._asks_own and budget == "application":
             limit = self._session.settings.max_tries  # the program's own handler keeps that account
@@ -107,7 +105,7 @@ class Situations:
             "used": spent[budget],
             "limit": limit,
             "infrastructure_failures": budgets.infrastructure_failures(spent),
-            "uses": uses_of(state, but=revises.rule if revises is not None else ""),
+            "uses": uses_of(state, but=replaces.rule if replaces is not None else ""),
         }
 
     def _place(self, live: Live, task: Record, failed: TryFailed) -> dict[str, Any]:
@@ -170,10 +168,10 @@ class Situations:
         return not is_infrastructure(failure_class) and task["fail_cost"] + own_cost > self._session.retries
 
 
-def _spent(state: TaskState, budget: str, revises: DecisionMade | None) -> dict[str, int]:
+def _spent(state: TaskState, budget: str, replaces: DecisionMade | None) -> dict[str, int]:
     spent = dict(state.spent)
-    if revises is not None:
-        spent[revises.budget] = spent.get(revises.budget, 1) - 1
+    if replaces is not None:
+        spent[replaces.budget] = spent.get(replaces.budget, 1) - 1
     spent[budget] = spent.get(budget, 0) + 1
     return spent
 

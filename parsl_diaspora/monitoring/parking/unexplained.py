@@ -69,6 +69,18 @@ class LateEvidence(msgspec.Struct, frozen=True, kw_only=True):
         return known
 
 
+class Revision(NamedTuple):
+    """Why a failure is decided upon anew.
+
+    Attributes:
+        evidence: what has come to light since.
+        replaces: the decision before.
+    """
+
+    evidence: LateEvidence
+    replaces: DecisionMade
+
+
 Revise = Callable[[LateEvidence], None]
 
 

@@ -15,7 +15,7 @@ from parsl.app.app import AppBase
 from parsl.data_provider.files import File
 
 from parsl_diaspora.monitoring.placing.needs import identity_of, modules_of
-from parsl_diaspora.recovery.options import original
+from parsl_diaspora.recovery.options import options_of, original
 
 INTERNAL = "_parsl_internal"
 
@@ -43,15 +43,17 @@ class AppNotes:
         declared: what `declared_executors` found; not looked up yet if False.
         identity: what tells the function from others; empty if it was not looked at yet.
         modules: what it imports; None if it was not looked at yet.
+        memory: bytes that its author says it needs, 0 for nothing said; None if it was not looked at yet.
     """
 
-    __slots__ = ("declared", "identity", "modules", "placed")
+    __slots__ = ("declared", "identity", "memory", "modules", "placed")
 
     def __init__(self) -> None:
         self.placed: set[str] = set()
         self.declared: frozenset[str] | Literal[False] | None = False
         self.identity = ""
         self.modules: frozenset[str] | None = None
+        self.memory: int | None = None
 
 
 class Apps:
@@ -95,6 +97,13 @@ class Apps:
         if notes.modules is None:
             notes.modules = modules_of(original(function))
         return notes.modules
+
+    def memory(self, function: Any) -> int:
+        """Bytes that the author of a task's function says it needs, looked up once; 0 for nothing said."""
+        notes = self.of(function)
+        if notes.memory is None:
+            notes.memory = options_of(function).memory or 0
+        return notes.memory
 
 
 def has_staged_files(task: Mapping[str, Any]) -> bool:

@@ -16,7 +16,6 @@ from parsl_diaspora.monitoring.kernel import Record, is_usable
 from parsl_diaspora.monitoring.placing.apps import INTERNAL, has_staged_files
 from parsl_diaspora.monitoring.placing.learning import MEMORY, MISSING_MODULE, MODULE, Learning
 from parsl_diaspora.monitoring.placing.needs import Distributions
-from parsl_diaspora.recovery.options import options_of
 from parsl_diaspora.recovery.placement import Candidate, Choice, best_first, choose
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
@@ -91,7 +90,7 @@ class Routing(Learning):
             return
         func = self.identity(task["func"])
         candidates = self._candidates(live, task, labels)
-        unmeasured = not self.places.is_known(func) and not _declared_memory(task)
+        unmeasured = not self.places.is_known(func) and not self._apps.memory(task["func"])
         choice = choose(
             candidates, here, unmeasured=unmeasured, explore_after=EXPLORE_AFTER, chance=self._chance
         )
@@ -146,7 +145,7 @@ class Routing(Learning):
 
     def _candidates(self, live: Live, task: Record, labels: list[str]) -> list[Candidate]:
         func = self.identity(task["func"])
-        needs = _declared_memory(task) or self.places.used(func) * MARGIN
+        needs = self._apps.memory(task["func"]) or self.places.used(func) * MARGIN
         modules = self._apps.modules(task["func"])
         lacking = self._lacking_modules(modules, labels) if modules else {}
         asked = _Asked(task=task, func=func, needs=needs, now=self._clock.time(), lacking=lacking)
@@ -217,9 +216,3 @@ def _diagnosis(lack: str) -> Diagnosis:
         missing = lack.removeprefix(MODULE).strip("'")
         return Diagnosis(failure_class=MISSING_MODULE, layer="environment", missing=missing, evidence=(lack,))
     return Diagnosis(failure_class=lack, evidence=(lack,)) if lack in CLASSES else Diagnosis()
-
-
-def _declared_memory(task: Record) -> int:
-    """Bytes that the app's author says it needs; 0 for nothing said."""
-    declared = getattr(options_of(task["func"]), "memory", None)
-    return declared if isinstance(declared, int) else 0

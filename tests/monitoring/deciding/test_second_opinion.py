@@ -11,6 +11,7 @@ import pytest
 from parsl_diaspora.events import Diagnosis, DiagnosisRevised, Failure, TryFailed, encode
 from parsl_diaspora.monitoring.deciding.second_opinion import SecondOpinion, second_opinion_for
 from parsl_diaspora.settings import Settings
+from tests.waiting import becomes
 
 UNSURE = Diagnosis(failure_class="application", confidence=0.5, evidence=("the app raised Odd",))
 FAILED = TryFailed(task=7, try_id=1, executor="alder", failure=Failure(chain=("study.Odd",), message="m"))
@@ -30,13 +31,6 @@ class Told:
 
     def absorb(self, part, error):
         self.absorbed.append(str(error))
-
-
-def becomes(condition, seconds=5.0):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
 
 
 _made = []

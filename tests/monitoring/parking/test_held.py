@@ -21,6 +21,7 @@ from parsl_diaspora.errors import ConfigurationError, TaskCancelled, TaskHeldToo
 from parsl_diaspora.events import RunEnded, TaskEnded, TaskHeld, TaskReleased
 from parsl_diaspora.monitoring.run_key import KEY_FILE, RunKey
 from parsl_diaspora.state import read_events
+from tests.waiting import becomes
 
 COMMAND = str(Path(sys.executable).parent / "parsl-diaspora")
 
@@ -104,13 +105,6 @@ class Program:
 def program(tmp_path):
     with Program(tmp_path) as made:
         yield made
-
-
-def becomes(condition):
-    end = time.monotonic() + 20
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
 
 
 # --- from within ---

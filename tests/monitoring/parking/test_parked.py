@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from parsl_diaspora.events import DecisionMade, Diagnosis, ManagerSeen, TaskEnded, TaskHeld, TaskReleased
+from tests.waiting import becomes
 
 MEMORY = Diagnosis(failure_class="memory", layer="runtime")
-
-
-def becomes(condition):
-    """Errands are done in a thread of their own."""
-    end = time.monotonic() + 10
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.005)
-    return condition()
 
 
 def held(made, task, diagnosis=MEMORY, **fields):

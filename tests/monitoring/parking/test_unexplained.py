@@ -25,6 +25,7 @@ from parsl_diaspora.executors.errors import WorkerDied
 from parsl_diaspora.monitoring.holds import OWNER
 from parsl_diaspora.recovery.placement import WEIGHTS
 from tests.monitoring.fakes import Program
+from tests.waiting import becomes
 
 
 class BatchError(Exception):
@@ -47,13 +48,6 @@ def program(tmp_path):
     yield make
     for each in made:
         each.memoizer.close()
-
-
-def becomes(condition):
-    end = time.monotonic() + 10
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.005)
-    return condition()
 
 
 def decisions(made):

@@ -17,6 +17,7 @@ from parsl_diaspora.monitoring.placing import memory
 from parsl_diaspora.monitoring.placing.memory import PlaceMemory, default_url, summed
 from parsl_diaspora.monitoring.placing.routing import Routing
 from parsl_diaspora.settings import Settings
+from tests.waiting import until
 
 FUNC, PLACE = "app.train#1", "executor:cpu"
 GOOD = Lesson(func=FUNC, place=PLACE, good=1, tries=1)
@@ -59,13 +60,6 @@ def start(tmp_path):
         run.memory.close()
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_later_run_knows_what_an_earlier_one_has_learned(start):
     first = start()
     for lesson in (GOOD, GOOD, LACK):
@@ -73,7 +67,7 @@ def test_a_later_run_knows_what_an_earlier_one_has_learned(start):
     first.learn(Lesson(func=FUNC, hopeless="ZeroDivisionError@app.py:train:7"))
     first.memory.close()
     second = start()
-    wait_until(lambda: second.belief.tries)
+    until(lambda: second.belief.tries)
     assert second.belief.tries == 3
     assert second.belief.good == pytest.approx(2, abs=0.01)
     assert second.routing.places.hopeless(FUNC, "ZeroDivisionError@app.py:train:7")
@@ -85,7 +79,7 @@ def test_two_runs_beside_each_other_add_up_and_nobody_counts_its_own_twice(start
         one.learn(GOOD)
         other.learn(LACK)
         time.sleep(0.03)
-    wait_until(lambda: one.belief.tries == other.belief.tries == 10)
+    until(lambda: one.belief.tries == other.belief.tries == 10)
     time.sleep(0.1)
     assert one.belief.tries == other.belief.tries == 10
 
@@ -107,7 +101,7 @@ def test_foreign_and_damaged_entries_are_counted_and_passed_over(start):
     publisher.publish(RunEnded(done=1))
     publisher.publish(PlacesLearned(lessons=(Lesson(func=FUNC, place=PLACE, good=float("nan")), GOOD)))
     run = start(url)
-    wait_until(lambda: run.belief.tries)
+    until(lambda: run.belief.tries)
     assert (run.memory.foreign, run.routing.places.skipped, run.belief.tries) == (1, 1, 1)
 
 
@@ -116,14 +110,14 @@ def test_a_clock_that_is_ahead_does_not_outlive_others(start):
     event = PlacesLearned(lessons=(LACK,), time=time.time() + 1e9)
     open_fabric(url).publisher("somebody").publish(event)
     run = start(url)
-    wait_until(lambda: run.belief.tries)
+    until(lambda: run.belief.tries)
     assert run.belief.proven <= time.time()
 
 
 def test_a_memory_that_cannot_be_had_is_told_once_and_the_run_goes_on(start, tmp_path):
     (tmp_path / "file").write_text("no directory")
     run = start(f"file:{tmp_path / 'file'}")
-    wait_until(lambda: run.faults)
+    until(lambda: run.faults)
     run.learn(GOOD)
     assert [part for part, _ in run.faults] == ["placement memory"]
     assert run.belief.tries == 1
@@ -152,4 +146,4 @@ def test_what_has_faded_anyway_is_deleted(start, tmp_path):
         os.utime(path, (1.0, 1.0))
     run = start(url)
     run.learn(GOOD)
-    wait_until(lambda: not any(path.exists() for path in old))
+    until(lambda: not any(path.exists() for path in old))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from parsl import python_app
 
 from parsl_diaspora.events import DecisionMade, ManagerLost, ManagerSeen, NodeSeen
 from parsl_diaspora.state.places import PROOF_HOLDS
 from tests.monitoring.fakes import Program
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -195,18 +194,11 @@ def test_the_next_program_knows_it_at_once_unless_the_memory_is_off(program):
     for number, places in enumerate(("off", None, None)):
         made = program(retries=2, whole=True, places=places)
         made.session.begin(made.run_id)
-        wait_until(lambda read=made.session.routing.places, wanted=number > 1: bool(len(read)) == wanted)
+        until(lambda read=made.session.routing.places, wanted=number > 1: bool(len(read)) == wanted)
         found.append(first(made, grow)["executor"])
         made.run([MemoryError("no")], made.task(func=grow.func))
         made.memoizer.close()
     assert found == ["alder", "alder", "birch"]
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def fail_everywhere(made, error):
