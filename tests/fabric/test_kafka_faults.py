@@ -221,7 +221,7 @@ def test_topics_that_are_deleted_under_us_are_made_again_and_that_is_counted(kaf
         reader.commit()
         topics = [f"{prefix}.{name}" for name in ("tasks", "resources", "failures", "control")]
         done(cluster.delete_topics(topics))
-        until(lambda: not cluster.list_topics(timeout=20).topics.keys() & set(topics))  # soon after the answer
+        until(lambda: not cluster.list_topics(timeout=20).topics.keys() & set(topics))
         say(publisher, range(10, 20))
         assert publisher.flush(30.0).safe == 20
         assert tasks(read_when_it_can(reader, 10)) == list(range(10, 20))

@@ -192,7 +192,7 @@ class OctopusService:
         names = [f"{self.namespace}.{name}" for name in self.topics]
         for gone in self._admin.delete_topics(names).values():
             gone.result(20)
-        until(lambda: not self._admin.list_topics(timeout=20).topics.keys() & set(names))  # soon after the answer
+        until(lambda: not self._admin.list_topics(timeout=20).topics.keys() & set(names))
         self.topics.clear()
 
     def _produce(self, namespace, topic, entries):
