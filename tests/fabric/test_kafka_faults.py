@@ -18,6 +18,7 @@ from parsl_diaspora.fabric.kafka.faults import Faults, cause_of, fault_of
 from tests.fabric.kafka_help import opened, read, say, tasks
 from tests.fabric.relay_help import wait_until
 from tests.services.kafka.broker import PASSWORD
+from tests.waiting import until
 
 admin = pytest.importorskip("confluent_kafka.admin")
 
@@ -218,11 +219,9 @@ def test_topics_that_are_deleted_under_us_are_made_again_and_that_is_counted(kaf
         reader = fabric.consumer("reader")
         assert len(read(reader, 10)) == 10
         reader.commit()
-        done(
-            cluster.delete_topics(
-                [f"{prefix}.{name}" for name in ("tasks", "resources", "failures", "control")]
-            )
-        )
+        topics = [f"{prefix}.{name}" for name in ("tasks", "resources", "failures", "control")]
+        done(cluster.delete_topics(topics))
+        until(lambda: not cluster.list_topics(timeout=20).topics.keys() & set(topics))
         say(publisher, range(10, 20))
         assert publisher.flush(30.0).safe == 20
         assert tasks(read_when_it_can(reader, 10)) == list(range(10, 20))

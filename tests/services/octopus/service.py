@@ -15,6 +15,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, Produc
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.services.octopus.instances import ApiError, Instances
+from tests.waiting import until
 
 RESOURCE_SERVER = "2b9d2f5c-fa32-45b5-875b-b24cd343b917"
 TOPIC = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{1,30})[A-Za-z0-9]")
@@ -188,8 +189,10 @@ class OctopusService:
 
     def delete_topics(self):
         """All topics of the user are gone."""
-        for gone in self._admin.delete_topics([f"{self.namespace}.{name}" for name in self.topics]).values():
+        names = [f"{self.namespace}.{name}" for name in self.topics]
+        for gone in self._admin.delete_topics(names).values():
             gone.result(20)
+        until(lambda: not self._admin.list_topics(timeout=20).topics.keys() & set(names))
         self.topics.clear()
 
     def _produce(self, namespace, topic, entries):
