@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from parsl_diaspora.cli.find import FABRIC_VARIABLE
+from parsl_diaspora.cli.interrupts import sigterm_interrupts
 from parsl_diaspora.cli.output import write_json
 from parsl_diaspora.cli.words import plain
 from parsl_diaspora.errors import DiasporaError, EventError, FabricError, SettingsError
@@ -137,11 +136,10 @@ def _run(args: argparse.Namespace) -> int:
     triggers = _declared(Path(args.triggers))
     fabric = open_fabric(url)
     engine = TriggerEngine(fabric, triggers, name=args.name, start=args.start)
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        _follow(engine, once=args.once, where=fabric.url)
+        with sigterm_interrupts():
+            _follow(engine, once=args.once, where=fabric.url)
     finally:
-        signal.signal(signal.SIGTERM, before)
         fabric.close()
     write_json({name: {f: getattr(c, f) for f in c.__struct_fields__} for name, c in engine.counts().items()})
     if not engine.finished:
@@ -170,8 +168,3 @@ def _declared(path: Path) -> tuple[Trigger, ...]:
     if not settings.triggers:
         raise DiasporaError(f"There is no trigger in {path}.", hint="It holds a list of them in YAML.")
     return settings.triggers
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise KeyboardInterrupt

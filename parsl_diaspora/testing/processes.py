@@ -18,6 +18,7 @@ import shlex
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -120,6 +121,22 @@ def find(mark: str) -> list[MarkedProcess]:
         for one in seen.values()
     ]
     return sorted(found, key=lambda process: (process.site, process.create_time, process.pid))
+
+
+def of_session(leader: int) -> list[int]:
+    """Processes of a program that has ended, by the session that it began.
+
+    So an interchange is found that stock Parsl leaves behind: its title hides the mark.
+
+    Args:
+        leader: number of the program that was started with a session of its own.
+    """
+    found = []
+    for pid in psutil.pids():
+        with suppress(OSError):  # it has ended meanwhile
+            if os.getsid(pid) == leader:
+                found.append(pid)
+    return found
 
 
 def busy(worker: MarkedProcess, over: float = 0.05) -> bool:

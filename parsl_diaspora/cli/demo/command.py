@@ -20,12 +20,13 @@ from parsl_diaspora.cli.demo.messages import Finished, VariantName, decode
 from parsl_diaspora.cli.demo.screen import Screen
 from parsl_diaspora.cli.demo.six_faults import Outcomes, broken_by_faults, closing_table, play_six
 from parsl_diaspora.cli.demo.verdict import TITLES, best_model, broken_promises, table
+from parsl_diaspora.cli.interrupts import sigterm_interrupts
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.testing.campaign.digits import grid
 from parsl_diaspora.testing.campaign.sites import new_mark
 from parsl_diaspora.testing.faults import Outcome
-from parsl_diaspora.testing.processes import MARK_VARIABLE, sweep
+from parsl_diaspora.testing.processes import MARK_VARIABLE, of_session, sweep
 
 WIDTH_WITHOUT_TERMINAL = 100
 LONGEST, LONGEST_STOCK = 300.0, 70.0
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo.
+    """Run the demo, until its end, Ctrl-C or SIGTERM.
 
     Returns:
         0 if every trial of the resilient run succeeded, with the undisturbed run's scores; 1 otherwise.
@@ -65,6 +66,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DiasporaError: the fabric cannot be used, or a variant ended without a result.
     """
+    with sigterm_interrupts():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     console = _console(to_stderr=args.json)
     directory = Path(args.dir or tempfile.mkdtemp(prefix="parsl-diaspora-demo-")).absolute()
     fabric = args.fabric or f"file:{directory / 'events'}"
@@ -210,13 +216,15 @@ def _console(*, to_stderr: bool) -> Console:
 def _process(command: list[str], errors: IO[str], mark: str) -> Iterator[Iterator[str]]:
     """The variant's lines; however we leave, neither it nor anything that it started stays."""
     environ = {**os.environ, MARK_VARIABLE: mark}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environ) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environ, start_new_session=True
+    ) as process:
         try:
             yield iter(process.stdout or ())
             process.wait(timeout=30)
         finally:
             process.kill()
-            sweep(mark)
+            sweep(mark, extra=of_session(process.pid))
 
 
 def _last_words(log: Path) -> str:

@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,7 +18,7 @@ import psutil
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.executors.alive import is_alive
 from parsl_diaspora.testing.faults.outcomes import READY, Outcome, decode
-from parsl_diaspora.testing.processes import find, sweep
+from parsl_diaspora.testing.processes import find, of_session, sweep
 
 START = 400.0  # seconds that a program may take besides its bound
 POLL = 0.1
@@ -100,7 +99,7 @@ def play(scenario: str, kind: str, bound: float, directory: Path) -> Outcome:
         if program.stdout is not None:
             program.stdout.close()
         left = [process.pid for process in tree if process.is_running()]
-        sweep(mark, extra=[*left, *_of_session(program.pid)])
+        sweep(mark, extra=[*left, *of_session(program.pid)])
 
 
 def _environment() -> dict[str, str]:
@@ -125,16 +124,6 @@ def _below(pid: int) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
-
-
-def _of_session(leader: int) -> list[int]:
-    """Processes of a program that has ended, by the session that it began."""
-    found = []
-    for pid in psutil.pids():
-        with suppress(OSError):  # it has ended meanwhile
-            if os.getsid(pid) == leader:
-                found.append(pid)
-    return found
 
 
 def _kill_program(

@@ -1,0 +1,41 @@
+"""The demonstration, ended before its end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import psutil
+
+from tests.waiting import LONG, becomes, until
+
+
+def runs(process):
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_sigterm_ends_the_demo_with_all_that_it_has_started(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "parsl_diaspora.cli.main",
+        "demo",
+        "--campaign-only",
+        "--dir",
+        str(tmp_path),
+    ]
+    demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        known = psutil.Process(demo.pid)
+        until(lambda: len(known.children(recursive=True)) > 3)  # the variant, its interchanges, its pools
+        started = known.children(recursive=True)
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait(LONG) == 130
+    finally:
+        demo.kill()
+        demo.communicate()
+    assert becomes(lambda: not [each for each in started if runs(each)], 30.0)
