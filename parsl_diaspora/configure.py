@@ -111,7 +111,9 @@ def _checked_fabric(settings: Settings) -> Settings:
         return settings
     fabric = open_fabric(settings.fabric)
     fabric.publisher("configure", immediate=True).close()
-    return settings.replace(fabric=fabric.node_url or settings.fabric)  # a relative path is settled here
+    settled = settings.replace(fabric=fabric.node_url or settings.fabric)  # a relative path is settled here
+    fabric.close()  # the run opens its own: a spool would hand on twice
+    return settled
 
 
 def _checked_places(settings: Settings) -> Settings:

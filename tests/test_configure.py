@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -413,3 +414,10 @@ def test_an_executor_that_is_not_there_is_refused_with_the_nearest_that_is(setti
 def test_executors_that_are_there_may_be_named():
     executors = [ThreadPoolExecutor(label="small"), ThreadPoolExecutor(label="large")]
     assert resilient(Config(executors=executors), policy=NAMES_LARGE, sites={"large": "alder"})
+
+
+def test_a_fabric_that_was_tried_leaves_nothing_at_work(tmp_path):
+    before = set(threading.enumerate())
+    resilient(Config(), fabric=f"spool:{tmp_path / 'spool'}?to=file:{tmp_path / 'events'}")
+    left = [thread.name for thread in set(threading.enumerate()) - before]
+    assert [name for name in left if name != "diaspora-syncer"] == []

@@ -11,7 +11,7 @@ import pytest
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.events import TaskSubmitted, encode
 from parsl_diaspora.fabric import open_fabric
-from parsl_diaspora.fabric.file import scan, segment
+from parsl_diaspora.fabric.file import frames, segment
 from parsl_diaspora.fabric.file.index import STEP, index_of, offset_before
 from parsl_diaspora.fabric.file.segment import SegmentWriter
 
@@ -64,7 +64,7 @@ def first_task(directory, start):
 def test_time_is_found_without_reading_what_is_long_before(directory, long_log, monkeypatch):
     read = []
     pread = os.pread
-    monkeypatch.setattr(scan.os, "pread", lambda fd, size, at: read.append(at) or pread(fd, size, at))
+    monkeypatch.setattr(frames.os, "pread", lambda fd, size, at: read.append(at) or pread(fd, size, at))
     assert first_task(directory, 1_000_450.0) == 449 * EACH
     assert min(read) > long_log.stat().st_size - 2.5 * STEP
 
@@ -72,7 +72,7 @@ def test_time_is_found_without_reading_what_is_long_before(directory, long_log, 
 def test_latest_is_found_without_reading_the_whole_log(directory, long_log, monkeypatch):
     read = []
     pread = os.pread
-    monkeypatch.setattr(scan.os, "pread", lambda fd, size, at: read.append(at) or pread(fd, size, at))
+    monkeypatch.setattr(frames.os, "pread", lambda fd, size, at: read.append(at) or pread(fd, size, at))
     assert first_task(directory, "latest") is None
     assert min(read) > long_log.stat().st_size - 2 * STEP
 

@@ -111,6 +111,7 @@ class Demo:
         opened.publisher("demo", immediate=True).close()  # a fabric that cannot be used is found now
         self._fabric = opened.url
         self._readable = opened.node_url is not None
+        opened.close()
 
     def run(self) -> dict[VariantName, Finished]:
         """The results of all three."""
