@@ -33,6 +33,8 @@ from parsl_diaspora.events import (
     PlaceReleased,
     RunStarted,
     TaskEnded,
+    TaskHeld,
+    TaskReleased,
     TaskSubmitted,
     TryEnded,
     TryFailed,
@@ -136,6 +138,15 @@ def test_the_order_in_which_sources_are_read_makes_no_difference(speaker, seed):
         (row.worker, row.task) for row in expected.workers
     ]
     assert found.failures == expected.failures
+
+
+def test_a_task_that_waits_for_a_person_is_among_the_holds_until_it_is_released_or_ends(speaker):
+    for task in (3, 4, 5):
+        speaker.say(1.0, TaskHeld(task=task, number=101, reason="its disk is full", owner="ada"))
+    speaker.say(2.0, TaskReleased(task=3))
+    speaker.say(3.0, TaskEnded(task=4, outcome="failed"))
+    (row,) = speaker.frame().holds
+    assert (row.what, row.place, row.owner, row.reason) == ("held", "task 5", "ada", "its disk is full")
 
 
 def test_events_that_come_twice_count_once(speaker):

@@ -112,7 +112,7 @@ class WorkerRow(msgspec.Struct, kw_only=True):
 
 
 class HoldRow(msgspec.Struct, kw_only=True):
-    """A place that gets no new work: ``held``, ``draining`` or in ``quarantine``."""
+    """A place that gets no new work, ``held``, ``draining`` or in ``quarantine``; or a held task."""
 
     what: str
     place: str
@@ -158,7 +158,7 @@ class Frame(msgspec.Struct, kw_only=True):
         nodes: all that are not long gone.
         blocks: the same.
         workers: of managers that are there.
-        holds: places without new work.
+        holds: places without new work, and tasks that wait for a person.
         failures: newest first.
         decisions: newest first.
         incidents: what else happened to places and to this package itself, newest first.

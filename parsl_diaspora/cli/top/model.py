@@ -8,7 +8,7 @@ from typing import Any
 
 from parsl_diaspora.cli.event_words import detail, place_path
 from parsl_diaspora.cli.summary import run_state
-from parsl_diaspora.cli.top.frame import Frame, Happening
+from parsl_diaspora.cli.top.frame import Frame, Happening, HoldRow
 from parsl_diaspora.cli.top.places import Places
 from parsl_diaspora.cli.top.tasks import Tasks
 from parsl_diaspora.cli.words import clip
@@ -35,6 +35,7 @@ from parsl_diaspora.events import (
     RunStarted,
     ServiceDegraded,
     TaskCancelAsked,
+    TaskEnded,
     TaskHeld,
     TaskReleased,
     TryFailed,
@@ -42,6 +43,7 @@ from parsl_diaspora.events import (
     WorkerEnded,
 )
 from parsl_diaspora.state import Dedupe
+from parsl_diaspora.state.held import HeldTasks
 
 RECENT = 200
 _CLIP = 300
@@ -65,8 +67,6 @@ _INCIDENTS = (
     PlaceReleased,
     ServiceDegraded,
     TaskCancelAsked,
-    TaskHeld,
-    TaskReleased,
     TryStopped,
     WorkerEnded,
 )
@@ -114,6 +114,7 @@ class Model:
         self.run = run
         self._tasks = Tasks()
         self._places = Places()
+        self._held = HeldTasks()
         self._dedupe = Dedupe()
         self._failures, self._decisions, self._incidents = Newest(), Newest(), Newest()
         self._started: RunStarted | None = None
@@ -165,11 +166,24 @@ class Model:
             nodes=places.nodes(),
             blocks=places.blocks(),
             workers=places.workers(moment, tasks.app_of),
-            holds=places.holds(),
+            holds=[*places.holds(), *self._held_tasks()],
             failures=self._failures.list(),
             decisions=self._decisions.list(),
             incidents=self._incidents.list(),
         )
+
+    def _held_tasks(self) -> list[HoldRow]:
+        rows = [
+            HoldRow(
+                what="held",
+                place=f"task {each.task}",
+                since=each.since,
+                owner=each.owner,
+                reason=each.reason,
+            )
+            for each in self._held
+        ]
+        return sorted(rows, key=lambda row: row.since)
 
     def _run_started(self, event: RunStarted) -> None:
         self._started = event
@@ -187,6 +201,17 @@ class Model:
         if not (isinstance(event, BlockLost) and event.expected):
             self._incidents.add(event)
 
+    def _task_ended(self, event: TaskEnded) -> None:
+        self._held.lift(event)
+
+    def _task_held(self, event: TaskHeld) -> None:
+        self._befell(event)
+        self._held.put(event)
+
+    def _task_released(self, event: TaskReleased) -> None:
+        self._befell(event)
+        self._held.lift(event)
+
 
 _LISTENERS: dict[type[Event], Callable[[Any, Any], None]] = {
     **dict.fromkeys(_INCIDENTS, Model._befell),
@@ -194,4 +219,7 @@ _LISTENERS: dict[type[Event], Callable[[Any, Any], None]] = {
     RunEnded: Model._run_ended,
     TryFailed: Model._failed,
     DecisionMade: Model._decided,
+    TaskHeld: Model._task_held,
+    TaskReleased: Model._task_released,
+    TaskEnded: Model._task_ended,
 }
