@@ -67,3 +67,41 @@ def block():
 
     time.sleep(0.2)
     return os.environ["PARSL_WORKER_BLOCK_ID"]
+
+
+@python_app
+def sick(path):
+    """Fail in the block where the first of its tasks was tried, and tell where it went well."""
+    import os
+    from pathlib import Path
+
+    here, note = os.environ["PARSL_WORKER_BLOCK_ID"], Path(path)
+    if not note.exists():
+        note.write_text(here)
+    if note.read_text() == here:
+        raise RuntimeError(f"block {here} is sick")
+    return here
+
+
+@python_app
+def urgent(path):
+    """Fail once."""
+    from pathlib import Path
+
+    note = Path(path)
+    if not note.exists():
+        note.touch()
+        raise RuntimeError("another moment, please")
+
+
+@python_app
+def odd():
+    """Fail with words that no rule knows."""
+    raise RuntimeError("the flux capacitor is out of tune")
+
+
+def diagnose(question):
+    """The site's own diagnoser: it knows its machines' words."""
+    if "flux capacitor" in str(question):
+        return {"class": "gpu", "confidence": 0.95, "reason": "so the hall says"}
+    return None

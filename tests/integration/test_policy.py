@@ -7,7 +7,7 @@ from pathlib import Path
 
 from parsl_diaspora.cli.find import Found
 from parsl_diaspora.cli.policy import simulate
-from parsl_diaspora.events import DecisionMade, TaskEnded
+from parsl_diaspora.events import DecisionMade, DiagnosisRevised, PlaceQuarantined, TaskEnded, TryStarted
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.recovery import Policy, built_in
 from tests.integration import policy_apps as apps
@@ -31,6 +31,26 @@ rules:
     when: {func: optional}
     do: {substitute: nothing}
     reason: nobody needs it
+"""
+
+SECOND_POLICY = """
+rules:
+  - name: sick
+    when: {func: sick, exception: RuntimeError}
+    do: {try: other manager, quarantine: {manager: 600}}
+    reason: "{manager} is sick"
+  - name: urgent
+    when: {func: urgent}
+    do: {try: here, priority: -10, delay: 0}
+    reason: it is urgent
+  - name: told
+    when: {class: gpu, func: odd}
+    do: {substitute: told}
+    reason: the site's own diagnoser has told why
+  - name: odd
+    when: {func: odd}
+    do: {try: here, delay: 30}
+    reason: nobody knows yet
 """
 
 
@@ -83,3 +103,32 @@ def test_a_policy_is_what_happens_and_its_log_decides_the_same_again(program, tm
     report = simulate(own, Found(events[0].run, open_fabric(program.url), 0.0))
     assert report.differences == []
     assert sum(each.failed for each in report.classes.values()) == len(rules)
+
+
+def test_a_rule_lets_a_manager_rest_gives_precedence_and_takes_the_sites_own_diagnosis(
+    program, tmp_path, check_story
+):
+    path = tmp_path / "policy.yaml"
+    path.write_text(SECOND_POLICY)
+    diagnoser = "tests.integration.policy_apps:diagnose"
+    program.load(program.pool("alder", blocks=2, workers=1), policy=str(path), diagnoser=diagnoser)
+    wait_for_both_blocks()
+
+    well = apps.sick(str(tmp_path / "sick")).result(timeout=60)
+    assert [apps.sick(str(tmp_path / "sick")).result(timeout=60) for _ in range(5)] == [well] * 5
+    urgent = apps.urgent(str(tmp_path / "urgent"))
+    queued = [apps.block() for _ in range(30)]
+    began = time.monotonic()
+    assert apps.odd().result(timeout=60) == "told"
+    assert time.monotonic() - began < 30
+    assert {future.result(timeout=60) for future in [urgent, *queued]} == {None, well}
+
+    events = program.events()
+    check_story(events)
+    (rest,) = [event for event in events if isinstance(event, PlaceQuarantined)]
+    assert rest.manager
+    (revised,) = [event for event in events if isinstance(event, DiagnosisRevised)]
+    assert (revised.diagnosis.failure_class, revised.task) == ("gpu", queued[-1].tid + 1)
+    started = [event.task for event in events if isinstance(event, TryStarted) and event.try_id <= 1]
+    second = [at for at, task in enumerate(started) if task == urgent.tid][1]
+    assert second < started.index(queued[-1].tid), "it waited behind all that were queued before it"
