@@ -72,8 +72,10 @@ def relayed(hub, tmp_path):
 
 def story(url, spool):
     """All events, when what still lay on the disk has arrived."""
-    with open_fabric(spool) as fabric:
-        assert fabric.drain(120.0)
+    fabric = open_fabric(spool)
+    fabric.publisher("soak").close()  # with a publisher it begins to hand on
+    assert fabric.drain(120.0)
+    fabric.close()
     return list(read_events(open_fabric(url)))
 
 
