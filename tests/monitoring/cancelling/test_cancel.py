@@ -340,7 +340,7 @@ def test_an_event_on_the_runs_fabric_cancels_a_task(program):
     assert add_one(1).result(timeout=10) == 2
     ask_from_outside(program, waiting, reason="by mail", owner="ann@desk")
     error = waiting.exception(timeout=10)
-    assert (error.reason, str(error)) == (
+    assert (error.reason, error.message) == (
         "by mail",
         f"Task {waiting.tid} (add_one) was cancelled by ann@desk: by mail.",
     )
