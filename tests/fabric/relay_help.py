@@ -30,18 +30,22 @@ def free_port():
 class HubProcess:
     """A hub as a process, which can be killed, frozen and started again at the same address."""
 
-    def __init__(self, to, keys, *options, port=None, host="127.0.0.1"):
+    def __init__(self, to, keys, *options, port=None, host="127.0.0.1", log=None):
         self._port = port or free_port()
+        self._log = log  # a hub that says much would wait for somebody to read its pipe
         self._command = [sys.executable, "-W", "ignore", "-m", "parsl_diaspora.fabric.relay"]
         self._command += ["--to", to, "--keys", str(keys), "--listen", f"{host}:{self._port}", *options]
         self.start()
 
     def start(self):
+        errors = self._log.open("ab") if self._log else subprocess.PIPE
         self.process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
         )
+        if self._log:
+            errors.close()
         line = self.process.stdout.readline()
-        assert line, self.process.stderr.read().decode()
+        assert line, self._log.read_text() if self._log else self.process.stderr.read().decode()
         self.url = json.loads(line)["url"]
 
     def signal(self, number):
@@ -66,16 +70,19 @@ class HubProcess:
 
     def _end(self):
         code = self.process.wait(20)
-        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            pipe.close()
+        self._close_pipes()
         return code
 
     def close(self):
         if self.process.poll() is None:
             self.signal(signal.SIGCONT)
             self.kill()
+        self._close_pipes()
+
+    def _close_pipes(self):
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            pipe.close()
+            if pipe is not None:
+                pipe.close()
 
 
 class Proxy:

@@ -868,7 +868,7 @@ def test_path_that_is_a_file_is_said_so(tmp_path):
     path.write_text("something else")
     with pytest.raises(FabricUnavailable) as caught:
         open_fabric(f"file:{path}")
-    assert str(caught.value) == f"{path} is a file, not a directory for events."
+    assert caught.value.message == f"{path} is a file, not a directory for events."
     assert caught.value.url == f"file:{path}"
 
 
@@ -911,8 +911,8 @@ def test_unwritable_directory_is_said_at_once_with_a_way_out(directory, run_prog
     way_out = "Give another one, as in resilient(config, fabric='file:/path')."
     assert sentences == [
         f"The events directory {directory} cannot be written. {way_out}",
-        f"The events directory {directory}/below cannot be made: Permission denied.",
-        f"The events directory {directory}/below cannot be made: Permission denied.",
+        f"The events directory {directory}/below cannot be made: Permission denied. {way_out}",
+        f"The events directory {directory}/below cannot be made: Permission denied. {way_out}",
     ]
 
 

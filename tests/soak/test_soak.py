@@ -58,7 +58,7 @@ def hub(tmp_path):
     hubs = []
 
     def made(to):
-        hubs.append(HubProcess(to, tmp_path / "keys", port=free_port()))
+        hubs.append(HubProcess(to, tmp_path / "keys", port=free_port(), log=tmp_path / "hub.log"))
         return hubs[-1]
 
     yield made
