@@ -133,14 +133,24 @@ class ForwardingStore:
         self._is_own = is_own
         self._publisher = fabric.publisher(default_source("relay"), buffer=_FORWARD_BUFFER)
         self._settled = True
+        self._given: set[bytes] = set()  # frames forwarded and not yet acknowledged: they will come again
 
     def append(self, frames: Sequence[bytes]) -> bool:
-        """Forward them. What the target refuses for good it counts and says itself, so it counts as done."""
+        """Forward them. What the target refuses for good it counts and says itself, so it counts as done.
+
+        A target that takes longer than a client's patience is given the same frames again and again: what it
+        has been given before is only waited for.
+        """
         if not self._settled and not self._flush():
             return False  # what the target has not taken yet is enough
         for frame in frames:
-            self._forward(frame)
-        return self._flush()
+            if frame not in self._given:
+                self._forward(frame)
+        self._given.update(frames)
+        if not self._flush():
+            return False
+        self._given.clear()
+        return True
 
     def last_events(self) -> dict[str, int]:
         """Nothing is known of earlier hubs; readers recognise what comes twice by its id."""
