@@ -77,13 +77,10 @@ class Campaign:
                 stderr=log,
             )
         plan = _plan(self.seed, of_chaos)
+        outages = Outages(self.seed + 1, program.pid, services or {}, others)
         try:
-            with (
-                Chaos(self.seed, self.mark, plan, patience=20.0) as chaos,
-                Outages(self.seed + 1, program.pid, services or {}, others, self.progress) as outages,
-            ):
-                self._watch(program, chaos)
-            assert outages.error is None, outages.error
+            with Chaos(self.seed, self.mark, plan, patience=20.0) as chaos:
+                self._watch(program, chaos, outages)
             self.kills += outages.kills
             self.kills.update(record.kind for record in chaos.records if record.pid)
         finally:
@@ -121,13 +118,14 @@ class Campaign:
         before, after = (sorted(half)[len(half) // 2] for half in halves)
         return after - before
 
-    def _watch(self, program: subprocess.Popen[bytes], chaos: Chaos) -> None:
+    def _watch(self, program: subprocess.Popen[bytes], chaos: Chaos, outages: Outages) -> None:
         until = time.monotonic() + HOURS
         process = psutil.Process(program.pid)
         while program.poll() is None:
             assert time.monotonic() < until, f"it hangs at {self.progress():.0%}: {self.says()}"
             share = self.progress()
             chaos.progress(share)
+            outages.look(share)
             try:
                 children = [each for each in process.children() if "interchange" in " ".join(each.cmdline())]
                 mine = process.memory_info().rss // 2**20

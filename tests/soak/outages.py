@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import signal
-import threading
-from collections import Counter
-from collections.abc import Callable, Mapping
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
 from typing import Protocol
 
 import psutil
@@ -23,7 +23,7 @@ class Service(Protocol):
 def kill_interchange(program: int, dice: random.Random) -> bool:
     """End one of a program's interchanges; whether there was one."""
     victims = []
-    for child in psutil.Process(program).children():
+    for child in children_of(program):
         try:
             # Its title says so; before it has one, its command does.
             if child.status() != psutil.STATUS_ZOMBIE and "interchange" in " ".join(child.cmdline()):
@@ -36,60 +36,45 @@ def kill_interchange(program: int, dice: random.Random) -> bool:
     return True
 
 
+def children_of(program: int) -> list[psutil.Process]:
+    """Those that it has started; none if it has ended."""
+    try:
+        return psutil.Process(program).children()
+    except psutil.NoSuchProcess:
+        return []
+
+
 class Outages:
-    """Kills by progress, in a thread of its own: interchanges of a program, and services, which come back.
+    """Kills by progress: interchanges of a program, and services, which come back.
+
+    In the caller's thread: a broker dies with the thread that has started it.
 
     Args:
         seed: decides moments, victims, and how long a service is away.
         program: pid of the program.
         services: by name.
         counts: how often each is killed; ``interchange`` is one of the names.
-        progress: tells the share that is done.
     """
 
     def __init__(
-        self,
-        seed: int,
-        program: int,
-        services: Mapping[str, Service],
-        counts: Mapping[str, int],
-        progress: Callable[[], float],
+        self, seed: int, program: int, services: Mapping[str, Service], counts: Mapping[str, int]
     ) -> None:
         self._dice = random.Random(seed)
-        self._program, self._services, self._progress = program, services, progress
+        self._program, self._services = program, services
         names = [name for name, count in counts.items() for _ in range(count)]
-        self._plan = sorted((self._dice.uniform(0.02, 0.95), name) for name in names)
+        self._plan = deque(sorted((self._dice.uniform(0.02, 0.95), name) for name in names))
         self.kills: Counter[str] = Counter()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="outages", daemon=True)
-        self.error: Exception | None = None
 
-    def __enter__(self) -> Outages:
-        self._thread.start()
-        return self
+    def look(self, share: float) -> None:
+        """Let happen what is due when this share of the tasks has ended."""
+        while self._plan and self._plan[0][0] <= share and self._happens(self._plan[0][1]):
+            self.kills[self._plan.popleft()[1]] += 1
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            for share, name in self._plan:
-                while self._progress() < share:
-                    if self._stop.wait(0.1):
-                        return
-                self._happen(name)
-        except Exception as error:
-            self.error = error
-
-    def _happen(self, name: str) -> None:
+    def _happens(self, name: str) -> bool:
         if name == "interchange":
-            while not kill_interchange(self._program, self._dice):
-                if self._stop.wait(0.2):
-                    return
-        else:
-            service = self._services[name]
-            service.kill()
-            self._stop.wait(self._dice.uniform(0.1, 3.0))
-            service.start()
-        self.kills[name] += 1
+            return kill_interchange(self._program, self._dice)
+        service = self._services[name]
+        service.kill()
+        time.sleep(self._dice.uniform(0.1, 3.0))
+        service.start()
+        return True
