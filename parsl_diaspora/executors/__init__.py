@@ -13,6 +13,7 @@
     seams.py     what we rest on in Parsl without a promise of it
     sweep.py     nothing is left behind on this host
     alive.py     whether a process is there
+    steps.py     time between looks, for what has to last
 
 Names are loaded on first use, so that a worker can import what it needs without the rest.
 """

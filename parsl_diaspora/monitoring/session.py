@@ -235,11 +235,9 @@ class Session:
 
     def _node_fabric(self, fabric: Fabric) -> Fabric | None:
         """Where workers cannot reach the fabric, or are not heard there, we pass on what they say."""
-        return (
-            None
-            if fabric.node_url and not only_takes(fabric)
-            else open_fabric(f"file:{self._run_dir / 'worker_events'}")
-        )
+        if fabric.node_url and not only_takes(fabric):
+            return None
+        return open_fabric(f"file:{self._run_dir / 'worker_events'}")
 
     def _run_started(self) -> RunStarted:
         return RunStarted(

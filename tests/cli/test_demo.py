@@ -8,14 +8,8 @@ import sys
 
 import psutil
 
+from parsl_diaspora.executors.alive import is_alive
 from tests.waiting import LONG, becomes, until
-
-
-def runs(process):
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_sigterm_ends_the_demo_with_all_that_it_has_started(tmp_path):
@@ -38,4 +32,4 @@ def test_sigterm_ends_the_demo_with_all_that_it_has_started(tmp_path):
     finally:
         demo.kill()
         demo.communicate()
-    assert becomes(lambda: not [each for each in started if runs(each)], 30.0)
+    assert becomes(lambda: not [each for each in started if is_alive(each)], 30.0)

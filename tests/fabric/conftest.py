@@ -14,6 +14,7 @@ import pytest
 from parsl_diaspora.fabric.relay import make_keys
 from tests.fabric import stream_help
 from tests.fabric.relay_help import HubProcess
+from tests.small_disk import small_disk
 
 pytest.register_assert_rewrite("parsl_diaspora.testing.fabric_contract")
 
@@ -76,16 +77,10 @@ def url(directory: Path) -> str:
     return f"file:{directory}"
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path):
-    """A file system of its own with 256 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a file system can be mounted by root only, and not everywhere")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+@pytest.fixture(name="small_disk")
+def _small_disk(tmp_path: Path):
+    with small_disk(tmp_path / "disk", "256k") as place:
+        yield place
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from parsl_diaspora.fabric.kafka.faults import Faults, cause_of, fault_of
 from tests.fabric.kafka_help import opened, read, say, tasks
 from tests.fabric.relay_help import wait_until
 from tests.services.kafka.broker import PASSWORD
+from tests.small_disk import small_disk
 from tests.waiting import until
 
 admin = pytest.importorskip("confluent_kafka.admin")
@@ -161,31 +162,25 @@ def test_broker_whose_disk_is_full_gets_the_rest_when_there_is_room(tmp_path, ka
     from tests.services.kafka.broker import Broker
 
     del kafka  # only for its reasons to skip
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size=24m tmpfs {disk}"):
-        pytest.skip("a file system can be mounted by root only, and not everywhere")
-    broker = None
-    try:
+    with small_disk(tmp_path / "disk", "24m") as disk:
         broker = Broker(tmp_path / "broker", data=disk / "data")
-        with opened(broker.url(compression="none"), buffer=200) as (fabric, publisher):
-            number = 0
-            while broker.runs() and number < 2000:
-                publisher.publish(TaskEnded(run="r", task=number, error=os.urandom(50_000).hex()))
-                number += 1
-                publisher.flush(0.2)
-            safe = publisher.report().safe
-            assert not broker.runs()
-            os.system(f"mount -o remount,size=512m {disk}")
-            broker.start()
-            report = publisher.flush(60.0)
-            assert (report.safe, report.waiting, report.lost) == (number, 0, 0)
-            assert number >= safe > 0
-            assert tasks(read_when_it_can(fabric.consumer("reader"), number)) == list(range(number))
-    finally:
-        if broker is not None:
+        try:
+            with opened(broker.url(compression="none"), buffer=200) as (fabric, publisher):
+                number = 0
+                while broker.runs() and number < 2000:
+                    publisher.publish(TaskEnded(run="r", task=number, error=os.urandom(50_000).hex()))
+                    number += 1
+                    publisher.flush(0.2)
+                safe = publisher.report().safe
+                assert not broker.runs()
+                os.system(f"mount -o remount,size=512m {disk}")
+                broker.start()
+                report = publisher.flush(60.0)
+                assert (report.safe, report.waiting, report.lost) == (number, 0, 0)
+                assert number >= safe > 0
+                assert tasks(read_when_it_can(fabric.consumer("reader"), number)) == list(range(number))
+        finally:
             broker.close()
-        os.system(f"umount --lazy {disk}")
 
 
 # --- topics ---

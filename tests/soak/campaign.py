@@ -14,7 +14,6 @@ import os
 import random
 import sys
 import threading
-import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
@@ -26,6 +25,7 @@ from parsl.providers import LocalProvider
 from parsl_diaspora import resilient
 from parsl_diaspora.testing.processes import worker_init
 from tests.soak import apps
+from tests.waiting import becomes
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,13 +61,13 @@ def ours() -> Counter[str]:
 
 def threads_after(seconds: float) -> list[str]:
     """This package's threads that are still there by then; the one that syncs files is the process's own."""
-    until = time.monotonic() + seconds
-    while True:
+
+    def left() -> list[str]:
         names = [each.name for each in threading.enumerate()]
-        left = [name for name in names if name.startswith("diaspora") and name != "diaspora-syncer"]
-        if not left or time.monotonic() > until:
-            return left
-        time.sleep(0.2)
+        return [name for name in names if name.startswith("diaspora") and name != "diaspora-syncer"]
+
+    becomes(lambda: not left(), seconds)
+    return left()
 
 
 def run(plan: dict, outcomes: Path) -> dict:
@@ -93,7 +93,7 @@ def run(plan: dict, outcomes: Path) -> dict:
         settle(left=0)
     earlier.clear()
     held.append(ours())
-    return {"held": held, "descriptors": len(os.listdir("/proc/self/fd"))}
+    return {"held": held}
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,7 @@ class Campaign:
         self.directory, self.seed, self.tasks, self.fabric = directory, seed, tasks, fabric
         self.mark = f"soak-{os.getpid()}-{seed}-{directory.name}"[:60]
         self.kills: Counter[str] = Counter()
-        self.memory: list[
-            tuple[float, int, int]
-        ] = []  # share done, MB of the program, MB of its interchanges
+        self.memory: list[tuple[float, int]] = []  # share done, MB of the program
         self.seconds = 0.0
         plan = {
             "tasks": tasks,
@@ -114,7 +112,7 @@ class Campaign:
 
     def growth(self) -> int:
         """MB that the program has grown in the second half."""
-        halves = [[mb for share, mb, _ in self.memory if low <= share < low + 0.2] for low in (0.4, 0.8)]
+        halves = [[mb for share, mb in self.memory if low <= share < low + 0.2] for low in (0.4, 0.8)]
         before, after = (sorted(half)[len(half) // 2] for half in halves)
         return after - before
 
@@ -126,14 +124,9 @@ class Campaign:
             share = self.progress()
             chaos.progress(share)
             outages.look(share)
-            try:
-                children = [each for each in process.children() if "interchange" in " ".join(each.cmdline())]
-                mine = process.memory_info().rss // 2**20
-                theirs = sum(each.memory_info().rss for each in children) // 2**20
-                self.memory.append((share, mine, theirs))
-            except psutil.Error:
-                pass
-            threading.Event().wait(0.5)
+            with suppress(psutil.Error):
+                self.memory.append((share, process.memory_info().rss // 2**20))
+            time.sleep(0.5)
 
     def _left_after(self, seconds: float) -> list[int]:
         """Processes of the run that outlive it by that time."""

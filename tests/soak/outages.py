@@ -11,6 +11,8 @@ from typing import Protocol
 
 import psutil
 
+from parsl_diaspora.executors.alive import is_alive
+
 
 class Service(Protocol):
     """A service in a process of its own."""
@@ -20,28 +22,20 @@ class Service(Protocol):
     def start(self) -> object: ...
 
 
-def kill_interchange(program: int, dice: random.Random) -> bool:
-    """End one of a program's interchanges; whether there was one."""
-    victims = []
-    for child in children_of(program):
-        try:
-            # Its title says so; before it has one, its command does.
-            if child.status() != psutil.STATUS_ZOMBIE and "interchange" in " ".join(child.cmdline()):
-                victims.append(child)
-        except psutil.Error:
-            continue
-    if not victims:
-        return False
-    dice.choice(sorted(victims, key=lambda process: process.pid)).send_signal(signal.SIGKILL)
-    return True
-
-
-def children_of(program: int) -> list[psutil.Process]:
-    """Those that it has started; none if it has ended."""
+def interchanges_of(program: int) -> list[psutil.Process]:
+    """Those of a program that are there, by number; none if it has ended."""
     try:
-        return psutil.Process(program).children()
+        children = psutil.Process(program).children()
     except psutil.NoSuchProcess:
         return []
+    return sorted(filter(_is_interchange, children), key=lambda process: process.pid)
+
+
+def _is_interchange(process: psutil.Process) -> bool:
+    try:  # its title says so; before it has one, its command does
+        return is_alive(process) and "interchange" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
 
 
 class Outages:
@@ -72,9 +66,16 @@ class Outages:
 
     def _happens(self, name: str) -> bool:
         if name == "interchange":
-            return kill_interchange(self._program, self._dice)
+            return self._kill_interchange()
         service = self._services[name]
         service.kill()
         time.sleep(self._dice.uniform(0.1, 3.0))
         service.start()
+        return True
+
+    def _kill_interchange(self) -> bool:
+        """Whether there was one to be killed."""
+        if not (victims := interchanges_of(self._program)):
+            return False
+        self._dice.choice(victims).send_signal(signal.SIGKILL)
         return True

@@ -6,7 +6,6 @@ The seed is printed; SOAK_SEED repeats it, SOAK_TASKS makes the campaigns shorte
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 import time
 
@@ -18,6 +17,7 @@ from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.relay import make_keys
 from parsl_diaspora.state import read_events
 from tests.fabric.relay_help import HubProcess, free_port
+from tests.small_disk import small_disk
 from tests.soak.checks import check_explained, check_log, check_memory, check_program, table
 from tests.soak.driver import HOURS, Campaign
 
@@ -86,6 +86,15 @@ def explain_some(campaign, url, events, capsys):
         check_explained(capsys.readouterr().out, events, task)
 
 
+def check_told(campaign, url, spool, capsys):
+    """The log tells all of it, and each decision is explained."""
+    events = story(url, spool)
+    with capsys.disabled():
+        print(f"\n{table(campaign, events)}")
+    check_log(campaign, events)
+    explain_some(campaign, url, events, capsys)
+
+
 def test_every_task_ends_once_and_right_under_two_hundred_kills(campaign, hub, kafka, tmp_path, capsys):
     url = kafka.url()
     site = hub(url)
@@ -94,11 +103,7 @@ def test_every_task_ends_once_and_right_under_two_hundred_kills(campaign, hub, k
     run.run(scaled(FAULTS), {"hub": site, "broker": kafka})
     check_program(run)
     check_memory(run)
-    events = story(url, spool)
-    with capsys.disabled():
-        print(f"\n{table(run, events)}")
-    check_log(run, events)
-    explain_some(run, url, events, capsys)
+    check_told(run, url, spool, capsys)
 
 
 def test_results_are_the_same_when_the_fabric_is_dead_from_the_start(campaign, capsys):
@@ -130,30 +135,20 @@ def test_results_are_the_same_when_the_fabric_comes_and_goes(campaign, hub, tmp_
         over.set()
         flapping.join()
     check_program(run)
-    events = story(url, spool)
-    with capsys.disabled():
-        print(f"\n{table(run, events)}")
-    check_log(run, events)
-    explain_some(run, url, events, capsys)
+    check_told(run, url, spool, capsys)
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    place = tmp_path / "disk"
-    place.mkdir()
-    size = f"size={max(32, TASKS * 256 // 1000)}k"
-    command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a file system can be mounted by root only, and not everywhere")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+def disk(tmp_path):
+    with small_disk(tmp_path / "disk", f"{max(32, TASKS * 256 // 1000)}k") as place:
+        yield place
 
 
-def test_results_are_the_same_when_the_disk_of_the_events_is_full(campaign, small_disk, capsys):
-    run = campaign(f"file:{small_disk}/events", TASKS * 3 // 10)
+def test_results_are_the_same_when_the_disk_of_the_events_is_full(campaign, disk, capsys):
+    run = campaign(f"file:{disk}/events", TASKS * 3 // 10)
     run.run(scaled(FEW_FAULTS))
     check_program(run)
-    events = list(read_events(open_fabric(f"file:{small_disk}/events")))
+    events = list(read_events(open_fabric(f"file:{disk}/events")))
     assert events, "what fitted can be read"
     warnings = (run.directory / "warnings.log").read_text()
     with capsys.disabled():

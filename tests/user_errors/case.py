@@ -81,7 +81,7 @@ class Case:
         """Do it, in a directory of its own."""
         with tempfile.TemporaryDirectory() as name, self._at(Path(name).resolve()) as place:
             self.prepare(place)
-            said = self._command() if self.command else self._code()
+            said = self._command() if self.command else said_to(self.code)
             return Said(said.kind, neutral(said.message, place), neutral(said.hint, place), said.status)
 
     @contextlib.contextmanager
@@ -99,16 +99,6 @@ class Case:
             finally:
                 os.chdir(before)
                 sys.path[:] = path
-
-    def _code(self) -> Said:
-        names: dict[str, Any] = {"__name__": "program"}
-        exec(PRELUDE, names)
-        try:
-            exec(self.code, names)
-        except Exception as error:
-            return said_by(error)
-        message = f"Nothing was said to: {self.code}"
-        raise AssertionError(message)
 
     def _command(self) -> Said:
         words = io.StringIO()
@@ -163,6 +153,18 @@ def _without(names: tuple[str, ...]) -> Iterator[None]:
         for name in {*before, *names}:
             del sys.modules[name]
         sys.modules.update(before)
+
+
+def said_to(code: str) -> Said:
+    """What is said to a program's code, which stands behind `PRELUDE`."""
+    names: dict[str, Any] = {"__name__": "program"}
+    exec(PRELUDE, names)
+    try:
+        exec(code, names)
+    except Exception as error:
+        return said_by(error)
+    message = f"Nothing was said to: {code}"
+    raise AssertionError(message)
 
 
 def said_by(error: BaseException) -> Said:

@@ -15,7 +15,7 @@ from parsl import Config, HighThroughputExecutor
 from parsl.providers import LocalProvider
 
 from parsl_diaspora import resilient
-from tests.user_errors.case import PRELUDE, Said, said_by
+from tests.user_errors.case import PRELUDE, Said, said_by, said_to
 from tests.user_errors.neutral import neutral
 from tests.user_errors.running_cases import ORDERS, STOCK, TASKS, Running
 
@@ -31,13 +31,13 @@ def main() -> None:
     with parsl.load(_config(here)) as kernel:
         print(time.strftime("%X"), "loaded")
         futures = [(part, _begin(part, kernel)) for part in TASKS if not part.kills_interchange]
-        said |= {part.code: _said_to(part) for part in ORDERS}
+        said |= {part.code: said_to(part.code) for part in ORDERS}
         said |= {part.code: _end(future) for part, future in futures}
         for part in (part for part in TASKS if part.kills_interchange):
             said[part.code] = _end(_begin(part, kernel))
     parsl.clear()
     with parsl.load(Config(executors=[parsl.ThreadPoolExecutor()])):
-        said |= {part.code: _said_to(part) for part in STOCK}
+        said |= {part.code: said_to(part.code) for part in STOCK}
     told = {code: asdict(_for_all(each, here)) for code, each in said.items()}
     (here / "said.json").write_text(json.dumps(told))
 
@@ -94,17 +94,6 @@ def _end(future: Any) -> Said:
     said = said_by(future.exception(timeout=PATIENCE))
     print(time.strftime("%X"), said)  # shown if the program does not come to its end
     return said
-
-
-def _said_to(part: Running) -> Said:
-    names: dict[str, Any] = {}
-    exec(PRELUDE, names)
-    try:
-        exec(part.code, names)
-    except Exception as error:
-        return said_by(error)
-    message = f"Nothing was said to {part.code}"
-    raise AssertionError(message)
 
 
 def _for_all(said: Said, here: Path) -> Said:

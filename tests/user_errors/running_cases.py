@@ -71,6 +71,17 @@ def _all_said() -> dict[str, Said]:
     return {code: Said(**said) for code, said in told.items()}
 
 
+_MESH = (
+    "class Mesh:\n"
+    "    points = 8\n\n"
+    "    def __getstate__(self):\n"
+    "        return self.points\n\n"
+    "    def __setstate__(self, state):\n"
+    '        raise ValueError("a mesh of another release")\n\n'
+    "@python_app\n"
+    "def app():\n"
+)
+
 TASKS = (
     Running(
         "It ends its own process",
@@ -91,27 +102,11 @@ TASKS = (
     ),
     Running(
         "Its result cannot be rebuilt",
-        "class Mesh:\n"
-        "    points = 8\n\n"
-        "    def __getstate__(self):\n"
-        "        return self.points\n\n"
-        "    def __setstate__(self, state):\n"
-        '        raise ValueError("a mesh of another release")\n\n'
-        "@python_app\n"
-        "def app():\n"
-        "    return Mesh()",
+        f"{_MESH}    return Mesh()",
     ),
     Running(
         "Its exception cannot be rebuilt",
-        "class Mesh:\n"
-        "    points = 8\n\n"
-        "    def __getstate__(self):\n"
-        "        return self.points\n\n"
-        "    def __setstate__(self, state):\n"
-        '        raise ValueError("a mesh of another release")\n\n'
-        "@python_app\n"
-        "def app():\n"
-        '    raise RuntimeError("no convergence", Mesh())',
+        f'{_MESH}    raise RuntimeError("no convergence", Mesh())',
     ),
     Running(
         "It says that no further try can help",

@@ -12,8 +12,7 @@ from typing import Any, Protocol
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.errors import DiasporaError
 from parsl_diaspora.executors.errors import NoBlocks
-
-LONGEST_STEP = 2.0  # seconds that one look may count: if more passed, we were suspended ourselves
+from parsl_diaspora.executors.steps import Steps
 
 
 class Waiting(Protocol):
@@ -51,16 +50,14 @@ class Stranded:
     """
 
     def __init__(self, clock: Clock, patience: float) -> None:
-        self._clock = clock
+        self._steps = Steps(clock)
         self._patience = patience
-        self._looked = clock.monotonic()
         self._waited = 0.0
         self.found = False
 
     def look(self, executor: Waiting) -> None:
         """One look; several a minute are enough."""
-        now = self._clock.monotonic()
-        step, self._looked = min(now - self._looked, LONGEST_STEP), now
+        step = self._steps.next()
         if executor.active_blocks:
             self.found = False  # the time is not forgotten: a block that ends at once is none
         elif not executor.outstanding():

@@ -7,13 +7,13 @@ does not end, so no block would take its place, and the tasks would wait for a m
 from __future__ import annotations
 
 from parsl_diaspora.clock import Clock
+from parsl_diaspora.executors.steps import Steps
 from parsl_diaspora.executors.watch.blocks import Blocks
 from parsl_diaspora.executors.watch.managers import Managers
 from parsl_diaspora.executors.watch.watched import Watched
 
 #: Seconds beyond the heartbeat threshold, within which a manager that lives on ends by itself.
 TIME_TO_END = 10.0
-LONGEST_STEP = 2.0  # seconds that one look may count: if more passed, we were suspended ourselves
 
 
 class Deserted:
@@ -28,18 +28,15 @@ class Deserted:
 
     def __init__(self, executor: Watched, clock: Clock, managers: Managers, blocks: Blocks) -> None:
         self._executor = executor
-        self._clock = clock
+        self._steps = Steps(clock)
         self._managers = managers
         self._blocks = blocks
-        self._alone: dict[
-            str, float
-        ] = {}  # blocks that have served, with the seconds without a manager since
-        self._looked = clock.monotonic()
+        # Blocks that have served, with the seconds without a manager since.
+        self._alone: dict[str, float] = {}
 
     def look(self) -> None:
         """One look at the blocks of managers that were there."""
-        now = self._clock.monotonic()
-        step, self._looked = min(now - self._looked, LONGEST_STEP), now
+        step = self._steps.next()
         serving = {str(each["block_id"]) for each in self._managers.present.values()}
         self._alone = {
             block: 0.0 if block in serving else seconds + step
