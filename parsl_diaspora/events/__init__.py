@@ -44,6 +44,14 @@ from parsl_diaspora.events.kinds.nodes import (
     WorkerSampled,
 )
 from parsl_diaspora.events.kinds.places import Lesson, PlacesLearned
+from parsl_diaspora.events.kinds.pools import (
+    BlockDraining,
+    BlockRefused,
+    BlockReleased,
+    BlockRequested,
+    PoolDeficitHealed,
+    PoolDeficitSeen,
+)
 from parsl_diaspora.events.kinds.resources import (
     BlockLost,
     BlockSeen,
@@ -76,7 +84,11 @@ from parsl_diaspora.events.kinds.values import (
 
 __all__ = [
     "KINDS",
+    "BlockDraining",
     "BlockLost",
+    "BlockRefused",
+    "BlockReleased",
+    "BlockRequested",
     "BlockSeen",
     "DecisionMade",
     "Diagnosis",
@@ -106,6 +118,8 @@ __all__ = [
     "PlaceQuarantined",
     "PlaceReleased",
     "PlacesLearned",
+    "PoolDeficitHealed",
+    "PoolDeficitSeen",
     "RunEnded",
     "RunStarted",
     "SamplesReduced",

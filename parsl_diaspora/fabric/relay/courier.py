@@ -26,8 +26,8 @@ SEND_AGAIN_FIRST, SEND_AGAIN_LONGEST = 1.0, 4.0
 SAY_AFTER = 5.0
 
 #: Seconds without a connection after which a new one is begun: ZeroMQ does not try again after a handshake
-#: that was spoiled on its way, which it takes for a refusal, or says nothing of. The second is longer than one
-#: that is only slow.
+#: that was spoiled on its way, which it takes for a refusal, or says nothing of. The second is longer than a
+#: slow handshake.
 AFTER_REFUSAL, AFTER_SILENCE = 2.0, 6.0
 
 _GRACE = 0.3  # seconds beyond the deadline for the thread to give up what waits
