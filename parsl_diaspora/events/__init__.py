@@ -44,6 +44,12 @@ from parsl_diaspora.events.kinds.nodes import (
     WorkerSampled,
 )
 from parsl_diaspora.events.kinds.places import Lesson, PlacesLearned
+from parsl_diaspora.events.kinds.pools import (
+    MemberFailed,
+    MemberRecovered,
+    StatusUnknown,
+    SubmissionRefused,
+)
 from parsl_diaspora.events.kinds.resources import (
     BlockLost,
     BlockSeen,
@@ -94,6 +100,8 @@ __all__ = [
     "ManagerEnded",
     "ManagerLost",
     "ManagerSeen",
+    "MemberFailed",
+    "MemberRecovered",
     "NodeEnding",
     "NodeLost",
     "NodeRecovered",
@@ -110,6 +118,8 @@ __all__ = [
     "RunStarted",
     "SamplesReduced",
     "ServiceDegraded",
+    "StatusUnknown",
+    "SubmissionRefused",
     "TaskActionAsked",
     "TaskCancelAsked",
     "TaskEnded",
