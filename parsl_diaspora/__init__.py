@@ -19,6 +19,7 @@ if _typing.TYPE_CHECKING:
     from parsl_diaspora.monitoring.cancelling.cancel import cancel
     from parsl_diaspora.monitoring.holds import drain, hold, release
     from parsl_diaspora.monitoring.task import current_task
+    from parsl_diaspora.providers.pool import ResilientPoolProvider
     from parsl_diaspora.recovery.options import resilience
     from parsl_diaspora.settings import Settings
 
@@ -27,6 +28,7 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "DiasporaError": "parsl_diaspora.errors",
     "NonRetryable": "parsl_diaspora.errors",
+    "ResilientPoolProvider": "parsl_diaspora.providers.pool",
     "RetryAfter": "parsl_diaspora.errors",
     "Settings": "parsl_diaspora.settings",
     "TaskCancelled": "parsl_diaspora.errors",
@@ -43,6 +45,7 @@ _HOMES = {
 __all__ = [
     "DiasporaError",
     "NonRetryable",
+    "ResilientPoolProvider",
     "RetryAfter",
     "Settings",
     "TaskCancelled",

@@ -117,7 +117,7 @@ class NoMemberAvailable(PoolError):
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
-        self.reasons = dict(reasons or {})
+        self.reasons = reasons or {}
         self.rejected = rejected
         self.wait = wait
 

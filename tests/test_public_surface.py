@@ -16,6 +16,7 @@ from parsl_diaspora import events
 PUBLIC = [
     "DiasporaError",
     "NonRetryable",
+    "ResilientPoolProvider",
     "RetryAfter",
     "Settings",
     "TaskCancelled",
@@ -49,6 +50,7 @@ OF_PACKAGES = {
     "fabric.triggers": ("Counts Handler Maker Mismatch Pattern TriggerEngine Voice find make_handler plain"),
     "failures": ("CLASSES Context Diagnoser FailureClass current_name describe diagnose is_infrastructure"),
     "failures.model": "LearnedModel Weights model_for read_weights shipped",
+    "providers": "MemberHealth ResilientPoolProvider",
     "recovery": (
         "Budgets Chosen Count Delay Do Options Policy Quarantine Resize Rest Rule Situation Wait When "
         "built_in choose decide options_of resilience"

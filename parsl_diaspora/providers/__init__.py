@@ -1,6 +1,7 @@
 """Where resources come from: a provider over several, which survives what schedulers do.
 
 pool.py         ResilientPoolProvider: what Parsl, our executors and the scaler ask
+placing.py      which member is asked for a block, in which order
 member.py       one provider with its jobs: asked with a time limit, in a thread of its own
 standing.py     whether a member gets submissions, and what is said when that changes
 breaker.py      after failures in a row it rests, and one trial decides

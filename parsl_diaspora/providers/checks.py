@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parsl.providers.base import ExecutionProvider
@@ -86,6 +86,17 @@ def check_numbers(**values: Any) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise PoolError(f"{name} of a pool is a number above 0, not {value!r}.")
+
+
+def check_walltimes(walltimes: Sequence[str]) -> tuple[str, ...]:
+    """Walltimes, each of which is one.
+
+    Raises:
+        PoolError: one is not.
+    """
+    for walltime in walltimes:
+        seconds_of(walltime)
+    return tuple(walltimes)
 
 
 def check_known(what: str, name: str, known: Any) -> None:

@@ -7,17 +7,14 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import isfinite
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
 from parsl.jobs.states import JobState, JobStatus
 from parsl.providers.base import ExecutionProvider
 from parsl.utils import RepresentationMixin
 
 from parsl_diaspora.clock import Clock, SystemClock
-from parsl_diaspora.errors import NoMemberAvailable
 from parsl_diaspora.events import Event
 from parsl_diaspora.providers import checks
 from parsl_diaspora.providers.breaker import Breaker
@@ -25,6 +22,7 @@ from parsl_diaspora.providers.calls import Calls, Start, in_thread, wait_for
 from parsl_diaspora.providers.health import MemberHealth
 from parsl_diaspora.providers.job import Job
 from parsl_diaspora.providers.member import Member, Request
+from parsl_diaspora.providers.placing import ORDERS, Wish, Wishes, none_available, ranked
 from parsl_diaspora.providers.rate import SubmissionRate
 from parsl_diaspora.providers.standing import Standing
 from parsl_diaspora.providers.survey import Survey
@@ -35,21 +33,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks that Parsl makes: exit records are read each time, schedulers asked more seldom.
 LOOKS = 5
-
-#: Which member is asked first, by what speaks against it; the first in the list where all is equal.
-ORDERS: dict[str, Callable[[Member], tuple[float, ...]]] = {
-    "health": lambda each: (each.standing.lost, each.standing.failures, each.pending, len(each.active)),
-    "spread": lambda each: (len(each.active),),
-    "listed": lambda _: (),
-}
-
-
-class Wish(NamedTuple):
-    """What the next submission of a thread asks for."""
-
-    member: str | None = None
-    walltime: str | None = None
-    nodes: int | None = None
 
 
 class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
@@ -71,8 +54,8 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
         max_blocks: blocks at most, over all members.
         parallelism: as of any provider of Parsl.
         nodes_per_block: nodes of a block; by default as all members have it.
-        order: ``health`` (fewest losses, failures and waiting blocks first), ``spread`` (fewest blocks
-            first) or ``listed`` (the first that takes it).
+        order: ``health`` (fewest losses and rejections lately first, then fewest waiting blocks), ``spread``
+            (fewest blocks first) or ``listed`` (the first that takes it).
         member_max_blocks: blocks at most of single members, by name.
         submissions_per_minute: to one member, within any 60 s, those that are rejected included.
         breaker_failures: rejections, or failed blocks, in a row after which a member rests.
@@ -155,7 +138,7 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
         self.breaker_rest, self.breaker_rest_max = breaker_rest, breaker_rest_max
         self.unknown_grace, self.start_grace = unknown_grace, start_grace
         self.call_timeout = call_timeout
-        self.walltimes, self.stagger = _checked_walltimes(walltimes), stagger
+        self.walltimes, self.stagger = checks.check_walltimes(walltimes), stagger
         self.clock, self.seed = clock, seed
         self.cores_per_node = checks.common_least(self.members, "cores_per_node")
         self.mem_per_node = checks.common_least(self.members, "mem_per_node")
@@ -169,7 +152,7 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
         self._dealt = 0
         self._names: dict[str, int] = {}
         self._excluded: frozenset[str] = frozenset()
-        self._wishes = threading.local()
+        self._wishes = Wishes()
         self._looking = threading.Lock()
         self._script_dir: str | None = None
         self._members = {name: self._member(name, random) for name in self.members}
@@ -242,10 +225,10 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
         Raises:
             NoMemberAvailable: none does; with the reason of each.
         """
-        wish = self._wish
+        wish = self._wishes.now
         reasons: dict[str, str] = {}
         rejected: list[str] = []
-        for member in self._ranked(wish.member):
+        for member in ranked(self._chosen(wish.member), self.order):
             if reason := member.stuck or member.standing.begin(len(member.active)):
                 reasons[member.name] = reason
                 continue
@@ -257,7 +240,7 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
             member.standing.rejected(found)
             reasons[member.name] = found
             rejected.append(member.name)
-        raise self._none_available(reasons, rejected, wish.member)
+        raise none_available(reasons, rejected, self.can_submit(wish.member))
 
     def status(self, job_ids: Sequence[object]) -> list[JobStatus]:
         """The states of jobs, as far as they are known: one of which nothing is known stays as it was."""
@@ -299,11 +282,8 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
             seconds_of(walltime)
         if nodes is not None:
             checks.check_numbers(nodes=nodes)
-        before, self._wishes.wish = self._wish, Wish(member, walltime, nodes)
-        try:
+        with self._wishes.wishing(Wish(member, walltime, nodes)):
             yield
-        finally:
-            self._wishes.wish = before
 
     def exclude(self, hosts: Collection[str]) -> None:
         """Name all hosts that later submissions must not get, in place of those named before.
@@ -342,26 +322,14 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
 
     # --- inside ---
 
-    @property
-    def _wish(self) -> Wish:
-        return getattr(self._wishes, "wish", Wish())
-
     def _chosen(self, member: str | None) -> list[Member]:
         if member is None:
             return list(self._members.values())
         checks.check_known("member", member, self._members)
         return [self._members[member]]
 
-    def _ranked(self, member: str | None) -> list[Member]:
-        """The members in the order in which they are asked. One that has rested gets its trial first."""
-        order = ORDERS[self.order]
-        return sorted(
-            self._chosen(member),
-            key=lambda each: (not each.standing.wants_trial, each.is_silent, *order(each)),
-        )
-
     def _ask_for_block(self, member: Member, command: str, tasks_per_node: int, job_name: str) -> Job | str:
-        wish = self._wish
+        wish = self._wishes.now
         name = self._name(job_name, member.name)
         own = int(getattr(member.provider, "nodes_per_block", self.nodes_per_block))
         nodes = wish.nodes or self.nodes_per_block
@@ -384,19 +352,6 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
         name = ".".join(part for part in (job_name, self.run_id, member) if part)
         count = self._names[name] = self._names.get(name, 0) + 1
         return name if count == 1 else f"{name}.r{count}"
-
-    def _none_available(
-        self, reasons: dict[str, str], rejected: list[str], member: str | None
-    ) -> NoMemberAvailable:
-        listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        wait = self.can_submit(member)
-        again = f" One may be asked again in {wait:.0f} s." if isfinite(wait) else ""
-        return NoMemberAvailable(
-            f"No member of the pool takes a block now. {listed}.{again}",
-            reasons=reasons,
-            rejected=tuple(rejected),
-            wait=wait,
-        )
 
     def _look(self) -> None:
         """Read exit records, and see what follows from all that is known."""
@@ -434,9 +389,3 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
             self.say(event)
         except Exception:
             logger.exception("An event of the pool could not be said.")
-
-
-def _checked_walltimes(walltimes: Sequence[str]) -> tuple[str, ...]:
-    for walltime in walltimes:
-        seconds_of(walltime)
-    return tuple(walltimes)

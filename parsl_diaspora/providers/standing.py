@@ -12,7 +12,7 @@ from parsl_diaspora.events import Event, MemberFailed, MemberRecovered, Submissi
 from parsl_diaspora.providers.breaker import CLOSED, OPEN, TRIAL, Breaker
 from parsl_diaspora.providers.rate import SubmissionRate
 
-LATELY = 600.0  # seconds for which a lost block speaks against its member
+LATELY = 600.0  # seconds for which a lost block, or a rejection, speaks against its member
 
 Say = Callable[[Event], None]
 
@@ -42,6 +42,7 @@ class Standing:
         self._trial = ""  # id of the job that decides; empty while its submission has not been answered
         self._opened = 0.0
         self._lost: deque[float] = deque(maxlen=1_000)
+        self._rejected: deque[float] = deque(maxlen=1_000)
         self._held_back = ""  # what was said last of our own limits
 
     @property
@@ -57,8 +58,16 @@ class Standing:
     @property
     def lost(self) -> int:
         """Blocks that failed lately."""
+        return self._lately(self._lost)
+
+    @property
+    def troubles(self) -> int:
+        """Blocks that failed, and submissions that were rejected, lately."""
+        return self._lately(self._lost) + self._lately(self._rejected)
+
+    def _lately(self, times: deque[float]) -> int:
         since = self._clock.monotonic() - LATELY
-        return sum(when > since for when in list(self._lost))
+        return sum(when > since for when in list(times))
 
     @property
     def submissions(self) -> int:
@@ -122,6 +131,7 @@ class Standing:
     def rejected(self, words: str) -> None:
         """The scheduler rejected it, or gave no answer."""
         with self._lock:
+            self._rejected.append(self._clock.monotonic())
             opened = self._breaker.rejected()
             held_for = max(self._breaker.rests_for, self._rate.wait)
             self._say(
