@@ -19,6 +19,7 @@ from parsl.jobs.error_handlers import noop_error_handler, simple_error_handler
 from parsl_diaspora.errors import ConfigurationError, FabricError, SettingsError
 from parsl_diaspora.executors import ResilientHighThroughputExecutor, ResilientMPIExecutor
 from parsl_diaspora.executors.mixin import Hardening
+from parsl_diaspora.executors.sites import known_sites
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.failures.evidence import load_function
 from parsl_diaspora.hints import nearest
@@ -70,6 +71,7 @@ def resilient(
     _check_model(chosen)
     _check_relay(chosen)
     _check_triggers(chosen)
+    _check_pool(chosen, config)
     session = Session(chosen, config.retries, tuple(executor.label for executor in config.executors))
     arguments = _arguments(Config, config)
     arguments.update(
@@ -77,6 +79,7 @@ def resilient(
         memoizer=LifecycleMemoizer(config.memoizer or BasicMemoizer(), session),
         retry_handler=RetryHandler(session, config.retry_handler),
         monitoring=ListeningHub(config.monitoring, session) if config.monitoring is not None else None,
+        strategy=config.strategy if chosen.pool is None else "none",  # two that scale would fight
     )
     return Config(**arguments)
 
@@ -180,6 +183,12 @@ def _check_triggers(settings: Settings) -> None:
         from parsl_diaspora.monitoring.triggers import check_triggers
 
         check_triggers(settings.triggers)
+
+
+def _check_pool(settings: Settings, config: Config) -> None:
+    """A site that there is not is found now."""
+    if settings.pool is not None:
+        settings.pool.check_sites(known_sites({executor.label: executor for executor in config.executors}))
 
 
 def _upgraded(executor: ParslExecutor, session: Session) -> ParslExecutor:

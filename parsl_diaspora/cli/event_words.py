@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from parsl_diaspora.cli.pool_words import POOL_DETAILS
 from parsl_diaspora.cli.words import clock_time, count, duration, first_line, joined, plain, times
 from parsl_diaspora.events import (
     BlockLost,
@@ -21,6 +22,8 @@ from parsl_diaspora.events import (
     ManagerEnded,
     ManagerLost,
     ManagerSeen,
+    MemberFailed,
+    MemberRecovered,
     NodeEnding,
     NodeLost,
     NodeRecovered,
@@ -35,6 +38,8 @@ from parsl_diaspora.events import (
     RunStarted,
     SamplesReduced,
     ServiceDegraded,
+    StatusUnknown,
+    SubmissionRefused,
     TaskActionAsked,
     TaskCancelAsked,
     TaskEnded,
@@ -233,11 +238,27 @@ def _try_ended(event: TryEnded) -> str:
     return joined((seconds, cpu, f"peak {size_words(event.memory)}" if event.memory else ""))
 
 
+def _member_failed(event: MemberFailed) -> str:
+    rests = f"rests for {duration(event.rest)} after {count(event.failures, 'failure')} in a row"
+    return joined((event.member, rests, first_line(event.message)))
+
+
+def _submission_refused(event: SubmissionRefused) -> str:
+    again = f"again in {duration(event.held_for)}" if event.held_for else ""
+    return joined((event.member, first_line(event.message), again))
+
+
+def _status_unknown(event: StatusUnknown) -> str:
+    jobs = "" if event.over else f"{count(len(event.jobs), 'job')} as last known"
+    return joined((event.member, jobs, first_line(event.message)))
+
+
 def _fault(event: FaultInjected) -> str:
     return joined((event.fault, f"pid {event.pid}", event.note))
 
 
 _DETAILS: dict[type[Event], Callable[[Any], str]] = {
+    **POOL_DETAILS,
     RunStarted: _run_started,
     RunEnded: _run_ended,
     TaskSubmitted: lambda event: str(event.func),
@@ -261,6 +282,10 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     InterchangeStarted: _interchange_started,
     BlockSeen: lambda event: str(event.state),
     BlockLost: _block_lost,
+    MemberFailed: _member_failed,
+    MemberRecovered: lambda event: joined((event.member, first_line(event.message))),
+    SubmissionRefused: _submission_refused,
+    StatusUnknown: _status_unknown,
     FaultInjected: _fault,
     PlaceQuarantined: _quarantined,
     WorkerEnded: _worker_ended,

@@ -45,8 +45,14 @@ from parsl_diaspora.events.kinds.nodes import (
 )
 from parsl_diaspora.events.kinds.places import Lesson, PlacesLearned
 from parsl_diaspora.events.kinds.pools import (
+    BlockDraining,
+    BlockRefused,
+    BlockReleased,
+    BlockRequested,
     MemberFailed,
     MemberRecovered,
+    PoolDeficitHealed,
+    PoolDeficitSeen,
     StatusUnknown,
     SubmissionRefused,
 )
@@ -82,7 +88,11 @@ from parsl_diaspora.events.kinds.values import (
 
 __all__ = [
     "KINDS",
+    "BlockDraining",
     "BlockLost",
+    "BlockRefused",
+    "BlockReleased",
+    "BlockRequested",
     "BlockSeen",
     "DecisionMade",
     "Diagnosis",
@@ -114,6 +124,8 @@ __all__ = [
     "PlaceQuarantined",
     "PlaceReleased",
     "PlacesLearned",
+    "PoolDeficitHealed",
+    "PoolDeficitSeen",
     "RunEnded",
     "RunStarted",
     "SamplesReduced",

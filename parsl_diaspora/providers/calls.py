@@ -107,7 +107,7 @@ class Calls:
             if not self._free.wait_for(lambda: self._current is None, patience):
                 return None
             self._current, self._since = call, self._clock.monotonic()
-        self._start(f"diaspora-{self._name}-{what.replace(' ', '-')}", lambda: self._run(call))
+        self._start(f"diaspora-provider-{self._name}-{what.replace(' ', '-')}", lambda: self._run(call))
         return call
 
     def afterwards(self, function: Callable[[], Any]) -> None:

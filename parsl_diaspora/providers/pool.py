@@ -303,8 +303,9 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
         return float(min(waits))
 
     def room(self, member: str | None = None) -> int:
-        """Submissions that may be made at this moment, to one member or to all."""
-        return sum(each.standing.room(len(each.active)) for each in self._chosen(member) if not each.stuck)
+        """Submissions that may be made at this moment, to one member or to all that this thread may mean."""
+        chosen = self._chosen(member or self._wishes.now.member)
+        return sum(each.standing.room(len(each.active)) for each in chosen if not each.stuck)
 
     def health(self) -> dict[str, MemberHealth]:
         """How each member is doing."""
