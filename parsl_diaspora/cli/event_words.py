@@ -22,8 +22,6 @@ from parsl_diaspora.events import (
     ManagerEnded,
     ManagerLost,
     ManagerSeen,
-    MemberFailed,
-    MemberRecovered,
     NodeEnding,
     NodeLost,
     NodeRecovered,
@@ -38,8 +36,6 @@ from parsl_diaspora.events import (
     RunStarted,
     SamplesReduced,
     ServiceDegraded,
-    StatusUnknown,
-    SubmissionRefused,
     TaskActionAsked,
     TaskCancelAsked,
     TaskEnded,
@@ -238,21 +234,6 @@ def _try_ended(event: TryEnded) -> str:
     return joined((seconds, cpu, f"peak {size_words(event.memory)}" if event.memory else ""))
 
 
-def _member_failed(event: MemberFailed) -> str:
-    rests = f"rests for {duration(event.rest)} after {count(event.failures, 'failure')} in a row"
-    return joined((event.member, rests, first_line(event.message)))
-
-
-def _submission_refused(event: SubmissionRefused) -> str:
-    again = f"again in {duration(event.held_for)}" if event.held_for else ""
-    return joined((event.member, first_line(event.message), again))
-
-
-def _status_unknown(event: StatusUnknown) -> str:
-    jobs = "" if event.over else f"{count(len(event.jobs), 'job')} as last known"
-    return joined((event.member, jobs, first_line(event.message)))
-
-
 def _fault(event: FaultInjected) -> str:
     return joined((event.fault, f"pid {event.pid}", event.note))
 
@@ -282,10 +263,6 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     InterchangeStarted: _interchange_started,
     BlockSeen: lambda event: str(event.state),
     BlockLost: _block_lost,
-    MemberFailed: _member_failed,
-    MemberRecovered: lambda event: joined((event.member, first_line(event.message))),
-    SubmissionRefused: _submission_refused,
-    StatusUnknown: _status_unknown,
     FaultInjected: _fault,
     PlaceQuarantined: _quarantined,
     WorkerEnded: _worker_ended,

@@ -187,9 +187,10 @@ def test_one_provider_cannot_be_two_members():
         ResilientPoolProvider({"a": provider, "b": provider})
 
 
-def test_a_command_that_is_not_on_path_is_named(slurm, tmp_path):
+def test_a_command_that_is_not_on_path_is_named(slurm, tmp_path, monkeypatch):
     provider = SlurmProvider()
     (tmp_path / "sbatch").unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PoolError, match="Member 'main', a SlurmProvider, needs sbatch, which PATH"):
         ResilientPoolProvider({"main": provider})
 
