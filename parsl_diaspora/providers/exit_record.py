@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 
 SUFFIX, REVOKED = ".exit", ".revoked"
+#: Tells what runs in a block when its walltime is over: whole seconds of the epoch, by the clock of its node.
+ENDS = "PARSL_DIASPORA_BLOCK_ENDS"
 TERM = 15
 _FROM_SIGNAL = 128  # a shell's exit status for a process that was killed by signal N is 128 + N
 
@@ -85,17 +87,20 @@ class ExitRecord(msgspec.Struct, frozen=True):
         return _FROM_SIGNAL + self.signal if self.signal else self.status
 
 
-def prologue(base: Path) -> str:
+def prologue(base: Path, walltime: float | None = None) -> str:
     """Lines of shell for the very beginning of a block's script.
 
     Args:
         base: path of the record without its suffix.
+        walltime: seconds; None if the block has no end.
 
     Example:
         >>> prologue(Path("/runs/000/submit_scripts/block-0")).splitlines()[0]
         '_pd_record=/runs/000/submit_scripts/block-0.exit'
     """
-    return _PROLOGUE.format(record=shlex.quote(f"{base}{SUFFIX}"), revoked=shlex.quote(f"{base}{REVOKED}"))
+    ends = f"export {ENDS}=$(($(date +%s) + {walltime // 60 * 60:.0f}))\n" if walltime is not None else ""
+    names = {"record": shlex.quote(f"{base}{SUFFIX}"), "revoked": shlex.quote(f"{base}{REVOKED}")}
+    return _PROLOGUE.format(**names) + ends
 
 
 def revoke(base: Path) -> None:

@@ -185,10 +185,16 @@ class Member:
         if request.nodes is not None and hasattr(self.provider, "nodes_per_block"):
             overrides["nodes_per_block"] = request.nodes
         if request.base is not None and self.leaves_records:
-            overrides["worker_init"] = prologue(request.base) + self.provider.worker_init
+            overrides["worker_init"] = (
+                prologue(request.base, self._seconds(request)) + self.provider.worker_init
+            )
         if excluded:
             overrides.update(self._exclusion(excluded))
         return overrides
+
+    def _seconds(self, request: Request) -> float | None:
+        """The walltime that a block is given; None if its member knows none."""
+        return None if self.walltime is None else float(seconds_of(request.walltime or self.walltime))
 
     def _exclusion(self, excluded: frozenset[str]) -> Overrides:
         found = exclusion(self.provider, excluded)
@@ -204,13 +210,12 @@ class Member:
         return found or {}
 
     def _taken(self, request: Request, native: object) -> Job:
-        walltime = request.walltime or self.walltime
         job = Job(
             id=f"{self.name}/{native}",
             native=native,
             base=request.base if self.leaves_records else None,
             submitted=self._clock.time(),
-            walltime=float(seconds_of(walltime)) if walltime and self.walltime else None,
+            walltime=self._seconds(request),
         )
         with self.lock:
             self.jobs[job.id] = job

@@ -128,6 +128,8 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
             start_grace=start_grace,
             call_timeout=call_timeout,
         )
+        if stagger:
+            checks.check_numbers(stagger=stagger)
         self.init_blocks, self.min_blocks, self.max_blocks = init_blocks, min_blocks, max_blocks
         self.parallelism = parallelism
         self.nodes_per_block = checks.common_nodes(self.members, nodes_per_block)

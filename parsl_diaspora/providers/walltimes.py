@@ -75,7 +75,7 @@ class WalltimeMix:
         if own is None:
             return None
         walltime = self._walltimes[number % len(self._walltimes)] if self._walltimes else own
-        if not self._stagger:
+        if self._stagger < 1:  # schedulers do not count in parts of a second
             return walltime
         total = seconds_of(walltime)
         steps = int(total / 2 // self._stagger) + 1

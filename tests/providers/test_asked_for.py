@@ -168,6 +168,7 @@ def test_what_is_no_set_of_members_is_refused(members, words):
         ({"walltimes": ("01:00:00", "01:75:00")}, "'01:75:00' is not a time"),
         ({"walltimes": ("00:00:30",)}, "at least a minute"),
         ({"submissions_per_minute": 0}, "submissions_per_minute .* above 0, not 0"),
+        ({"stagger": -5}, "stagger .* above 0, not -5"),
         ({"breaker_failures": 0}, "breaker_failures"),
         ({"breaker_rest": -1}, "breaker_rest"),
         ({"unknown_grace": "long"}, "unknown_grace"),

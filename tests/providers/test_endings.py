@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from parsl.jobs.states import JobState
 
 from parsl_diaspora.executors.alive import is_alive
-from parsl_diaspora.providers.exit_record import ExitRecord, parse, prologue, read, revoke
+from parsl_diaspora.providers.exit_record import ENDS, ExitRecord, parse, prologue, read, revoke
 from parsl_diaspora.providers.verdict import Ended, verdict
 from tests.providers.scripted import World
 from tests.waiting import until
@@ -98,6 +98,21 @@ def test_a_directory_that_is_not_there_hurts_no_block(tmp_path):
     done = subprocess.run(["bash", str(path)], check=False, timeout=30, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (3, "work\n", "")
     assert read(base) is None
+
+
+def test_what_runs_in_a_block_is_told_when_its_walltime_is_over(tmp_path):
+    path = tmp_path / "script"
+    path.write_text(prologue(tmp_path / "block", 5430.0) + f"bash -c 'echo ${ENDS}'\n")
+    done = subprocess.run(["bash", str(path)], check=True, timeout=30, capture_output=True, text=True)
+    assert int(done.stdout) == pytest.approx(time.time() + 5400, abs=30)  # schedulers count in minutes
+
+
+def test_a_member_without_a_walltime_tells_of_no_end(tmp_path):
+    world = World(tmp_path, names=("oak", "elm"), order="listed", member_max_blocks={"oak": 1})
+    world.schedulers["elm"].walltime = None
+    world.submit()
+    world.submit()
+    assert [ENDS in world.schedulers[name].scripts[0] for name in ("oak", "elm")] == [True, False]
 
 
 @given(st.text(max_size=80))
