@@ -35,6 +35,7 @@ PUBLIC = [
 #: What packages offer to others, by name. Those that are not here offer their modules only.
 OF_PACKAGES = {
     "cli.demo": "add_arguments run",
+    "cli.pools": "add_arguments run",
     "cli.top": "add_arguments run",
     "events.kinds": "KINDS",
     "executors": "ResilientHighThroughputExecutor ResilientMPIExecutor",
