@@ -17,6 +17,7 @@ PUBLIC = [
     "DiasporaError",
     "NonRetryable",
     "PoolSpec",
+    "ResilientPoolProvider",
     "RetryAfter",
     "Settings",
     "SiteSpec",
@@ -53,6 +54,7 @@ OF_PACKAGES = {
     "failures": ("CLASSES Context Diagnoser FailureClass current_name describe diagnose is_infrastructure"),
     "failures.model": "LearnedModel Weights model_for read_weights shipped",
     "scaling.simulator": "Outcome Scenario scenario_of simulate",
+    "providers": "MemberHealth ResilientPoolProvider",
     "recovery": (
         "Budgets Chosen Count Delay Do Options Policy Quarantine Resize Rest Rule Situation Wait When "
         "built_in choose decide options_of resilience"
