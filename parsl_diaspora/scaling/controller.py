@@ -164,7 +164,8 @@ class Controller:
     # --- what goes ---
 
     def _let_go(self, now: float, counts: Mapping[str, Count], spare: Spare) -> None:
-        for each in self._letting_go.choose(now, counts, self._work.lately(now), spare):
+        unneeded = self._letting_go.choose(now, counts, self._work.lately(now), spare)
+        for each in (*self._letting_go.ending(now, self.demand), *unneeded):
             if each.drain:
                 self._drain(each, now)
             else:

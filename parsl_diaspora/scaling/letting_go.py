@@ -15,8 +15,10 @@ import msgspec
 
 from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.scaling.counts import Count, Spare, executor_of, floors, no_spare
+from parsl_diaspora.scaling.demand import Demand
 from parsl_diaspora.scaling.supply import Block, Supply
 
+NEARLY_ALL = 0.9  # part of its time that a block has before it when it has just begun
 SETTLE = 5.0  # seconds for which a drained block must be without tries: word of one may be on its way
 
 
@@ -90,6 +92,20 @@ class LettingGo:
             if block.site in counts and self._is_unneeded(block, counts, lately, spare):
                 _take_away(block, counts, self._supply)
                 yield LetGo(block=block, drain=bool(block.running), reason=self._reason(block, now))
+
+    def ending(self, now: float, demand: Demand) -> Iterator[LetGo]:
+        """Blocks that end before any task that waits could: their nodes get none that would be lost.
+
+        A block that has just begun is left alone: what no block has time for is best begun early.
+        """
+        for block in self._supply:
+            shortest = demand.shortest(block.executor)
+            left = block.end - now
+            if block.draining or shortest is None or left >= shortest:
+                continue
+            if left < (block.walltime or 0.0) * NEARLY_ALL:
+                why = f"it ends in {left:.0f} s, and no task that waits takes less than {shortest:.0f} s"
+                yield LetGo(block=block, drain=True, reason=why)
 
     def done(self, now: float, since: Mapping[tuple[str, str], float]) -> Iterator[LetGo]:
         """Drained blocks on which nothing runs any more.

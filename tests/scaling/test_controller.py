@@ -119,6 +119,18 @@ def test_blocks_that_end_are_replaced_before_they_do():
     assert outcome.killed == 0
 
 
+def test_no_task_is_begun_on_a_block_that_ends_before_it():
+    """Without it each block would take two tasks of five minutes with it: it ends after 26."""
+    spec = PoolSpec(
+        sites={"cpu": SiteSpec(max_nodes=8, walltimes=("26m",))}, idle="30m", walltime_margin="0s"
+    )
+    outcome, said = run(spec, hours=6, work=[{"at": "1m", "tasks": 150, "seconds": 300}])
+    drained = [event for event in of(said, BlockDraining) if "no task that waits" in event.reason]
+    assert outcome.done == 150
+    assert len(drained) > 8
+    assert outcome.lost <= 8, "those of the first blocks, when nobody knew how long a task takes"
+
+
 def test_nobody_is_asked_more_often_than_allowed_though_all_is_refused():
     spec = PoolSpec(sites=ONE, min_nodes=8, requests_per_minute=3)
     outcome, said = run(spec, sites={"cpu": {"refuses": 1.0}})
