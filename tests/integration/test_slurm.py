@@ -64,7 +64,7 @@ def lose(slurm, how):
     [
         "cancelled by an administrator",
         pytest.param("requeued", marks=pytest.mark.slow),
-        "node declared dead",
+        pytest.param("node declared dead", marks=pytest.mark.slow),
         pytest.param("node without power", marks=pytest.mark.slow),
     ],
 )
