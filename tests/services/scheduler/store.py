@@ -1,4 +1,4 @@
-"""What the fake scheduler knows, in a file that all its commands share, one after another."""
+"""What the fake scheduler knows, in a file that its commands share; standard library only."""
 
 from __future__ import annotations
 
