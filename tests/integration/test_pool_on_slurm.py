@@ -48,6 +48,7 @@ def test_a_campaign_ends_though_a_node_goes_down_and_the_block_is_told_from_one_
     assert [future.result(timeout=2 * LONG) for future in futures] == [n * n for n in range(16)]
     until(lambda: executor.provider.why(job))
     assert executor.provider.why(job).partition(":")[0] in {"NODE_FAIL", "CANCELLED"}
+    until(lambda: executor._live.picture.surroundings.block("alder", "0").state in {"FAILED", "CANCELLED"})
     slurm.resume(node)
     lost = [event for event in of(program.events(), BlockLost) if not event.expected]
     assert any(event.job == job and event.message for event in lost)
