@@ -40,7 +40,12 @@ class Pool:
         return self.provider.status([job])[0]
 
     def runs(self, *jobs):
-        until(lambda: set(self.states(*jobs)) == {"RUNNING"})
+        """All of them run, and have written down that they began."""
+        until(
+            lambda: (
+                set(self.states(*jobs)) == {"RUNNING"} and all(self.provider._job(job).record for job in jobs)
+            )
+        )
         return jobs
 
     def ends(self, job):
