@@ -45,6 +45,17 @@ def _listening(run: Any, heard: list[Heard]) -> Any:
     return execute_wait
 
 
+def output_of(provider: Any, job: object) -> tuple[str | None, str | None]:
+    """Paths of what a job writes to its output and error output, where its provider knows them already."""
+    kept = getattr(provider, "resources", None)
+    entry = kept.get(job) if isinstance(kept, dict) else None
+    if not isinstance(entry, dict):
+        return None, None
+    if script := entry.get("script_path"):  # Parsl's local provider
+        return f"{script}.out", f"{script}.err"
+    return entry.get("job_stdout_path"), entry.get("job_stderr_path")
+
+
 def put_state(provider: Any, job: object, state: JobState) -> None:
     """Let a provider believe that a job is in this state.
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from parsl_diaspora.settings import BLOCK_ENDS_VARIABLE as ENDS
+
 SUFFIX, REVOKED = ".exit", ".revoked"
-#: Tells what runs in a block when its walltime is over: whole seconds of the epoch, by the clock of its node.
-ENDS = "PARSL_DIASPORA_BLOCK_ENDS"
 TERM = 15
 _FROM_SIGNAL = 128  # a shell's exit status for a process that was killed by signal N is 128 + N
 

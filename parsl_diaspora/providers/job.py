@@ -120,6 +120,8 @@ class Job:
             self._end = status
 
     def _is_there(self, status: JobStatus, now: float) -> None:
+        status.stdout_path = status.stdout_path or self.last.stdout_path
+        status.stderr_path = status.stderr_path or self.last.stderr_path
         self.last, self._end = status, None
         self.absent_since, self._absences = 0.0, 0
         if status.state == JobState.PENDING:
@@ -196,7 +198,8 @@ class Job:
         )
         found = verdict(ended)
         code = word.exit_code if self._end is not None and word.exit_code is not None else found.exit_code
-        return JobStatus(found.state, found.message or None, code, word.stdout_path, word.stderr_path)
+        out, err = word.stdout_path or self.last.stdout_path, word.stderr_path or self.last.stderr_path
+        return JobStatus(found.state, found.message or None, code, out, err)
 
     def _given_up_words(self) -> str:
         return "its scheduler has said nothing for long, and it had not begun" if self.given_up else ""

@@ -12,7 +12,7 @@ from parsl.jobs.states import TERMINAL_STATES, JobState, JobStatus
 from parsl.providers.base import ExecutionProvider
 
 from parsl_diaspora.clock import Clock
-from parsl_diaspora.providers.asking import asked, put_state
+from parsl_diaspora.providers.asking import asked, output_of, put_state
 from parsl_diaspora.providers.calls import PATIENCE, Call, Calls
 from parsl_diaspora.providers.exit_record import prologue, revoke
 from parsl_diaspora.providers.health import MemberHealth
@@ -210,12 +210,14 @@ class Member:
         return found or {}
 
     def _taken(self, request: Request, native: object) -> Job:
+        out, err = output_of(self.provider, native)
         job = Job(
             id=f"{self.name}/{native}",
             native=native,
             base=request.base if self.leaves_records else None,
             submitted=self._clock.time(),
             walltime=self._seconds(request),
+            last=JobStatus(JobState.PENDING, stdout_path=out, stderr_path=err),
         )
         with self.lock:
             self.jobs[job.id] = job
