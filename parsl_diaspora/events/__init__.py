@@ -44,6 +44,7 @@ from parsl_diaspora.events.kinds.nodes import (
     WorkerSampled,
 )
 from parsl_diaspora.events.kinds.places import Lesson, PlacesLearned
+from parsl_diaspora.events.kinds.pools import MemberReplaced, TaskHedged, TaskMoved
 from parsl_diaspora.events.kinds.resources import (
     BlockLost,
     BlockSeen,
@@ -94,6 +95,7 @@ __all__ = [
     "ManagerEnded",
     "ManagerLost",
     "ManagerSeen",
+    "MemberReplaced",
     "NodeEnding",
     "NodeLost",
     "NodeRecovered",
@@ -113,7 +115,9 @@ __all__ = [
     "TaskActionAsked",
     "TaskCancelAsked",
     "TaskEnded",
+    "TaskHedged",
     "TaskHeld",
+    "TaskMoved",
     "TaskProgressed",
     "TaskReleased",
     "TaskSubmitted",

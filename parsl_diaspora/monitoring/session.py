@@ -35,6 +35,7 @@ from parsl_diaspora.monitoring.parking.parked import Parked
 from parsl_diaspora.monitoring.parking.task_orders import TaskOrders
 from parsl_diaspora.monitoring.parking.unexplained import Unexplained
 from parsl_diaspora.monitoring.placing.memory import OFF, PlaceMemory, default_url
+from parsl_diaspora.monitoring.placing.pools import RunAdvice
 from parsl_diaspora.monitoring.placing.quarantines import Quarantines
 from parsl_diaspora.monitoring.placing.routing import Routing
 from parsl_diaspora.monitoring.reach import Reach
@@ -46,6 +47,7 @@ from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
 
 if TYPE_CHECKING:
+    from parsl_diaspora.executors.pool.executor import PoolExecutor
     from parsl_diaspora.monitoring.relay import RunRelay
     from parsl_diaspora.monitoring.triggers import RunTriggers
 
@@ -104,6 +106,7 @@ class Session:
         self._said: set[str] = set()
         self._watched: list[Any] = []
         self._shared: PlaceMemory | None = None
+        self._advice: list[RunAdvice] = []
 
     # --- the run ---
 
@@ -119,6 +122,13 @@ class Session:
     def watch(self, executor: Any) -> None:
         """Remember an executor whose watching ends with the run."""
         self._watched.append(executor)
+
+    def look_after(self, pool: PoolExecutor) -> None:
+        """Let a pool of executors take part in the run."""
+        advice = RunAdvice(self, pool)
+        pool.advice = advice
+        self.routing.pools.add(pool)
+        self._advice.append(advice)
 
     def begin(self, run_id: str) -> Live:
         """The run's state; the first caller makes it and says that the run has started."""
@@ -137,6 +147,8 @@ class Session:
                 live.listen(self.orders.hear)
                 live.listen(self.unexplained.hear)
                 live.listen(self.quarantines.hear)
+                for advice in self._advice:
+                    live.listen(advice.hear)
                 live.start()
                 self._share_places(live)
                 if self.settings.triggers:

@@ -6,11 +6,21 @@ that turns the old one into the new.
 
 from parsl_diaspora.events.envelope import Event as _Event
 from parsl_diaspora.events.envelope import kind_of as _kind_of
-from parsl_diaspora.events.kinds import decisions, fabrics, held, nodes, places, resources, tasks, triggers
+from parsl_diaspora.events.kinds import (
+    decisions,
+    fabrics,
+    held,
+    nodes,
+    places,
+    pools,
+    resources,
+    tasks,
+    triggers,
+)
 
 __all__ = ["KINDS"]
 
-_WHERE = (decisions, fabrics, held, nodes, places, resources, tasks, triggers)
+_WHERE = (decisions, fabrics, held, nodes, places, pools, resources, tasks, triggers)
 _MODULES = {module.__name__ for module in _WHERE}
 
 

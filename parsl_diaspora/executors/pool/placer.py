@@ -1,0 +1,83 @@
+"""Which member of a pool gets a piece of work: what is believed of members, put together with their load."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from parsl.data_provider.files import File
+
+from parsl_diaspora.clock import Clock
+from parsl_diaspora.executors.pool.durations import Durations
+from parsl_diaspora.executors.pool.member import Member
+from parsl_diaspora.executors.pool.work import Work
+from parsl_diaspora.recovery.placement import Candidate, Choice
+from parsl_diaspora.recovery.pool_placement import place
+
+
+class Placer:
+    """Chooses members, and says why.
+
+    Args:
+        members: by label.
+        sites: by label, where they differ from the labels.
+        durations: how long functions take.
+        chance: source of draws.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, Member],
+        sites: Mapping[str, str],
+        durations: Durations,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._members = members
+        self._sites = sites
+        self._durations = durations
+        self._chance = chance or random.Random()
+
+    def choose(self, work: Work, believed: list[Candidate], clock: Clock) -> Choice:
+        """Where a piece of work goes; an empty label if no member takes tasks.
+
+        Args:
+            work: to be placed.
+            believed: of the members that it may go to.
+            clock: time.
+        """
+        if len(believed) == 1 and believed[0].usable:
+            return Choice(believed[0].label, "only-one", "there is no other member for it")
+        near, now = self._near(work), clock.monotonic()
+        candidates = [self._with_load(each, work, near, now) for each in believed]
+        return place(candidates, seconds=self._durations.usual(work.key), chance=self._chance)
+
+    def _with_load(self, believed: Candidate, work: Work, near: set[str], now: float) -> Candidate:
+        member = self._members[believed.label]
+        slots, outstanding = member.slots, member.outstanding
+        return msgspec.structs.replace(
+            believed,
+            usable=believed.usable and member.is_usable,
+            lack=believed.lack or member.refuses(work.specification),
+            has_managers=believed.has_managers and slots != 0,
+            load=outstanding / max(1, slots or 1),
+            slots=max(0, slots - outstanding) if slots is not None else int(not outstanding),
+            near=self.site(believed.label) in near or believed.label in near,
+            left=member.seconds_left(now),
+        )
+
+    def site(self, label: str) -> str:
+        """Of a member."""
+        return self._sites.get(label, label)
+
+    def _near(self, work: Work) -> set[str]:
+        """Sites where a piece of work has its data, as its author or its files say."""
+        named = {work.options.near} if work.options.near else set()
+        return named | {file.netloc for file in _files(work.args, work.kwargs) if file.netloc}
+
+
+def _files(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[File]:
+    for value in (*args, *kwargs.values(), *(kwargs.get("inputs") or ())):
+        if isinstance(value, File):
+            yield value
