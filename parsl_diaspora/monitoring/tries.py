@@ -146,6 +146,11 @@ class Tries:
         """What the worker told of a try at an executor, once."""
         return self._reports.pop((task, try_id, executor), None)
 
+    def seconds_of(self, task: int, try_id: int, executor: str) -> float | None:
+        """How long a try that has just ended took, as its worker has told."""
+        report = self._reports.get((task, try_id, executor))
+        return report.seconds if report is not None else None
+
     def avoid(self, task: int, managers: tuple[str, ...]) -> None:
         """Let a task's next try decline these managers."""
         if managers:

@@ -51,6 +51,10 @@ class Advice(Protocol):
         """What the workers of a member are told of the try; None for nothing."""
         ...
 
+    def seconds(self, work: Work, attempt: Attempt) -> float | None:
+        """How long a copy took that has just ended; None where nobody has told."""
+        ...
+
     def settled(self, work: Work, attempt: Attempt, failure: BaseException | None) -> None:
         """A copy's end is the work's; called before anybody hears of it."""
         ...
@@ -113,6 +117,10 @@ class Alone:
 
     def launch_for(self, work: Work, label: str) -> Any:
         """Nothing: a stock program's workers know nothing of us."""
+        return None
+
+    def seconds(self, work: Work, attempt: Attempt) -> float | None:
+        """Nobody tells."""
         return None
 
     def settled(self, work: Work, attempt: Attempt, failure: BaseException | None) -> None:

@@ -222,14 +222,21 @@ class Dispatch:
             losers = [each for each in work.attempts if each is not attempt and not each.ended]
             for each in losers:
                 each.abandoned = True
-        if outcome.good and attempt.since is not None:
-            self._pool.durations.learn(work.key, advice.clock.monotonic() - attempt.since)
+        if outcome.good and (seconds := self._seconds(work, attempt)) is not None:
+            self._pool.durations.learn(work.key, seconds)
         try:
             advice.settled(work, attempt, outcome.failure)
         finally:
             complete(work.future, outcome.result, outcome.error)
         for each in losers:
             self.stop(work, each, "another copy of it has ended first")
+
+    def _seconds(self, work: Work, attempt: Attempt) -> float | None:
+        """How long a copy took, as its worker has told, or as it looked from here."""
+        told = self._pool.advice.seconds(work, attempt)
+        if told is None and attempt.since is not None:
+            return self._pool.advice.clock.monotonic() - attempt.since
+        return told
 
     def stop(self, work: Work, attempt: Attempt, reason: str) -> None:
         """Stop a copy that nobody waits for, as far as anything can."""

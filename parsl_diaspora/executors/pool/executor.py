@@ -286,6 +286,9 @@ def _all_at_once(tasks: Sequence[Callable[[], None]]) -> None:
         raise errors[0]
 
 
+_WAITS = ("no member takes tasks now", "it is on its way")
+
+
 def _shown(work: Work, now: float) -> Outstanding:
     live = work.live
     newest = live[-1] if live else None
@@ -297,5 +300,5 @@ def _shown(work: Work, now: float) -> Outstanding:
         at=tuple(each.label for each in live),
         started=any(each.has_begun for each in live),
         seconds=max(0.0, now - since) if since is not None else 0.0,
-        why=newest.why if newest is not None else "no member takes tasks now",
+        why=newest.why if newest is not None else _WAITS[work.waits_since is None],
     )

@@ -47,8 +47,6 @@ class Placer:
             believed: of the members that it may go to.
             clock: time.
         """
-        if len(believed) == 1 and believed[0].usable:
-            return Choice(believed[0].label, "only-one", "there is no other member for it")
         near, now = self._near(work), clock.monotonic()
         candidates = [self._with_load(each, work, near, now) for each in believed]
         return place(candidates, seconds=self._durations.usual(work.key), chance=self._chance)

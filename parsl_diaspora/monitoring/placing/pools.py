@@ -113,6 +113,12 @@ class RunAdvice:
             plain=False,
         )
 
+    def seconds(self, work: Work, attempt: Attempt) -> float | None:
+        """As its worker has told."""
+        if work.launch is None:
+            return None
+        return self._session.tries.seconds_of(work.launch.task, work.launch.try_id, attempt.label)
+
     def settled(self, work: Work, attempt: Attempt, failure: BaseException | None) -> None:
         """Parsl's record names the member whose copy counts, and what others have told is dropped."""
         if work.task is None or work.launch is None:
