@@ -3,6 +3,7 @@
 PYTHON ?= python3
 FABRIC ?=
 RERUNS ?= 1
+WORKERS ?= 3
 SOAK_SEED ?=
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -59,10 +60,12 @@ check: env  ## lint, formatting, types, layers
 	$(BIN)/mypy --strict -p parsl_diaspora
 	$(BIN)/lint-imports
 
-# Thousands of real processes share two cores with whatever else runs there. A test that failed is run once more, and
-# both are shown: what passes then is a race to be looked at, what fails again fails the run. RERUNS=0 forgives nothing.
+# Most tests wait for real processes, so WORKERS of them run at once, file by file, the longest folders first. A test that
+# failed is run once more, and both are shown: what passes then is a race to be looked at, what fails again fails the run.
+# RERUNS=0 forgives nothing.
 test: check  ## check, then every test but the slow ones
-	$(RUN) $(BIN)/python -m pytest -m "not slow and not soak" --reruns $(RERUNS)
+	$(RUN) $(BIN)/python -m pytest -m "not slow and not soak" --reruns $(RERUNS) \
+		-n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 slow: env  ## the slow tests, and those of losses once more on emulated nodes
 	$(RUN) $(BIN)/python -m pytest -m slow || [ $$? -eq 5 ]  # 5: there are none

@@ -19,6 +19,7 @@ if _typing.TYPE_CHECKING:
     from parsl_diaspora.monitoring.cancelling.cancel import cancel
     from parsl_diaspora.monitoring.holds import drain, hold, release
     from parsl_diaspora.monitoring.task import current_task
+    from parsl_diaspora.pool_settings import PoolSpec, SiteSpec
     from parsl_diaspora.recovery.options import resilience
     from parsl_diaspora.settings import Settings
 
@@ -27,8 +28,10 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "DiasporaError": "parsl_diaspora.errors",
     "NonRetryable": "parsl_diaspora.errors",
+    "PoolSpec": "parsl_diaspora.pool_settings",
     "RetryAfter": "parsl_diaspora.errors",
     "Settings": "parsl_diaspora.settings",
+    "SiteSpec": "parsl_diaspora.pool_settings",
     "TaskCancelled": "parsl_diaspora.errors",
     "cancel": "parsl_diaspora.monitoring.cancelling.cancel",
     "current_task": "parsl_diaspora.monitoring.task",
@@ -43,8 +46,10 @@ _HOMES = {
 __all__ = [
     "DiasporaError",
     "NonRetryable",
+    "PoolSpec",
     "RetryAfter",
     "Settings",
+    "SiteSpec",
     "TaskCancelled",
     "cancel",
     "current_task",

@@ -17,6 +17,7 @@ from parsl_diaspora.executors import ResilientHighThroughputExecutor, ResilientM
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.executors.pool.executor import PoolExecutor
 from parsl_diaspora.executors.remake import Recipe, arguments_of
+from parsl_diaspora.executors.sites import known_sites
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.failures.evidence import load_function
 from parsl_diaspora.hints import nearest
@@ -68,6 +69,7 @@ def resilient(
     _check_model(chosen)
     _check_relay(chosen)
     _check_triggers(chosen)
+    _check_pool(chosen, config)
     session = Session(chosen, config.retries, tuple(_labels(config)))
     arguments = arguments_of(Config, config)
     arguments.update(
@@ -75,6 +77,7 @@ def resilient(
         memoizer=LifecycleMemoizer(config.memoizer or BasicMemoizer(), session),
         retry_handler=RetryHandler(session, config.retry_handler),
         monitoring=ListeningHub(config.monitoring, session) if config.monitoring is not None else None,
+        strategy=config.strategy if chosen.pool is None else "none",  # two that scale would fight
     )
     return Config(**arguments)
 
@@ -199,6 +202,16 @@ def _for_parsl(executor: ParslExecutor, session: Session, config: Config) -> lis
     )
     session.look_after(pool)
     return [pool, *pool.faces()]
+
+
+def _check_pool(settings: Settings, config: Config) -> None:
+    """A site that there is not is found now."""
+    if settings.pool is not None:
+        found: dict[str, ParslExecutor] = {executor.label: executor for executor in config.executors}
+        for pool in [each for each in config.executors if isinstance(each, PoolExecutor)]:
+            del found[pool.label]
+            found.update((label, member.executor) for label, member in pool.seats.items())
+        settings.pool.check_sites(known_sites(found))
 
 
 def _upgraded(executor: ParslExecutor, session: Session) -> ParslExecutor:

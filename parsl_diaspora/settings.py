@@ -13,6 +13,7 @@ import msgspec
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.hints import nearest, nearest_name
 from parsl_diaspora.masking import without_secrets
+from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.trigger_settings import Action, Trigger, check_names
 
 __all__ = [
@@ -110,6 +111,8 @@ class Settings(
         triggers: what to do about which events while the program runs; see `Trigger`.
         places: URL of the fabric through which runs share what they learn of places; None for a directory
             ``places`` beside those of the runs, ``off`` for a memory that ends with the run.
+        pool: nodes that must be held, and how far they may become more or fewer with the work; see
+            `PoolSpec`. None to leave both to Parsl's own strategy.
 
     Example:
         >>> Settings(retries={"memory": 3}, max_tries=8).max_tries
@@ -147,10 +150,14 @@ class Settings(
     diagnoser_timeout: float = 30.0
     triggers: tuple[Trigger, ...] = ()
     places: str | None = None
+    pool: PoolSpec | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.relay, bool):
             msgspec.structs.force_setattr(self, "relay", "on" if self.relay else "off")
+        pool: object = self.pool
+        if isinstance(pool, dict):
+            msgspec.structs.force_setattr(self, "pool", _convert(pool, PoolSpec, "'pool'"))
         _check(self)
 
     @classmethod
@@ -202,7 +209,8 @@ class Settings(
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data; `from_dict` takes it back."""
         values = {name: getattr(self, name) for name in self.__struct_fields__}
-        return {**values, "triggers": [trigger.to_dict() for trigger in self.triggers]}
+        pool = self.pool.to_dict() if self.pool is not None else None
+        return {**values, "pool": pool, "triggers": [trigger.to_dict() for trigger in self.triggers]}
 
     def shown(self) -> dict[str, Any]:
         """All fields as plain data without secrets: for logs, events and people."""

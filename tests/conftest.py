@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["kafka", "kafka_session", "octopus", "octopus_session"]
 
+#: Folders whose tests load whole pools and services: they begin first, so that the end is made of short ones.
+LONGEST_FIRST = ("integration", "parsl_suite", "fabric", "testing", "cli", "user_errors")
+
 # A property that holds is no less true on a busy machine.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
@@ -27,6 +31,16 @@ def _no_link_to_a_stream_outlives_its_module():
     yield
     if link := sys.modules.get("parsl_diaspora.fabric.diaspora_stream.link"):
         link.close_links()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several run at once, none is left with a long file at the end."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

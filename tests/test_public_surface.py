@@ -16,8 +16,10 @@ from parsl_diaspora import events
 PUBLIC = [
     "DiasporaError",
     "NonRetryable",
+    "PoolSpec",
     "RetryAfter",
     "Settings",
+    "SiteSpec",
     "TaskCancelled",
     "cancel",
     "current_task",
@@ -32,6 +34,7 @@ PUBLIC = [
 #: What packages offer to others, by name. Those that are not here offer their modules only.
 OF_PACKAGES = {
     "cli.demo": "add_arguments run",
+    "cli.pools": "add_arguments run",
     "cli.top": "add_arguments run",
     "events.kinds": "KINDS",
     "executors": "ResilientHighThroughputExecutor ResilientMPIExecutor",
@@ -49,6 +52,7 @@ OF_PACKAGES = {
     "fabric.triggers": ("Counts Handler Maker Mismatch Pattern TriggerEngine Voice find make_handler plain"),
     "failures": ("CLASSES Context Diagnoser FailureClass current_name describe diagnose is_infrastructure"),
     "failures.model": "LearnedModel Weights model_for read_weights shipped",
+    "scaling.simulator": "Outcome Scenario simulate",
     "recovery": (
         "Budgets Chosen Count Delay Do Options Policy Quarantine Resize Rest Rule Situation Wait When "
         "built_in choose decide options_of resilience"

@@ -53,6 +53,7 @@ FILLED = {
             "at_most": 3,
         }
     ],
+    "pool": {"sites": {"cpu": {"min_nodes": 1, "max_nodes": 8}}, "min_nodes": 2, "idle": "1m"},
 }
 FILE = """
 fabric: file:./events
@@ -91,6 +92,11 @@ triggers:
     action: {call: "package.module:function"}
     unique_by: [run]
     at_most: 3
+pool:
+  sites:
+    cpu: {min_nodes: 1, max_nodes: 8}
+  min_nodes: 2
+  idle: 1m
 """
 
 

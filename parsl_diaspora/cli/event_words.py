@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from parsl_diaspora.cli.pool_words import POOL_DETAILS
 from parsl_diaspora.cli.words import clock_time, count, duration, first_line, joined, plain, times
 from parsl_diaspora.events import (
     BlockLost,
@@ -238,6 +239,7 @@ def _fault(event: FaultInjected) -> str:
 
 
 _DETAILS: dict[type[Event], Callable[[Any], str]] = {
+    **POOL_DETAILS,
     RunStarted: _run_started,
     RunEnded: _run_ended,
     TaskSubmitted: lambda event: str(event.func),

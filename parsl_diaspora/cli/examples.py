@@ -19,11 +19,17 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "hold": ('hold last --node n17 --reason "its disk is full"', "hold last --func simulate"),
     "drain": ("drain last --block 3 --executor gpu",),
     "release": ("release last --node n17", "release last --task 21 --executor gpu"),
+    "undrain": ("undrain last --block 3 --executor gpu",),
     "holds": ("holds last",),
     "held": ("held last",),
     "retry": ("retry last --task 21", "retry last --class disk_full"),
     "fail": ('fail last --func simulate --reason "a wrong mesh"',),
     "places": ("places", "places --func 'train*'", "places --forget 'train*'"),
+    "pools": (
+        "pools show last",
+        "pools check pool.yaml",
+        "pools simulate pool.yaml --trace world.yaml --seed 7",
+    ),
     "policy": ("policy check policy.yaml", "policy simulate policy.yaml --run last"),
     "triggers": (
         'triggers test \'{"kind": ["task.try_failed"]}\' < event.json',

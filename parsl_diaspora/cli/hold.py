@@ -1,4 +1,4 @@
-"""``parsl-diaspora hold``, ``drain`` and ``release``: keep work of a running program away from a place.
+"""``parsl-diaspora hold``, ``drain``, ``undrain``, ``release``: keep work of a running program from a place.
 
 ``hold`` and ``release`` are for tasks, too: see `parsl_diaspora.cli.held_orders`.
 """
@@ -19,7 +19,8 @@ from parsl_diaspora.monitoring.holds import check_place
 from parsl_diaspora.state import Picture
 from parsl_diaspora.state.reading import Reading
 
-DRAIN = " drain"
+PLACES_ONLY = (" drain", " undrain")
+RELEASES = ("release", "undrain")
 TIMEOUT = 10.0  # seconds in which the fabric must have taken the word
 
 
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--node", metavar="NAME", help="a node, by its host name")
     place.add_argument("--block", metavar="BLOCK", help="a block, by its id")
     place.add_argument("--manager", metavar="MANAGER", help="a manager, by its id")
-    if not parser.prog.endswith(DRAIN):
+    if not parser.prog.endswith(PLACES_ONLY):
         held_orders.add_tasks(place)
     parser.add_argument(
         "--executor",
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         check_running(picture, found.fabric.url, f"{args.command} is for places of a running program")
     event = _event(args)
     check_place(event, picture.started.executors if picture.started is not None else ())
-    if (note := _unknown(event, picture)) and args.command != "release":
+    if (note := _unknown(event, picture)) and args.command not in RELEASES:
         sys.stderr.write(f"{note}\n")
     say(found, signed(event, key_of(args, found, picture.started), found.run))
     return 0
@@ -84,7 +85,7 @@ def say(found: Found, event: Event) -> None:
 
 def _event(args: argparse.Namespace) -> Event:
     place = {name: getattr(args, name) for name in ("node", "block", "manager", "executor")}
-    if args.command == "release":
+    if args.command in RELEASES:
         return PlaceReleased(reason=args.reason, owner=args.owner, **place)
     return PlaceHeld(reason=args.reason, owner=args.owner, drain=args.command == "drain", **place)
 

@@ -36,11 +36,13 @@ COMMANDS = {
     "hold": ("parsl_diaspora.cli.hold", "give a place of a running program no new work, or hold tasks of it"),
     "drain": ("parsl_diaspora.cli.hold", "give a place no new work, and let it go when it has ended its own"),
     "release": ("parsl_diaspora.cli.hold", "let a place have work again, or held tasks go on"),
+    "undrain": ("parsl_diaspora.cli.hold", "let a drained place have work again, as long as it has not left"),
     "holds": ("parsl_diaspora.cli.holds", "list the places that get no work, and why"),
     "held": ("parsl_diaspora.cli.held", "list the tasks that wait until somebody releases them, and why"),
     "retry": ("parsl_diaspora.cli.held_orders", "let held tasks go on, with fresh budgets"),
     "fail": ("parsl_diaspora.cli.held_orders", "end held tasks with their last errors"),
     "places": ("parsl_diaspora.cli.places", "tell what is believed of places: what works where, and why not"),
+    "pools": ("parsl_diaspora.cli.pools", "tell what a pool holds, or try one in a simulated world"),
     "policy": ("parsl_diaspora.cli.policy", "check a policy, or try it on the log of a run"),
     "triggers": ("parsl_diaspora.cli.triggers", "try a pattern on events, or do what triggers say"),
     "model": (

@@ -44,7 +44,17 @@ from parsl_diaspora.events.kinds.nodes import (
     WorkerSampled,
 )
 from parsl_diaspora.events.kinds.places import Lesson, PlacesLearned
-from parsl_diaspora.events.kinds.pools import MemberReplaced, TaskHedged, TaskMoved
+from parsl_diaspora.events.kinds.pools import (
+    BlockDraining,
+    BlockRefused,
+    BlockReleased,
+    BlockRequested,
+    MemberReplaced,
+    PoolDeficitHealed,
+    PoolDeficitSeen,
+    TaskHedged,
+    TaskMoved,
+)
 from parsl_diaspora.events.kinds.resources import (
     BlockLost,
     BlockSeen,
@@ -77,7 +87,11 @@ from parsl_diaspora.events.kinds.values import (
 
 __all__ = [
     "KINDS",
+    "BlockDraining",
     "BlockLost",
+    "BlockRefused",
+    "BlockReleased",
+    "BlockRequested",
     "BlockSeen",
     "DecisionMade",
     "Diagnosis",
@@ -108,6 +122,8 @@ __all__ = [
     "PlaceQuarantined",
     "PlaceReleased",
     "PlacesLearned",
+    "PoolDeficitHealed",
+    "PoolDeficitSeen",
     "RunEnded",
     "RunStarted",
     "SamplesReduced",

@@ -16,7 +16,7 @@ from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import TryDeclined
 from parsl_diaspora.executors.agent.selector import QuarantineSelector
 from parsl_diaspora.executors.gate import complete
-from parsl_diaspora.executors.keeping.blocks import keeper_for
+from parsl_diaspora.executors.keeping.blocks import keeper_for, leave_to_pool
 from parsl_diaspora.executors.keeping.kept import KeptInterchange
 from parsl_diaspora.executors.launch import MAX_DECLINES, RUNNER, Launch, Report, launching, pack
 from parsl_diaspora.executors.link import Link
@@ -52,10 +52,12 @@ class Hardening(KeptInterchange):
         link: the run that it is part of; None when it is used on its own.
         unsaid: why not all starts of tasks are heard of; empty while they are.
         orders: where the supervisors of its nodes take orders; None if it has none.
+        has_started: blocks of it can be started.
     """
 
     unsaid: str = ""
     orders: OrdersBox | None = None
+    has_started = False
     _watch: Watch | None = None
     _plain = False
 
@@ -73,12 +75,15 @@ class Hardening(KeptInterchange):
             self._put_parts_in(self.link, self._live)
         self._supervise()
         super().start()
+        self.has_started = True
         if self._watch is not None:
             self._watch.start()
 
     def _put_parts_in(self, link: Link, live: Live) -> None:
         settings, clock = link.settings, link.clock
-        if settings.replace_blocks and "block replacement" not in self._lacking:
+        if settings.pool is not None and self.label in settings.pool.executors:
+            self.block_error_handler = leave_to_pool(self.block_error_handler)
+        elif settings.replace_blocks and "block replacement" not in self._lacking:
             self.block_error_handler = keeper_for(
                 self.block_error_handler, clock, settings.block_start_failures
             )

@@ -41,6 +41,7 @@ from parsl_diaspora.monitoring.placing.routing import Routing
 from parsl_diaspora.monitoring.reach import Reach
 from parsl_diaspora.monitoring.run_key import RunKey
 from parsl_diaspora.monitoring.tries import Tries
+from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.recovery import Budgets, Policy, built_in
 from parsl_diaspora.recovery.policies import Policies
 from parsl_diaspora.settings import Settings
@@ -49,6 +50,7 @@ from parsl_diaspora.state import Live
 if TYPE_CHECKING:
     from parsl_diaspora.executors.pool.executor import PoolExecutor
     from parsl_diaspora.monitoring.relay import RunRelay
+    from parsl_diaspora.monitoring.scaler import Scaler
     from parsl_diaspora.monitoring.triggers import RunTriggers
 
 logger = logging.getLogger(__name__)
@@ -107,6 +109,7 @@ class Session:
         self._watched: list[Any] = []
         self._shared: PlaceMemory | None = None
         self._advice: list[RunAdvice] = []
+        self._scaler: Scaler | None = None
 
     # --- the run ---
 
@@ -151,6 +154,8 @@ class Session:
                     live.listen(advice.hear)
                 live.start()
                 self._share_places(live)
+                if self.settings.pool is not None:
+                    self._hold_pool(live, self.settings.pool)
                 if self.settings.triggers:
                     self._start_triggers(live)
         return self.live
@@ -163,6 +168,8 @@ class Session:
 
     def end(self) -> None:
         """Say how the run went and bring its events to safety. A part that fails keeps none from its end."""
+        if self._scaler is not None:
+            self._attempt("pool controller", self._scaler.close)
         for executor in self._watched:
             self._attempt("watching", executor.stop_watching)
         self._attempt("orders of tasks", self.orders.close)
@@ -215,6 +222,13 @@ class Session:
             run, choice = live.picture.run, len(self._labels) > 1
             self._shared = PlaceMemory(url, self.routing, run, choice=choice, absorb=live.absorb)
             self._shared.start()
+
+    def _hold_pool(self, live: Live, spec: PoolSpec) -> None:
+        from parsl_diaspora.monitoring.scaler import Scaler
+
+        executors = {executor.label: executor for executor in self._watched}
+        self._scaler = Scaler(spec, executors, live, self.clock)
+        self._scaler.start()
 
     def _start_triggers(self, live: Live) -> None:
         from parsl_diaspora.monitoring.triggers import RunTriggers

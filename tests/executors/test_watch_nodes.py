@@ -264,6 +264,17 @@ def test_where_an_idle_worker_was_killed_a_stall_is_believed_sooner(pool):
     assert made.executor.ended == ["0"]
 
 
+def test_a_stall_is_believed_where_an_idle_worker_was_killed_before_anything_had_started_there(pool):
+    made = pool(manager())
+    made.look()
+    made.live.say(ended(task=None, try_id=None))
+    made.executor.managers[0]["tasks"] = 2
+    made.look(4)
+    assert made.executor.ended == [], "the first task may take long to begin"
+    made.look(3)
+    assert made.executor.ended == ["0"]
+
+
 def test_but_not_after_its_pool_has_started_something_again(pool):
     made = pool(manager())
     made.live.say(ended(task=None, try_id=None))

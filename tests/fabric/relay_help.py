@@ -86,7 +86,7 @@ class HubProcess:
 
 
 class Proxy:
-    """A TCP link to a port that keeps what passes, and can be slowed, made to swallow, or cut."""
+    """A TCP link to a port that keeps what passes, and can be slowed, cut, and made to swallow or garble."""
 
     def __init__(self, port):
         self._to = port
@@ -95,6 +95,7 @@ class Proxy:
         self.passed = bytearray()
         self.delay = 0.0
         self.swallow = False
+        self.garble = 0  # so many pieces more
         self.open = True
         self.cut_after = None
         self._pairs = []
@@ -134,6 +135,9 @@ class Proxy:
         self.passed += data
         if self.swallow:
             return
+        if self.garble:
+            self.garble -= 1
+            data = bytes(len(data))
         if self.cut_after is not None and len(data) > self.cut_after:
             to.sendall(data[: self.cut_after])
             self.cut_after = None

@@ -17,7 +17,7 @@ from tests.fabric.relay_help import wait_until
 from tests.fabric.stream_help import StreamServer, side_processes
 from tests.fabric.test_diaspora_stream import read, say, tasks
 
-PATIENCE = 1.0
+PATIENCE = 2.0
 
 
 @pytest.fixture

@@ -344,6 +344,17 @@ def test_link_that_is_cut_delayed_and_swallows_loses_and_doubles_nothing(directo
     assert tasks(directory) == list(range(count))
 
 
+def test_a_handshake_that_is_garbled_on_the_way_is_made_again(directory, proxied):
+    proxy, fabric = proxied
+    proxy.garble = 3
+    publisher = fabric.publisher("s")
+    say(publisher, range(3))
+    report = publisher.flush(20)
+    assert (report.safe, report.waiting, proxy.garble) == (3, 0, 0)
+    publisher.close()
+    assert tasks(directory) == [0, 1, 2]
+
+
 def test_nothing_on_the_wire_can_be_read(directory, hub, proxied):
     proxy, fabric = proxied
     orders = []

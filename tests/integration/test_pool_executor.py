@@ -99,7 +99,12 @@ def test_a_member_whose_interchange_is_gone_for_good_is_replaced_and_no_task_is_
     check_story(events)
     (replaced,) = of(events, MemberReplaced)
     assert (replaced.executor, replaced.pool, replaced.number) == ("alder", "pool", 2)
-    assert {e.diagnosis.layer for e in of(events, DecisionMade) if e.tries} <= {"runtime", "infrastructure", "resource", "environment"}
+    assert {e.diagnosis.layer for e in of(events, DecisionMade) if e.tries} <= {
+        "runtime",
+        "infrastructure",
+        "resource",
+        "environment",
+    }
     assert program.shutdown.finished
     assert program.shutdown.left == 0
 

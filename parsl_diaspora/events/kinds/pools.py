@@ -1,10 +1,114 @@
-"""Pools: what becomes of tasks at an executor that stands for several, and of its members."""
+"""Pools: what one lacks, asks for and lets go; and what becomes of tasks at several executors as one."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from parsl_diaspora.events.envelope import Event, Topic
+
+
+class PoolDeficitSeen(Event, tag="pool.deficit_seen"):
+    """A pool holds less than it should. The site is that of the envelope, where it is about one.
+
+    Attributes:
+        what: that is lacking, as ``nodes in all``, ``nodes at the site``, ``locations``, ``nodes with gpu``
+            or ``nodes for the work``.
+        wanted: how many there should be.
+        held: how many there are.
+        coming: how many have been asked for.
+        because: ``demand rose``, ``supply fell``, ``queue waits`` or ``refused``.
+        expected: seconds until it should be healed, as forecast; None if nobody knows.
+        message: the cause in words, and what to do where somebody must do something.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    what: str = ""
+    wanted: int = 0
+    held: int = 0
+    coming: int = 0
+    because: str = ""
+    expected: float | None = None
+    message: str = ""
+
+
+class PoolDeficitHealed(Event, tag="pool.deficit_healed"):
+    """A pool holds again what it lacked, or it is not wanted any more.
+
+    Attributes:
+        what: that was lacking.
+        seconds: for which it was.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    what: str = ""
+    seconds: float = 0.0
+
+
+class BlockRequested(Event, tag="block.requested"):
+    """The pool controller asked for a block.
+
+    Attributes:
+        nodes: of the block.
+        walltime: seconds that it may run; None for what its provider is set to.
+        reason: in words, with the alternatives.
+        expected: seconds until it should run, as forecast; None if nobody knows.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    nodes: int = 1
+    walltime: float | None = None
+    reason: str = ""
+    expected: float | None = None
+
+
+class BlockRefused(Event, tag="block.refused"):
+    """A block was asked for, and there was none to be had at that site.
+
+    Attributes:
+        message: the scheduler's own words, where it has said any.
+        again: seconds after which the site may be asked again.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    message: str = ""
+    again: float = 0.0
+
+
+class BlockDraining(Event, tag="block.draining"):
+    """A block gets no new work, so that it can be let go when its tasks have ended.
+
+    Attributes:
+        reason: in words.
+        running: tries that run on it.
+        left: seconds until they should have ended, as forecast; None if nobody knows.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    reason: str = ""
+    running: int = 0
+    left: float | None = None
+
+
+class BlockReleased(Event, tag="block.released"):
+    """A block was given back.
+
+    Attributes:
+        reason: in words.
+        node_hours: that it has used.
+        running: tries that ran on it when it was given back: 0, or the pool controller is at fault.
+    """
+
+    topic: ClassVar[Topic] = "control"
+
+    reason: str = ""
+    node_hours: float = 0.0
+    running: int = 0
+
 
 # --- several executors as one ---
 

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from parsl.jobs.error_handlers import simple_error_handler
+from parsl.jobs.error_handlers import noop_error_handler, simple_error_handler
 from parsl.jobs.states import TERMINAL_STATES, JobState, JobStatus
 
 from parsl_diaspora.clock import Clock
@@ -97,6 +97,11 @@ class BlockKeeper:
 def keeper_for(handler: Callable[..., None], clock: Clock, start_failures: int) -> Callable[..., None]:
     """Our handler in place of Parsl's default one; a handler that the program chose is kept."""
     return BlockKeeper(clock, start_failures) if handler is simple_error_handler else handler
+
+
+def leave_to_pool(handler: Callable[..., None]) -> Callable[..., None]:
+    """Where a pool controller replaces blocks nobody else does; a handler that the program chose is kept."""
+    return noop_error_handler if handler is simple_error_handler else handler
 
 
 def _active(status: dict[str, JobStatus]) -> list[str]:

@@ -75,14 +75,14 @@ class Stalls:
             return
         known = self._live.picture.managers.get(name)
         hasty = known is not None and self._may_have_lost_its_lock(name, known)
-        if known is None or not self._live.hears or not self._serves_nothing(manager, known):
+        if known is None or not self._live.hears or not self._serves_nothing(manager, known, hasty=hasty):
             self._idle_since.pop(name, None)
             return
         since, started = self._idle_since.setdefault(name, (now, known.started))
         if known.started > started:  # counted, as the clocks of nodes may differ from ours
             self._idle_since[name] = now, known.started
             return
-        after = min(self._after, PATIENCE_AFTER_A_KILL) if hasty else self._after
+        after = min(self._after, PATIENCE_AFTER_A_KILL) if hasty and known.started else self._after
         if now - since >= after and self._may_end(manager, known, now - since, name in supervised):
             why = f"stalled: it holds {manager['tasks']} tasks and has started none for {now - since:.0f} s"
             self._start_anew(manager, why, name in supervised)
@@ -97,9 +97,9 @@ class Stalls:
             return False
         return True
 
-    def _serves_nothing(self, manager: ManagerRecord, known: ManagerState) -> bool:
+    def _serves_nothing(self, manager: ManagerRecord, known: ManagerState, *, hasty: bool) -> bool:
         """It holds more tasks than it runs although workers are free."""
-        if not known.started or self._executor.unsaid:
+        if not (known.started or hasty) or self._executor.unsaid:
             return False  # its workers have never been heard, so silence means nothing
         workers = int(manager["worker_count"]) - self._endings.replaced(manager["manager"])
         return len(known.running) < min(int(manager["tasks"]), workers)

@@ -142,7 +142,8 @@ class StreamConsumer:
             self.close()
             why = self._why or self._link.why or f"it has not answered for {self._target.patience:g} s"
             hint = "" if self._why else "Is the server running?"
-            raise FabricUnavailable(f"The stream cannot be opened: {why}", url=self._url, hint=hint)
+            message = f"The stream cannot be opened: {why.rstrip('.')}."
+            raise FabricUnavailable(message, url=self._url, hint=hint)
 
     def _order(self, message: wire.ToSide) -> None:
         self._orders.append(message)

@@ -24,6 +24,12 @@ logger = logging.getLogger(__name__)
 
 SEND_AGAIN_FIRST, SEND_AGAIN_LONGEST = 1.0, 4.0
 SAY_AFTER = 5.0
+
+#: Seconds without a connection after which a new one is begun: ZeroMQ does not try again after a handshake
+#: that was spoiled on its way, which it takes for a refusal, or says nothing of. The second is longer than a
+#: slow handshake.
+AFTER_REFUSAL, AFTER_SILENCE = 2.0, 6.0
+
 _GRACE = 0.3  # seconds beyond the deadline for the thread to give up what waits
 
 
@@ -68,6 +74,7 @@ class Courier:
         self._greeting_due = float("-inf")
         self._waiting_since = self._heard = time.monotonic()
         self._send_again = SEND_AGAIN_FIRST
+        self._connect_again = time.monotonic() + AFTER_SILENCE
         self._said = False
         name = f"diaspora-relay-{stamp.boot[:4]}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -168,9 +175,13 @@ class Courier:
             if change is Change.UP:
                 self._leave_detour()
                 self._greeting_due = float("-inf")
+                self._connect_again = float("inf")
                 self._heard = time.monotonic()
                 self._window.rewind()
-            elif change is Change.REFUSED:
+                continue
+            patience = AFTER_REFUSAL if change is Change.REFUSED else AFTER_SILENCE
+            self._connect_again = min(self._connect_again, time.monotonic() + patience)
+            if change is Change.REFUSED:
                 self._say("it refuses this run's key, or is another hub")
 
     def _take(self, message: bytes) -> None:
@@ -201,6 +212,9 @@ class Courier:
             self._say("it does not answer")
         if self._detour is not None:
             self._choose_way(self._detour, link, now)
+        if now >= self._connect_again:
+            self._connect_again = now + AFTER_SILENCE
+            link.reset()
         if link.is_up and self._window.awaits and now - self._heard >= self._send_again:
             link.reset()
             self._window.rewind()

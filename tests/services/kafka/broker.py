@@ -131,8 +131,8 @@ class Broker:
 
     def _format(self) -> None:
         name = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        command = ["java", "-cp", self._classes, "kafka.tools.StorageTool", "format", "-t", name]
-        command += ["-c", str(self._config)]
+        command = ["java", "-cp", self._classes, "kafka.tools.StorageTool", "format"]
+        command += [f"--cluster-id={name}", "-c", str(self._config)]  # it may begin with a dash
         command += ["--add-scram", f"SCRAM-SHA-256=[name={USER},password={PASSWORD}]"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,53 @@
+"""What events of pools say, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from parsl_diaspora.cli.words import duration, joined
+from parsl_diaspora.events import (
+    BlockDraining,
+    BlockRefused,
+    BlockReleased,
+    BlockRequested,
+    Event,
+    PoolDeficitHealed,
+    PoolDeficitSeen,
+)
+
+
+def _deficit(event: PoolDeficitSeen) -> str:
+    """What is lacking, why, and for how long yet."""
+    expected = "" if event.expected is None else f"expected in {duration(event.expected)}"
+    held = f"{event.what}: {event.held} of {event.wanted}"
+    return joined((held, event.because, expected, event.message))
+
+
+def _requested(event: BlockRequested) -> str:
+    walltime = "" if event.walltime is None else f"for {duration(event.walltime)}"
+    expected = "" if event.expected is None else f"expected in {duration(event.expected)}"
+    return joined((walltime, expected, event.reason))
+
+
+def _refused(event: BlockRefused) -> str:
+    return joined((event.message, f"asked again after {duration(event.again)}"))
+
+
+def _draining(event: BlockDraining) -> str:
+    return joined((f"{event.running} tries run there" if event.running else "", event.reason))
+
+
+def _released(event: BlockReleased) -> str:
+    lost = f"{event.running} tries ran there" if event.running else ""
+    return joined((f"{event.node_hours:.2f} node-hours", lost, event.reason))
+
+
+POOL_DETAILS: dict[type[Event], Callable[[Any], str]] = {
+    PoolDeficitSeen: _deficit,
+    PoolDeficitHealed: lambda event: f"{event.what}, after {duration(event.seconds)}",
+    BlockRequested: _requested,
+    BlockRefused: _refused,
+    BlockDraining: _draining,
+    BlockReleased: _released,
+}

@@ -1,0 +1,85 @@
+"""What the controller asks of the places where blocks come from: Parsl's executors, or simulated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class Hole(msgspec.Struct, frozen=True):
+    """A part of a site's queue that is free for a while: a block that fits starts at once.
+
+    Attributes:
+        nodes: that are free.
+        seconds: for which they are; infinite if nobody waits for them.
+    """
+
+    nodes: int
+    seconds: float = float("inf")
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a site can be asked for now.
+
+    Attributes:
+        executor: label of the executor whose blocks are there.
+        nodes_per_block: nodes that come and go together.
+        workers_per_node: tasks that a node runs at once; 0 if nobody knows yet.
+        opens_in: seconds after which it may be asked; 0 for now, infinite for never.
+        why: why it may not be asked now, in words; the scheduler's own where it has said any.
+        holes: free parts of its queue, where the scheduler tells them.
+    """
+
+    executor: str
+    nodes_per_block: int = 1
+    workers_per_node: int = 0
+    opens_in: float = 0.0
+    why: str = ""
+    holes: tuple[Hole, ...] = ()
+
+
+class Refused(Exception):
+    """A site gave no block.
+
+    Attributes:
+        message: the scheduler's own words.
+        again: seconds after which it may be asked again.
+    """
+
+    def __init__(self, message: str, *, again: float = 0.0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.again = again
+
+
+class Sites(Protocol):
+    """Where blocks come from. A call may take as long as a batch system does: a thread of ours waits."""
+
+    def offers(self) -> Mapping[str, Offer]:
+        """What each site can be asked for now."""
+        ...
+
+    def request(self, site: str, *, walltime: float | None) -> str:
+        """Ask for one block, of the site's number of nodes.
+
+        Args:
+            site: where.
+            walltime: seconds that it may run; None for what its provider is set to.
+
+        Returns:
+            The block's id within the site's executor.
+
+        Raises:
+            Refused: there is none to be had.
+        """
+        ...
+
+    def drain(self, executor: str, block: str, reason: str) -> None:
+        """Give a block no new work."""
+        ...
+
+    def release(self, executor: str, block: str, reason: str) -> None:
+        """Give a block back: what still runs there is lost."""
+        ...
