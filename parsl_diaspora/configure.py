@@ -197,6 +197,8 @@ def _for_parsl(executor: ParslExecutor, session: Session, config: Config) -> lis
         return [_upgraded(executor, session)]
     pool = PoolExecutor(**arguments_of(PoolExecutor, executor))
     strategy = config.strategy or "none"
+    if session.settings.pool is not None:
+        pool.strategy = strategy = "none"
     pool.upgrade(
         lambda member: _upgraded(member, session), strategy, config.max_idletime, config.strategy_period
     )

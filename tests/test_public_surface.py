@@ -37,7 +37,7 @@ OF_PACKAGES = {
     "cli.pools": "add_arguments run",
     "cli.top": "add_arguments run",
     "events.kinds": "KINDS",
-    "executors": "ResilientHighThroughputExecutor ResilientMPIExecutor",
+    "executors": "PoolExecutor ResilientHighThroughputExecutor ResilientMPIExecutor",
     "executors.watch": "PATIENCE_WITH_NEIGHBOURS Watch Watched",
     "fabric": "Consumer Fabric FlushReport Publisher Start open_fabric",
     "fabric.bridge": "Bridge BridgeStatus Filter Reduction fabric_id",

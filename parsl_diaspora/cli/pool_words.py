@@ -12,8 +12,11 @@ from parsl_diaspora.events import (
     BlockReleased,
     BlockRequested,
     Event,
+    MemberReplaced,
     PoolDeficitHealed,
     PoolDeficitSeen,
+    TaskHedged,
+    TaskMoved,
 )
 
 
@@ -43,6 +46,20 @@ def _released(event: BlockReleased) -> str:
     return joined((f"{event.node_hours:.2f} node-hours", lost, event.reason))
 
 
+def _hedged(event: TaskHedged) -> str:
+    after = f"a second copy to {event.to} after {duration(event.after)}"
+    return joined((after, event.reason))
+
+
+def _moved(event: TaskMoved) -> str:
+    return joined((f"to {event.to}", "it had begun" if event.started else "", event.reason))
+
+
+def _replaced(event: MemberReplaced) -> str:
+    number = f"number {event.number} in pool {event.pool}"
+    return joined((number, f"after {duration(event.seconds)}", event.reason))
+
+
 POOL_DETAILS: dict[type[Event], Callable[[Any], str]] = {
     PoolDeficitSeen: _deficit,
     PoolDeficitHealed: lambda event: f"{event.what}, after {duration(event.seconds)}",
@@ -50,4 +67,7 @@ POOL_DETAILS: dict[type[Event], Callable[[Any], str]] = {
     BlockRefused: _refused,
     BlockDraining: _draining,
     BlockReleased: _released,
+    TaskHedged: _hedged,
+    TaskMoved: _moved,
+    MemberReplaced: _replaced,
 }

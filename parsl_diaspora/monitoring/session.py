@@ -107,6 +107,7 @@ class Session:
         self._begin = threading.Lock()
         self._said: set[str] = set()
         self._watched: list[Any] = []
+        self._by_label: dict[str, Any] = {}
         self._shared: PlaceMemory | None = None
         self._advice: list[RunAdvice] = []
         self._scaler: Scaler | None = None
@@ -125,6 +126,7 @@ class Session:
     def watch(self, executor: Any) -> None:
         """Remember an executor whose watching ends with the run."""
         self._watched.append(executor)
+        self._by_label[executor.label] = executor  # a fresh one in a pool's seat takes the place of the old
 
     def look_after(self, pool: PoolExecutor) -> None:
         """Let a pool of executors take part in the run."""
@@ -226,8 +228,7 @@ class Session:
     def _hold_pool(self, live: Live, spec: PoolSpec) -> None:
         from parsl_diaspora.monitoring.scaler import Scaler
 
-        executors = {executor.label: executor for executor in self._watched}
-        self._scaler = Scaler(spec, executors, live, self.clock)
+        self._scaler = Scaler(spec, self._by_label, live, self.clock)
         self._scaler.start()
 
     def _start_triggers(self, live: Live) -> None:

@@ -20,6 +20,7 @@ from parsl_diaspora.recovery.placement import Candidate, Choice
 
 if TYPE_CHECKING:
     from parsl_diaspora.monitoring.session import Session
+    from parsl_diaspora.state import Live
 
 
 class Pools:
@@ -96,7 +97,7 @@ class RunAdvice:
         live = self._session.live
         if live is None or work.task is None:
             return [Candidate(label=label) for label in labels]
-        return self._session.routing.believed(live, work.task, labels)
+        return believed_of_members(self._session, live, self._pool, work.task, labels)
 
     def launch_for(self, work: Work, label: str) -> Launch | None:
         """What Parsl's try told its worker, for a worker of this member."""
@@ -173,4 +174,17 @@ def put_in(session: Session, pool: PoolExecutor, task: Record, labels: Sequence[
     work.task, work.key = task, session.routing.identity(task["func"])
     work.options = session.policies.of(task["func"]).options
     live = session.begin(task["dfk"].run_id)
-    return pool.placer.choose(work, session.routing.believed(live, task, labels), session.clock)
+    return pool.placer.choose(work, believed_of_members(session, live, pool, task, labels), session.clock)
+
+
+def believed_of_members(
+    session: Session, live: Live, pool: PoolExecutor, task: Record, labels: Sequence[str]
+) -> list[Candidate]:
+    """What the run believes of members; one that has blocks, but no manager that gets work, rests."""
+    found = session.routing.believed(live, task, labels)
+    return [
+        msgspec.structs.replace(each, rests="none of its managers gets work now")
+        if not (each.has_managers or each.rests) and pool.seats[each.label].slots
+        else each
+        for each in found
+    ]
