@@ -194,7 +194,7 @@ class Stops:
 
         def tell() -> None:
             live = self._session.live
-            if key not in self._told and live is not None:
+            if self._told.isdisjoint((key, (number, try_id, ""))) and live is not None:
                 live.say(event)
 
         self._session.clock.call_later(PATIENCE, tell)

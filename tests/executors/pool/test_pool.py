@@ -327,7 +327,10 @@ def test_a_resilient_configuration_knows_members_by_their_labels_and_leaves_the_
 
     from parsl_diaspora.executors import ResilientHighThroughputExecutor
 
-    pool = PoolExecutor("pool", [HighThroughputExecutor(label="alder"), ThreadPoolExecutor(label="birch")])
+    pool = PoolExecutor(
+        "pool",
+        [HighThroughputExecutor(label="alder", address="127.0.0.1"), ThreadPoolExecutor(label="birch")],
+    )
     config = resilient(Config(executors=[pool], strategy="none"), fabric="memory:", sites={"alder": "north"})
     assert [executor.label for executor in config.executors] == ["pool", "alder", "birch"]
     assert type(config.executors[0].seats["alder"].executor) is ResilientHighThroughputExecutor
