@@ -20,6 +20,7 @@ if _typing.TYPE_CHECKING:
     from parsl_diaspora.monitoring.holds import drain, hold, release
     from parsl_diaspora.monitoring.task import current_task
     from parsl_diaspora.pool_settings import PoolSpec, SiteSpec
+    from parsl_diaspora.providers.pool import ResilientPoolProvider
     from parsl_diaspora.recovery.options import resilience
     from parsl_diaspora.settings import Settings
 
@@ -29,6 +30,7 @@ _HOMES = {
     "DiasporaError": "parsl_diaspora.errors",
     "NonRetryable": "parsl_diaspora.errors",
     "PoolSpec": "parsl_diaspora.pool_settings",
+    "ResilientPoolProvider": "parsl_diaspora.providers.pool",
     "RetryAfter": "parsl_diaspora.errors",
     "Settings": "parsl_diaspora.settings",
     "SiteSpec": "parsl_diaspora.pool_settings",
@@ -47,6 +49,7 @@ __all__ = [
     "DiasporaError",
     "NonRetryable",
     "PoolSpec",
+    "ResilientPoolProvider",
     "RetryAfter",
     "Settings",
     "SiteSpec",

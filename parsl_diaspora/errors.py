@@ -7,6 +7,8 @@
     │   ├── UnknownFabric          the URL names no fabric that is installed
     │   └── FabricUnavailable      the fabric is there in principle, but cannot be opened or written now
     │       └── Refusal            the web service of Octopus did not do what it was asked to
+    ├── PoolError                  a pool of providers, or of executors, cannot be as it was asked for
+    │   └── NoMemberAvailable      no member takes a block now; has .reasons, .rejected and .wait
     ├── PatternError               a trigger's pattern is not one; has .path
     ├── EventError                 bytes that are no event of ours, or an event that cannot become bytes
     ├── NotFound                   a run or task that the log does not know; has .what and .where
@@ -91,6 +93,34 @@ class UnknownFabric(FabricError):
 
 class FabricUnavailable(FabricError):
     """The fabric cannot be opened, read or written now."""
+
+
+class PoolError(DiasporaError):
+    """A pool of providers, or of executors, cannot be as it was asked for."""
+
+
+class NoMemberAvailable(PoolError):
+    """No member of a pool provider takes a block now.
+
+    Attributes:
+        reasons: why each of them does not, by member; the scheduler's own words where it rejected.
+        rejected: members whose schedulers were asked just now and rejected it.
+        wait: seconds until one of them may be asked again; infinity if nobody can tell.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reasons: dict[str, str] | None = None,
+        rejected: tuple[str, ...] = (),
+        wait: float = 0.0,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.reasons = reasons or {}
+        self.rejected = rejected
+        self.wait = wait
 
 
 class PatternError(DiasporaError):

@@ -29,9 +29,13 @@ ENVIRONMENT_PREFIX = "PARSL_DIASPORA_"
 FILE_VARIABLE = "PARSL_DIASPORA_SETTINGS"
 #: Variables with the prefix that are no settings: `parsl_diaspora.testing.processes` marks processes by them,
 #: and one says which services the tests of this project must find.
+#: Tells what runs in a block when its walltime is over: whole seconds of the epoch, by the clock of its node.
+BLOCK_ENDS_VARIABLE = "PARSL_DIASPORA_BLOCK_ENDS"
+
 OTHER_VARIABLES = frozenset(
     {
         FILE_VARIABLE,
+        BLOCK_ENDS_VARIABLE,
         "PARSL_DIASPORA_MARK",
         "PARSL_DIASPORA_PLACE",
         "PARSL_DIASPORA_TEST_NODES",

@@ -11,11 +11,13 @@ from hypothesis import settings
 
 from tests.services.kafka.fixtures import kafka, kafka_session
 from tests.services.octopus.fixtures import octopus, octopus_session
+from tests.services.scheduler.fixtures import scheduler
+from tests.services.slurm.fixtures import slurm, slurm_module
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-__all__ = ["kafka", "kafka_session", "octopus", "octopus_session"]
+__all__ = ["kafka", "kafka_session", "octopus", "octopus_session", "scheduler", "slurm", "slurm_module"]
 
 #: Folders whose tests load whole pools and services: they begin first, so that the end is made of short ones.
 LONGEST_FIRST = ("integration", "parsl_suite", "fabric", "testing", "cli", "user_errors")

@@ -17,6 +17,7 @@ PUBLIC = [
     "DiasporaError",
     "NonRetryable",
     "PoolSpec",
+    "ResilientPoolProvider",
     "RetryAfter",
     "Settings",
     "SiteSpec",
@@ -52,7 +53,8 @@ OF_PACKAGES = {
     "fabric.triggers": ("Counts Handler Maker Mismatch Pattern TriggerEngine Voice find make_handler plain"),
     "failures": ("CLASSES Context Diagnoser FailureClass current_name describe diagnose is_infrastructure"),
     "failures.model": "LearnedModel Weights model_for read_weights shipped",
-    "scaling.simulator": "Outcome Scenario simulate",
+    "scaling.simulator": "Outcome Scenario scenario_of simulate",
+    "providers": "MemberHealth ResilientPoolProvider",
     "recovery": (
         "Budgets Chosen Count Delay Do Options Policy Quarantine Resize Rest Rule Situation Wait When "
         "built_in choose decide options_of resilience"

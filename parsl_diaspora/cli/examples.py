@@ -29,6 +29,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pools show last",
         "pools check pool.yaml",
         "pools simulate pool.yaml --trace world.yaml --seed 7",
+        "pools simulate pool.yaml --run last",
     ),
     "policy": ("policy check policy.yaml", "policy simulate policy.yaml --run last"),
     "triggers": (

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from parsl_diaspora.cli.words import duration, joined
+from parsl_diaspora.cli.words import count, duration, first_line, joined
 from parsl_diaspora.events import (
     BlockDraining,
     BlockRefused,
     BlockReleased,
     BlockRequested,
     Event,
+    MemberFailed,
+    MemberRecovered,
     MemberReplaced,
     PoolDeficitHealed,
     PoolDeficitSeen,
+    StatusUnknown,
+    SubmissionRefused,
     TaskHedged,
     TaskMoved,
 )
@@ -60,6 +64,21 @@ def _replaced(event: MemberReplaced) -> str:
     return joined((number, f"after {duration(event.seconds)}", event.reason))
 
 
+def _member_failed(event: MemberFailed) -> str:
+    rests = f"rests for {duration(event.rest)} after {count(event.failures, 'failure')} in a row"
+    return joined((event.member, rests, first_line(event.message)))
+
+
+def _submission_refused(event: SubmissionRefused) -> str:
+    again = f"again in {duration(event.held_for)}" if event.held_for else ""
+    return joined((event.member, first_line(event.message), again))
+
+
+def _status_unknown(event: StatusUnknown) -> str:
+    jobs = "" if event.over else f"{count(len(event.jobs), 'job')} as last known"
+    return joined((event.member, jobs, first_line(event.message)))
+
+
 POOL_DETAILS: dict[type[Event], Callable[[Any], str]] = {
     PoolDeficitSeen: _deficit,
     PoolDeficitHealed: lambda event: f"{event.what}, after {duration(event.seconds)}",
@@ -70,4 +89,8 @@ POOL_DETAILS: dict[type[Event], Callable[[Any], str]] = {
     TaskHedged: _hedged,
     TaskMoved: _moved,
     MemberReplaced: _replaced,
+    MemberFailed: _member_failed,
+    MemberRecovered: lambda event: joined((event.member, first_line(event.message))),
+    SubmissionRefused: _submission_refused,
+    StatusUnknown: _status_unknown,
 }

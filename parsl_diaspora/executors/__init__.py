@@ -14,6 +14,7 @@
     agent/       our part in the interchange's process, and how the submit side talks with it
     watch/       managers, blocks and nodes come and go: seen, said, and acted upon
     supervision/ how supervisors of nodes are started, and what is shared with them
+    pool_provider.py  what an executor and a pool provider tell each other
     seams.py     what we rest on in Parsl without a promise of it
     sweep.py     nothing is left behind on this host
     alive.py     whether a process is there

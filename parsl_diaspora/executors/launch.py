@@ -36,6 +36,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
         restore: what the try changes in its worker is put back.
         plain: the arguments are plain data, which ``pickle`` alone can read.
         memory: bytes that the try needs: a worker with less hands it back; 0 if that is not known.
+        seconds: that the try may need: a worker whose block ends before hands it back; 0 if not known.
     """
 
     run: str
@@ -50,6 +51,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
     restore: bool = True
     plain: bool = False
     memory: int = 0
+    seconds: float = 0.0
 
 
 class Report(msgspec.Struct, array_like=True, gc=False):

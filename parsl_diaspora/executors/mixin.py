@@ -10,7 +10,6 @@ from typing import Any
 
 from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD, HTEXFuture
-from parsl.providers import LocalProvider
 
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import TryDeclined
@@ -21,6 +20,7 @@ from parsl_diaspora.executors.keeping.kept import KeptInterchange
 from parsl_diaspora.executors.launch import MAX_DECLINES, RUNNER, Launch, Report, launching, pack
 from parsl_diaspora.executors.link import Link
 from parsl_diaspora.executors.plain import pack_call, say_pushed
+from parsl_diaspora.executors.pool_provider import connect, is_local
 from parsl_diaspora.executors.seams import missing_parts
 from parsl_diaspora.executors.supervision.launch_command import marked, supervise
 from parsl_diaspora.executors.supervision.orders import OrdersBox
@@ -81,6 +81,7 @@ class Hardening(KeptInterchange):
 
     def _put_parts_in(self, link: Link, live: Live) -> None:
         settings, clock = link.settings, link.clock
+        connect(self, self._run, live)
         if settings.pool is not None and self.label in settings.pool.executors:
             self.block_error_handler = leave_to_pool(self.block_error_handler)
         elif settings.replace_blocks and "block replacement" not in self._lacking:
@@ -224,7 +225,7 @@ class Hardening(KeptInterchange):
     @property
     def is_local(self) -> bool:
         """Its workers run on this host."""
-        return isinstance(self.provider, LocalProvider)
+        return is_local(self.provider)
 
     @property
     def _run(self) -> str:

@@ -15,6 +15,7 @@ from parsl_diaspora.executors.launch import Launch, Report, launching
 from parsl_diaspora.failures.evidence import clean_text
 from parsl_diaspora.monitoring.deciding.propagated import root_task, tell_root
 from parsl_diaspora.monitoring.kernel import Record
+from parsl_diaspora.monitoring.placing.durations import Durations
 from parsl_diaspora.monitoring.placing.pools import put_in
 from parsl_diaspora.state import Live
 
@@ -35,6 +36,7 @@ class Tries:
         self._session = session
         self._reports: dict[tuple[int, int, str], Report] = {}
         self._avoid: dict[int, tuple[str, ...]] = {}
+        self._durations = Durations()
 
     def launch(self, task: Record) -> None:
         """A try is about to be submitted by this thread: route it, say so, and let the executor know."""
@@ -53,6 +55,7 @@ class Tries:
             redact=self._session.settings.redact or "",
             restore=self._session.settings.restore_workers,
             memory=self._memory(live, task),
+            seconds=self._seconds(live, task),
         )
 
     def _put_in_pool(self, task: Record) -> str:
@@ -95,6 +98,12 @@ class Tries:
         room = self._session.routing.offers.of(task["executor"]).memory
         return needed if not room or room >= needed else 0
 
+    def _seconds(self, live: Live, task: Record) -> float:
+        """Seconds that a try may need, where another manager may have them; 0 if that is not known."""
+        if len(live.picture.present.get(task["executor"], ())) < 2:  # noqa: PLR2004 - none else has them
+            return 0.0
+        return self._durations.most(task["func_name"])
+
     def succeeded(self, task: Record) -> None:
         """A task ended with a result."""
         live = self._session.begin(task["dfk"].run_id)
@@ -106,6 +115,8 @@ class Tries:
             live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
             return
         report = self.report_of(number, try_id, task["executor"])
+        if report is not None:
+            self._durations.learn(task["func_name"], report.seconds)
         overcome = _failures_before(live, task)
         live.say_soon(_try_ended(task, report))
         live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))

@@ -13,6 +13,7 @@
     budget.py       what may be used
     spares.py       nodes beyond what is asked for
     letting_go.py   what goes
+    held.py         part of the time in which all was held
     lacks.py        what is lacking, and since when
     controller.py   one step after another
     simulator/      thousands of nodes in no time

@@ -19,6 +19,7 @@ from parsl_diaspora.scaling.spares import Losses
 from parsl_diaspora.state import Picture
 from parsl_diaspora.state.surroundings import RUNNING
 
+PENDING = "PENDING"
 Key = tuple[str, str]  # executor, block
 
 
@@ -175,8 +176,12 @@ class Supply:
 
     def _seen(self, event: BlockSeen) -> None:
         block = self._block(event, event.job)
-        if block is not None and event.state == RUNNING and not block.running:
+        if block is None:
+            return
+        if event.state == RUNNING and not block.running:
             block.running = event.time
+        elif event.state == PENDING and block.running:  # its job was put back into the queue
+            block.asked, block.running, block.connected = event.time, 0.0, 0.0
 
     def _manager_seen(self, event: ManagerSeen) -> None:
         if event.block is None or event.manager is None or (block := self._block(event)) is None:

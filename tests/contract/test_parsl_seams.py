@@ -1001,7 +1001,7 @@ def test_the_memoizer_starts_before_the_executors_and_ends_before_them(kernel):
 )
 def test_the_memoizer_is_asked_in_the_thread_that_submits_just_before_it(kernel):
     made = kernel()
-    made.submit(worker_side.double, 1).result(timeout=10)
+    made.submit(worker_side.double, 1).result(timeout=60)
     check, submit = made.calls[3:5]
     assert (check[:3], submit[:2]) == (("check", 0, 0), ("submit", "alder"))
     assert check[3] is submit[2]
@@ -1012,7 +1012,7 @@ def test_the_memoizer_is_asked_in_the_thread_that_submits_just_before_it(kernel)
 def test_the_memoizer_may_send_the_task_to_another_executor(kernel):
     made = kernel()
     made.memoizer.route[0] = "birch"
-    made.submit(worker_side.double, 1).result(timeout=10)
+    made.submit(worker_side.double, 1).result(timeout=60)
     assert made.calls[4][:2] == ("submit", "birch")
 
 
@@ -1021,7 +1021,7 @@ def test_each_task_ends_with_one_call_before_the_program_sees_it(kernel):
     made = kernel()
     good, bad = made.submit(worker_side.double, 1), made.submit(worker_side.divide)
     child = made.submit(worker_side.double, bad)
-    assert good.result(timeout=10) == 2
+    assert good.result(timeout=60) == 2
     assert isinstance(child.exception(timeout=10), DependencyError)
     ends = sorted(call for call in made.calls if call[0] in ("result", "exception"))
     assert ends == [
@@ -1170,7 +1170,7 @@ def test_a_record_tells_where_its_task_is(kernel):
     assert made.kernel.tasks[running["id"]] is running
     end.set()
     dependency.set_result("abc")
-    assert waiting["app_fu"].result(timeout=10) == 3
+    assert waiting["app_fu"].result(timeout=60) == 3
     assert waiting["id"] not in made.kernel.tasks
 
 
@@ -1185,8 +1185,8 @@ def test_the_kernel_hears_of_a_tries_end_through_one_callback_that_can_be_taken_
     future = seam_of_kernel.detach(task)
     assert [each.args[0] for each in before if each not in future._done_callbacks] == [task]
     end.set()
-    assert future.result(timeout=10)
-    assert made.submit(len, "abc").result(timeout=10) == 3
+    assert future.result(timeout=60)
+    assert made.submit(len, "abc").result(timeout=60) == 3
     assert not task["app_fu"].done()
     assert task["status"] == States.launched
     seam_of_kernel.end_task(task, KeyError("x"))
@@ -1202,7 +1202,7 @@ def test_a_task_that_is_ended_asks_the_memoizer_first_and_is_not_launched_afterw
     assert isinstance(future.exception(timeout=1), KeyError)
     assert isinstance(child.exception(timeout=10), DependencyError)
     dependency.set_result("abc")
-    assert made.submit(len, "abc").result(timeout=10) == 3
+    assert made.submit(len, "abc").result(timeout=60) == 3
     assert made.kernel.task_state_counts[States.failed] == 1
     ends = [call[1] for call in made.calls if call[0] == "exception"]
     assert ends[0] == future.task_record["id"]

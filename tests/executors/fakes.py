@@ -49,6 +49,7 @@ class FakeExecutor:
         self.status_facade: dict[str, JobStatus] = {}
         self.blocks_to_job_id: dict[str, str] = {}
         self.refuses = False
+        self.why_no_blocks = ""
         self.waiting = 1
         self.tasks: dict[int, Future] = {}
         self.withdrawals = Withdrawals(self.tasks)
@@ -88,6 +89,10 @@ class FakeExecutor:
 
     def connected_managers(self):
         return [dict(each) for each in self.managers]
+
+    @property
+    def known_managers(self):
+        return self.managers
 
     def end_block(self, block):
         self.ended.append(block)

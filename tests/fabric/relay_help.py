@@ -19,6 +19,7 @@ import psutil
 
 from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.relay import Hub, RelayFabric
+from tests.waiting import becomes
 
 
 def free_port():
@@ -54,7 +55,7 @@ class HubProcess:
     def freeze(self):
         self.signal(signal.SIGSTOP)
         state = psutil.Process(self.process.pid)
-        assert wait_until(lambda: state.status() == psutil.STATUS_STOPPED)
+        assert becomes(lambda: state.status() == psutil.STATUS_STOPPED)
 
     def thaw(self):
         self.signal(signal.SIGCONT)
@@ -210,13 +211,6 @@ class Follower:
         while batch := self._consumer.poll(limit=20):
             self._events.extend(batch)
         return self._events
-
-
-def wait_until(condition, patience=10.0):
-    deadline = time.monotonic() + patience
-    while not (met := condition()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return met
 
 
 def new_seed():

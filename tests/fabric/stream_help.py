@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.fabric.relay_help import wait_until
+from tests.waiting import becomes
 
 PACKAGE = Path(__file__).parents[1] / "services" / "diaspora_stream"
 MISUSE = "DIASPORA_STREAM_MISUSE"
@@ -44,7 +44,7 @@ class StreamServer:
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)
         state = psutil.Process(self.process.pid)
-        assert wait_until(lambda: state.status() == psutil.STATUS_STOPPED)
+        assert becomes(lambda: state.status() == psutil.STATUS_STOPPED)
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)

@@ -36,8 +36,8 @@ from parsl_diaspora.fabric.diaspora_stream.records import (
 )
 from parsl_diaspora.fabric.stamp import Stamp
 from parsl_diaspora.testing.samples import sample_events
-from tests.fabric.relay_help import wait_until
 from tests.fabric.stream_help import side_processes
+from tests.waiting import becomes
 
 CLOUDEVENT = {
     "type": "object",
@@ -211,7 +211,7 @@ def test_peers_records_are_read_in_three_forms_and_others_are_skipped_and_counte
     )
     consumer = open_fabric(url).consumer("reader")
     assert read(consumer, 3) == [plain, framed, cloud]
-    assert wait_until(lambda: consumer.poll(0.0) == [] and consumer.skipped() == 2)
+    assert becomes(lambda: consumer.poll(0.0) == [] and consumer.skipped() == 2)
     consumer.close()
 
 
@@ -221,7 +221,7 @@ def test_event_that_is_stored_twice_is_read_once(url, raw):
     consumer = open_fabric(url).consumer("reader")
     assert tasks(read(consumer, 3)) == [1, 2, 3]
     assert consumer.poll(0.3) == []
-    assert wait_until(lambda: consumer.position() == {"0": 7})
+    assert becomes(lambda: consumer.position() == {"0": 7})
     assert (consumer.lag(), consumer.skipped()) == (0, 0)
     consumer.close()
 
@@ -236,7 +236,7 @@ def test_a_link_that_has_ended_leaves_no_descriptor(url):
         assert publisher.flush(30.0).waiting == 0
         publisher.close()
         close_links()
-        assert wait_until(lambda: psutil.Process().num_fds() <= before)
+        assert becomes(lambda: psutil.Process().num_fds() <= before)
     finally:
         gc.enable()
 
@@ -257,7 +257,7 @@ def test_end_of_a_writer_is_said_in_the_stream_and_is_no_event(url):
     boots = {event.boot for event in read(consumer, 3)}
     assert consumer.ended == set()
     publisher.close()
-    assert wait_until(lambda: consumer.poll(0.05) == [] and consumer.ended == boots)
+    assert becomes(lambda: consumer.poll(0.05) == [] and consumer.ended == boots)
     consumer.close()
 
 
@@ -270,7 +270,7 @@ def test_what_is_stored_is_valid_for_anybody(url, session_directory):
     publisher.close()
     driver = Driver(backend="files", options={"root_path": str(session_directory)})
     topic = driver.open_topic(url.partition("topic=")[2])
-    assert wait_until(lambda: len(pull_all(topic)) == 5)
+    assert becomes(lambda: len(pull_all(topic)) == 5)
     for event in pull_all(topic):
         jsonschema.validate(event.metadata, CLOUDEVENT)
     assert [bool(event.data) for event in pull_all(topic)] == [False, False, False, True, False]
@@ -300,7 +300,7 @@ def test_position_is_kept_by_us_and_survives_a_server_that_forgets(stream_server
     consumer.commit()
     consumer.close()
     stream_server.restart()
-    assert wait_until(lambda: _can_open(fabric), 20)
+    assert becomes(lambda: _can_open(fabric), 20)
     again = fabric.consumer("reader")
     assert tasks(read(again, 4)) == [6, 7, 8, 9]
     again.close()
@@ -399,10 +399,10 @@ def test_slow_consumer_keeps_a_bounded_part_here_and_counts_the_rest_as_lag(url)
     fabric = open_fabric(url)
     consumer = fabric.consumer("reader")
     say(fabric, range(25_000))
-    assert wait_until(lambda: consumer.lag() >= 25_000, 20)
+    assert becomes(lambda: consumer.lag() >= 25_000, 20)
     assert len(consumer._items) <= 10_000
     assert tasks(read(consumer, 25_000, 60)) == list(range(25_000))
-    assert wait_until(lambda: consumer.lag() == 0)
+    assert becomes(lambda: consumer.lag() == 0)
     consumer.close()
 
 
@@ -416,7 +416,7 @@ def test_one_process_serves_all_topics_of_a_target_and_ends_when_nobody_uses_it(
     (side,) = [side for side in side_processes() if side.pid not in before]
     for publisher in publishers:
         publisher.close()
-    assert wait_until(lambda: not side.is_running(), 15)
+    assert becomes(lambda: not side.is_running(), 15)
 
 
 def test_process_that_is_killed_is_replaced_and_nothing_is_lost(any_url):
@@ -495,7 +495,7 @@ def test_nothing_is_left_running_when_the_program_is_killed(any_url):
         expect=-9,
     )
     side, forked = map(int, told.split())
-    assert wait_until(lambda: not psutil.pid_exists(side), 20)
+    assert becomes(lambda: not psutil.pid_exists(side), 20)
     os.kill(forked, signal.SIGKILL)  # which did not keep the process alive
 
 

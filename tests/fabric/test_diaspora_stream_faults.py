@@ -13,9 +13,9 @@ from parsl_diaspora.errors import FabricUnavailable
 from parsl_diaspora.events import EventsLost, TaskSubmitted
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.diaspora_stream import wire
-from tests.fabric.relay_help import wait_until
 from tests.fabric.stream_help import StreamServer, side_processes
 from tests.fabric.test_diaspora_stream import read, say, tasks
+from tests.waiting import becomes
 
 PATIENCE = 2.0
 
@@ -71,7 +71,7 @@ def test_frozen_server_is_noticed_and_said_in_bounded_time(server, url, caplog):
     server.freeze()
     publisher.publish(TaskSubmitted())
     with caplog.at_level(logging.WARNING):
-        assert wait_until(lambda: "stream wait" in caplog.text, 3 * PATIENCE + 5)
+        assert becomes(lambda: "stream wait" in caplog.text, 3 * PATIENCE + 5)
         with pytest.raises(FabricUnavailable, match="has not been readable"):
             _poll_for(consumer, 3 * PATIENCE + 10)
     opened, seconds = took(lambda: _opened(fabric))
@@ -79,7 +79,7 @@ def test_frozen_server_is_noticed_and_said_in_bounded_time(server, url, caplog):
     assert seconds < PATIENCE + 2
     server.thaw()
     assert publisher.flush(30.0).safe == 2
-    assert wait_until(lambda: "go on" in caplog.text)
+    assert becomes(lambda: "go on" in caplog.text)
     consumer.close()
 
 
@@ -105,7 +105,7 @@ def test_server_killed_in_the_middle_costs_nothing(tmp_path, stand_in, transport
     consumer = fabric.consumer("reader")
     publisher = fabric.publisher("me")
     speak(publisher, range(3000))
-    assert wait_until(lambda: publisher.report().safe > 0)
+    assert becomes(lambda: publisher.report().safe > 0)
     server.kill()
     speak(publisher, range(3000, 4000))
     time.sleep(0.5)
@@ -132,7 +132,7 @@ def test_server_that_dies_again_and_again_loses_no_event_and_no_position(server,
         server.kill()
         time.sleep(chance.uniform(0.0, 0.3))
         server.start()
-        assert wait_until(lambda: _opened(fabric), 20)
+        assert becomes(lambda: _opened(fabric), 20)
         consumer = fabric.consumer("reader")
         events += read(consumer, chance.randrange(1, 200))
         consumer.commit()
@@ -214,7 +214,7 @@ def test_spool_before_a_stream_keeps_what_is_said_while_the_server_is_gone(serve
     publisher = fabric.publisher("me")
     speak(publisher, range(500))
     assert publisher.flush(5.0).safe == 500
-    assert wait_until(lambda: fabric.report().forwarded > 0, 20)
+    assert becomes(lambda: fabric.report().forwarded > 0, 20)
     server.kill()
     speak(publisher, range(500, 1000))
     assert publisher.flush(5.0).safe == 1000

@@ -16,10 +16,9 @@ from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.kafka import consumer
 from parsl_diaspora.fabric.kafka.faults import Faults, cause_of, fault_of
 from tests.fabric.kafka_help import opened, read, say, tasks
-from tests.fabric.relay_help import wait_until
 from tests.services.kafka.broker import PASSWORD
 from tests.small_disk import small_disk
-from tests.waiting import until
+from tests.waiting import becomes, until
 
 admin = pytest.importorskip("confluent_kafka.admin")
 
@@ -52,7 +51,7 @@ def test_wrong_port_is_said_once_and_events_wait(caplog):
     with opened("kafka://127.0.0.1:1/runs") as (_, publisher):
         say(publisher, range(10))
         assert time.monotonic() - started < 1.0
-        assert wait_until(lambda: caplog.records)
+        assert becomes(lambda: caplog.records)
         report = publisher.flush(1.0)
     assert (report.safe, report.waiting, report.lost) == (0, 10, 0)
     (record,) = caplog.records
@@ -74,7 +73,7 @@ def test_reader_without_a_broker_gets_an_error_from_poll_and_not_from_its_making
 def test_unknown_host_is_named_as_the_cause(caplog):
     with opened("kafka://no-such-host.invalid:9092/runs") as (_, publisher):
         say(publisher, range(1))
-        assert wait_until(lambda: "host" in caplog.text)
+        assert becomes(lambda: "host" in caplog.text)
 
 
 def test_nothing_of_the_client_library_reaches_the_terminal(capfd):
@@ -193,7 +192,7 @@ def test_topics_that_cannot_be_made_are_said_and_events_wait_until_somebody_make
     prefix = url.rpartition("/")[2].partition("?")[0]
     with opened(url) as (fabric, publisher):
         say(publisher, range(5))
-        assert wait_until(lambda: "cannot be made" in caplog.text)
+        assert becomes(lambda: "cannot be made" in caplog.text)
         assert "replication" in caplog.text.lower()
         report = publisher.flush(0.2)
         assert (report.safe, report.waiting, report.lost) == (0, 5, 0)
@@ -303,7 +302,7 @@ def test_records_of_others_are_passed_over_and_duplicates_come_twice(kafka):
             raw.produce(topic, value)
         raw.flush(20)
         again = []
-        assert wait_until(lambda: again.extend(reader.poll(0.1)) or len(again) >= 3)
+        assert becomes(lambda: again.extend(reader.poll(0.1)) or len(again) >= 3)
         assert [event.seq for event in again] == [1, 2, 3]
         assert reader.skipped() == 3
         reader.close()
@@ -329,7 +328,7 @@ def test_secrets_appear_nowhere(kafka, tmp_path, caplog):
     )
     with opened(url) as (fabric, publisher):
         say(publisher, range(1))
-        assert wait_until(lambda: "login was refused" in caplog.text)
+        assert becomes(lambda: "login was refused" in caplog.text)
         with pytest.raises(FabricUnavailable) as raised:
             fabric.consumer("reader").poll(0.1)
     for text in (caplog.text, fabric.url, repr(fabric), repr(raised.value), str(raised.value.hint)):
@@ -343,4 +342,4 @@ def test_threads_end_with_their_publisher(kafka):
     with opened(kafka.url()) as (_, publisher):
         say(publisher, range(10))
         assert publisher.flush(20.0).safe == 10
-    assert wait_until(lambda: threading.active_count() <= before)
+    assert becomes(lambda: threading.active_count() <= before)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.fabric.kafka_help import opened, read, say
-from tests.fabric.relay_help import wait_until
+from tests.waiting import becomes
 
 pytest.importorskip("confluent_kafka")
 
@@ -55,4 +55,4 @@ def test_broker_does_not_outlive_tests_that_are_killed(kafka, tmp_path):
         broker = psutil.Process(int(tests.stdout.readline()))
         assert broker.is_running()
         tests.send_signal(signal.SIGKILL)
-    assert wait_until(lambda: not broker.is_running() or broker.status() == psutil.STATUS_ZOMBIE)
+    assert becomes(lambda: not broker.is_running() or broker.status() == psutil.STATUS_ZOMBIE)

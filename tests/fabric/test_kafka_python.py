@@ -10,8 +10,8 @@ import pytest
 from parsl_diaspora.errors import FabricError
 from parsl_diaspora.fabric import open_fabric
 from tests.fabric.kafka_help import opened, read, say, tasks
-from tests.fabric.relay_help import wait_until
 from tests.fabric.test_kafka_contract import TestKafka as KafkaContract
+from tests.waiting import becomes
 
 pytest.importorskip("kafka")
 
@@ -70,7 +70,7 @@ def test_both_clients_read_what_the_other_has_written(kafka):
 def test_no_server_is_said_without_a_wait(caplog):
     with opened("kafka://127.0.0.1:1/runs?client=kafka-python") as (_, publisher):
         say(publisher, range(3))
-        assert wait_until(lambda: "no server answers" in caplog.text, 3.0)
+        assert becomes(lambda: "no server answers" in caplog.text, 3.0)
         assert publisher.flush(0.1).waiting == 3
 
 

@@ -11,8 +11,8 @@ import pytest
 from parsl_diaspora.errors import FabricError, FabricUnavailable
 from parsl_diaspora.fabric import open_fabric
 from tests.fabric.kafka_help import opened, read, say, tasks
-from tests.fabric.relay_help import wait_until
 from tests.services.kafka.broker import PASSWORD, USER
+from tests.waiting import becomes
 
 pytest.importorskip("confluent_kafka")
 HERE = "tests.fabric.test_kafka_security"
@@ -103,7 +103,7 @@ def test_refused_connection_names_its_cause_and_a_remedy(kafka, tmp_path, caplog
     }[wrong]
     with opened(url) as (fabric, publisher):
         say(publisher, range(5))
-        assert wait_until(lambda: said in caplog.text)
+        assert becomes(lambda: said in caplog.text)
         assert (publisher.flush(0.1).safe, publisher.flush(0.1).waiting) == (0, 5)
         assert fabric.url in caplog.text
         assert "geh zu" not in caplog.text

@@ -17,7 +17,7 @@ from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.fabric.octopus import service
 from parsl_diaspora.fabric.octopus.url import read_octopus_url
 from tests.fabric.kafka_help import opened, read, say, tasks
-from tests.fabric.relay_help import wait_until
+from tests.waiting import becomes
 
 _NODE = """
 import sys
@@ -131,7 +131,7 @@ def test_file_that_others_can_read_is_refused(octopus, tmp_path):
 def test_node_without_a_key_says_what_is_missing(octopus, caplog):
     with opened(octopus.url() + "&login=never") as (fabric, publisher):
         say(publisher, range(1))
-        assert wait_until(lambda: "The key of Octopus is not there" in caplog.text)
+        assert becomes(lambda: "The key of Octopus is not there" in caplog.text)
         assert fabric.node_url is None
         assert publisher.flush(0.1).waiting == 1
     assert octopus.requests == []
@@ -161,7 +161,7 @@ def test_topics_in_anothers_namespace_are_refused(octopus, caplog):
     url = f"octopus:ns-other/{uuid.uuid4().hex[:8]}?security=plaintext"
     with opened(url) as (_, publisher):
         say(publisher, range(1))
-        assert wait_until(lambda: f"your namespace is {octopus.namespace!r}" in caplog.text.replace('"', "'"))
+        assert becomes(lambda: f"your namespace is {octopus.namespace!r}" in caplog.text.replace('"', "'"))
 
 
 # --- ways ---
@@ -236,7 +236,7 @@ def test_token_is_made_by_the_sdk_and_no_secret_shows_when_it_is_refused(octopus
         assert len(token) > 100
         assert end > 0
         say(publisher, range(3))
-        assert wait_until(lambda: "the login was refused by the brokers" in caplog.text)
+        assert becomes(lambda: "the login was refused by the brokers" in caplog.text)
         assert "The key was revoked" in caplog.text
         assert publisher.flush(0.1).waiting == 3
         with pytest.raises(FabricUnavailable, match="login was refused") as raised:

@@ -12,7 +12,7 @@ from parsl_diaspora.errors import FabricUnavailable
 from parsl_diaspora.events import EventsLost
 from parsl_diaspora.fabric import open_fabric
 from tests.fabric.kafka_help import opened, read, say, tasks
-from tests.fabric.relay_help import wait_until
+from tests.waiting import becomes
 
 WAYS = pytest.mark.parametrize("via", ["kafka", "https"])
 
@@ -35,7 +35,7 @@ def test_service_that_is_down_at_first_gets_all_events_when_it_comes(octopus, ca
     with opened(octopus.url(via=via)) as (fabric, publisher):
         say(publisher, range(20))
         assert time.monotonic() - started < 1.0
-        assert wait_until(lambda: "the web service does not answer" in caplog.text)
+        assert becomes(lambda: "the web service does not answer" in caplog.text)
         assert fabric.node_url is None
         assert publisher.flush(0.1).waiting == 20
         octopus.start()
@@ -54,7 +54,7 @@ def test_error_in_an_answer_with_status_200_is_an_error(octopus, caplog, via):
     octopus.refuse = "your session has ended"
     with opened(octopus.url(via=via)) as (_, publisher):
         say(publisher, range(3))
-        assert wait_until(lambda: "your session has ended" in caplog.text)
+        assert becomes(lambda: "your session has ended" in caplog.text)
         assert publisher.flush(0.1).waiting == 3
         octopus.refuse = ""
         assert publisher.flush(30.0).safe == 3
@@ -127,7 +127,7 @@ def test_instance_that_is_gone_is_made_again_where_we_were(octopus):
         say(publisher, range(10, 15))
         publisher.flush(20.0)
         events = []
-        assert wait_until(lambda: events.extend(reader.poll(0.1)) or len(events) >= 5)
+        assert becomes(lambda: events.extend(reader.poll(0.1)) or len(events) >= 5)
         assert tasks(events) == list(range(10, 15))
         reader.close()
         assert tasks(read(fabric.consumer("reader"), 5)) == list(range(10, 15))

@@ -28,7 +28,8 @@ from parsl_diaspora.fabric.relay import Hub, RelayFabric, make_keys
 from parsl_diaspora.fabric.relay.keys import ClientKeys, load_client_keys, load_hub_keys
 from parsl_diaspora.fabric.relay.link import Link
 from parsl_diaspora.fabric.relay.wire import MAX_IN_FLIGHT, Ack, Batch, Done, Hello, pack, unpack_at_client
-from tests.fabric.relay_help import Follower, HubProcess, Proxy, new_seed, read_log, wait_until
+from tests.fabric.relay_help import Follower, HubProcess, Proxy, new_seed, read_log
+from tests.waiting import becomes
 
 KILLS = 20
 
@@ -478,7 +479,7 @@ def test_ten_processes_publish_at_once(directory, hub):
     speakers = {
         f"p{number}": start_speaker(hub.url, f"p{number}", str(number), "queued") for number in range(10)
     }
-    wait_until(lambda: len({event.source for event in read_log(directory)[0]}) == 20)
+    becomes(lambda: len({event.source for event in read_log(directory)[0]}) == 20)
     ends = {source: heard(speaker) for source, speaker in speakers.items()}
     met = Counter(event.source for event in read_log(directory)[0])
     assert {source: met[source] for source in ends} == {source: end[2] for source, end in ends.items()}
@@ -519,8 +520,8 @@ def test_order_reaches_whom_it_is_for_once_and_the_ticket_tells(hub):
     for name in got:
         assert hub.order(name, {"hello": name}).wait(5)
     ticket = hub.order({"node": "n1"}, {"do": "drain", "seconds": 3.5})
-    assert wait_until(lambda: ticket.answers() == {"one": "", "two": ""})
-    assert wait_until(lambda: hub.waiting_orders() == 0)
+    assert becomes(lambda: ticket.answers() == {"one": "", "two": ""})
+    assert becomes(lambda: hub.waiting_orders() == 0)
     time.sleep(1.2)
     drain = {"do": "drain", "seconds": 3.5}
     assert got == {
@@ -558,7 +559,7 @@ def test_slow_taker_of_orders_holds_up_no_events(hub):
 def test_order_waits_for_a_peer_that_is_away_until_its_lifetime_is_over(hub):
     waits = hub.order({"node": "n1"}, {"number": 1})
     ends = hub.order({"node": "n1"}, {"number": 2}, lifetime=0.0)
-    assert wait_until(lambda: hub.waiting_orders() == 1)
+    assert becomes(lambda: hub.waiting_orders() == 1)
     got = []
     publisher = open_fabric(hub.url).publisher("s", on_order=got.append, place={"node": "n1"})
     assert waits.wait(5)
@@ -593,7 +594,7 @@ def test_orders_are_bounded_in_number_and_size_and_must_be_plain(hub):
         hub.order("s", {"number": 1000})
     got = []
     publisher = open_fabric(hub.url).publisher("s", on_order=lambda message: got.append(message["number"]))
-    assert wait_until(lambda: hub.waiting_orders() == 0)
+    assert becomes(lambda: hub.waiting_orders() == 0)
     assert sorted(got) == list(range(1000))
     publisher.close()
 
@@ -608,7 +609,7 @@ def test_hub_process_ends_with_its_stdin_and_takes_orders_from_it(directory, url
     publisher.publish(TaskSubmitted(task=1))
     hub.process.stdin.write(b'no order\n{"to": "s", "message": {"do": "drain"}}\n')
     hub.process.stdin.flush()
-    assert wait_until(lambda: got == [{"do": "drain"}])
+    assert becomes(lambda: got == [{"do": "drain"}])
     assert publisher.close(5).safe == 1
     hub.process.stdin.close()
     assert hub.process.wait(10) == 0

@@ -14,7 +14,8 @@ from parsl_diaspora.fabric.relay.address import with_detour
 from parsl_diaspora.fabric.relay.detour import AWAY_AFTER
 from parsl_diaspora.state import read_events
 from tests.fabric.disk import no_file_may_grow
-from tests.fabric.relay_help import free_port, read_log, wait_until
+from tests.fabric.relay_help import free_port, read_log
+from tests.waiting import becomes
 
 
 def say(publisher, numbers):
@@ -39,9 +40,7 @@ def test_events_go_around_a_hub_that_is_killed_and_through_it_when_it_is_back(
     assert tasks(tmp_path / "around") == [3, 4, 5]
     started = time.monotonic()
     say(publisher, range(6, 8))
-    assert wait_until(
-        lambda: publisher.flush(10).waiting == 0
-    )  # what is said of the way comes a moment later
+    assert becomes(lambda: publisher.flush(10).waiting == 0)  # what is said of the way comes a moment later
     assert time.monotonic() - started < AWAY_AFTER, "each event waits for a hub that is known to be away"
     assert tasks(tmp_path / "around") == [3, 4, 5, 6, 7]
     hub.start()
@@ -51,7 +50,7 @@ def test_events_go_around_a_hub_that_is_killed_and_through_it_when_it_is_back(
         publisher.flush(10)
         return 8 in tasks(directory)
 
-    assert wait_until(is_back)
+    assert becomes(is_back)
     report = publisher.close()
     assert (report.waiting, report.lost) == (0, 0)
     assert tasks(directory)[:3] == [0, 1, 2]
@@ -66,11 +65,9 @@ def test_event_that_a_frozen_hub_stores_after_all_is_read_once(directory, hub, u
     assert publisher.flush().safe == 3
     hub.freeze()
     say(publisher, range(3, 6))
-    assert wait_until(
-        lambda: publisher.flush(10).waiting == 0
-    )  # what is said of the way comes a moment later
+    assert becomes(lambda: publisher.flush(10).waiting == 0)  # what is said of the way comes a moment later
     hub.thaw()
-    assert wait_until(lambda: sorted(set(tasks(directory))) == [0, 1, 2, 3, 4, 5])
+    assert becomes(lambda: sorted(set(tasks(directory))) == [0, 1, 2, 3, 4, 5])
     publisher.close()
     hub.terminate()
     read = [event.task for event in read_events(open_fabric(url)) if isinstance(event, TaskSubmitted)]
@@ -83,7 +80,7 @@ def test_immediate_publisher_whose_hub_never_was_there_writes_around_it(keys, tm
     started = time.monotonic()
     say(publisher, range(5))
     assert time.monotonic() - started < 2, "publishing waits for a hub that is away"
-    assert wait_until(lambda: tasks(tmp_path / "around") == [0, 1, 2, 3, 4])
+    assert becomes(lambda: tasks(tmp_path / "around") == [0, 1, 2, 3, 4])
     publisher.close()
 
 
@@ -105,9 +102,7 @@ def test_events_wait_while_neither_way_is_open_and_count_as_lost_nowhere(directo
         say(publisher, range(1, 4))
         report = publisher.flush(2.5)
         assert (report.safe, report.waiting, report.lost) == (1, 3, 0)
-    assert wait_until(
-        lambda: publisher.flush(10).waiting == 0
-    )  # what is said of the way comes a moment later
+    assert becomes(lambda: publisher.flush(10).waiting == 0)  # what is said of the way comes a moment later
     assert publisher.close().lost == 0
     assert tasks(directory) + tasks(tmp_path / "around") == [0, 1, 2, 3]
 

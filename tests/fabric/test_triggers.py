@@ -25,7 +25,7 @@ from parsl_diaspora.fabric.triggers import Pattern, TriggerEngine
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.testing.faulty_fabric import FaultyFabric
 from parsl_diaspora.trigger_settings import Action, Trigger
-from tests.fabric.relay_help import wait_until
+from tests.waiting import becomes
 
 ENDED = {"kind": ["task.ended"]}
 ROOT = Path(__file__).parents[2]
@@ -213,7 +213,7 @@ def test_slow_action_of_one_trigger_does_not_hold_up_another(fabric, say):
     engine = TriggerEngine(fabric, [slow, trigger(lambda event: seen.append(event["task"]), name="quick")])
     engine.start()
     say(*range(20))
-    wait_until(lambda: len(seen) == 20, 10)
+    becomes(lambda: len(seen) == 20, 60)
     release.set()
     assert engine.finish()
 
@@ -225,7 +225,7 @@ def test_engine_that_commits_nothing_is_not_held_up_by_one_slow_action(fabric, s
     engine = TriggerEngine(fabric, [slow, quick], durable=False, most_uncommitted=5)
     engine.start()
     say(*range(40))
-    wait_until(lambda: len(seen) == 40, 10)
+    becomes(lambda: len(seen) == 40, 60)
     assert not release.is_set()
     assert seen == list(range(40))
     release.set()
@@ -251,7 +251,7 @@ def test_throttled_trigger_acts_again_when_the_span_is_over(fabric, say):
     engine = TriggerEngine(fabric, [trigger(lambda event: seen.append(event["task"]), at_most=1, per=0.3)])
     engine.start()
     say(1, 2)
-    wait_until(lambda: engine.counts()["t"].throttled == 1, 10)
+    becomes(lambda: engine.counts()["t"].throttled == 1, 60)
     time.sleep(0.35)
     say(3)
     assert engine.finish()
@@ -331,7 +331,7 @@ def test_position_is_not_committed_before_the_dead_letter_is_safe(fabric, say):
     engine = TriggerEngine(faulty, [trigger(lambda event: 1 / 0, retries=0)])
     faulty.fault = "deaf"
     engine.start()
-    wait_until(lambda: engine.counts()["t"].failed == 1, 10)
+    becomes(lambda: engine.counts()["t"].failed == 1, 60)
     engine.stop()
     again = []
     faulty.fault = "up"
@@ -371,7 +371,7 @@ def test_fabric_that_cannot_be_read_for_a_while_does_not_stop_the_engine(fabric,
         absorb=lambda part, error: faults.append((part, str(error))),
     )
     engine.start()
-    wait_until(lambda: seen == [1], 10)
+    becomes(lambda: seen == [1], 60)
     assert engine.finish()
     assert faults == [("triggers", "The broker is away.")] * 2
 
@@ -381,7 +381,7 @@ def test_what_is_under_way_when_nobody_will_come_back_becomes_a_dead_letter(fabr
     say(1)
     engine = TriggerEngine(fabric, [trigger(lambda event: release.wait(20))])
     engine.start()
-    wait_until(lambda: engine.counts()["t"].matched == 1, 10)
+    becomes(lambda: engine.counts()["t"].matched == 1, 60)
     assert not engine.finish(0.1, gives_up=True)
     release.set()
     (letter,) = told(fabric, TriggerFailed)
@@ -391,7 +391,7 @@ def test_what_is_under_way_when_nobody_will_come_back_becomes_a_dead_letter(fabr
 def test_engine_leaves_no_thread(fabric, say, finish):
     say(1)
     finish(trigger(lambda event: None))
-    wait_until(lambda: not [t for t in threading.enumerate() if "diaspora-trigger" in t.name], 5)
+    becomes(lambda: not [t for t in threading.enumerate() if "diaspora-trigger" in t.name], 60)
 
 
 # --- webhooks -------------------------------------------------------------------------------------------
@@ -612,7 +612,7 @@ def test_engine_killed_at_any_moment_misses_no_event(url, follow):
     kills, most = 0, 10
     for _ in range(5):
         process = follow("note", most)
-        wait_until(more_than(follow.notes, len(follow.notes()), process), 30)
+        becomes(more_than(follow.notes, len(follow.notes()), process), 30)
         time.sleep(chance.uniform(0, 0.05))
         process.kill()
         kills += process.wait(30) == -signal.SIGKILL

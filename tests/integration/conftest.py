@@ -68,9 +68,7 @@ class Program:
         stock = Config(
             executors=list(executors),
             run_dir=str(self.directory / "runinfo"),
-            strategy="none",
-            strategy_period=0.5,
-            **(config or {}),
+            **{"strategy": "none", "strategy_period": 0.5, **(config or {})},
         )
         self.kernel = parsl.load(resilient(stock, **{"fabric": self.url, **settings}))
         return self.kernel

@@ -45,7 +45,7 @@ def test_a_pool_is_held_while_idle_grows_with_the_work_and_shrinks_without_killi
     (lost, _) = sorted(managers(executor))
     kill_block(program, lost)
     until(lambda: len(managers(executor) - {lost}) == 2)
-    futures = [apps.spin(number, 1.0) for number in range(20)]
+    futures = [apps.spin(number, 2.0) for number in range(20)]  # longer than a block needs to come
     until(lambda: len(managers(executor)) == 3)
     assert [future.result(timeout=LONG) for future in futures] == [number**2 for number in range(20)]
     until(lambda: len(managers(executor)) == 2)

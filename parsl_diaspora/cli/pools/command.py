@@ -9,7 +9,9 @@ from parsl_diaspora.cli.output import console, write_json
 from parsl_diaspora.cli.pools.read import read_scenario, read_spec
 from parsl_diaspora.cli.pools.show import render_pool, show
 from parsl_diaspora.cli.pools.simulate import render_check, render_outcome
-from parsl_diaspora.scaling.simulator import simulate
+from parsl_diaspora.pool_settings import PoolSpec
+from parsl_diaspora.scaling.simulator import Scenario, scenario_of, simulate
+from parsl_diaspora.state.reading import Reading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tried.add_argument(
         "--trace", metavar="FILE", help="YAML: what the world is like (default: an hour, calm)"
     )
+    tried.add_argument("--run", dest="run_id", metavar="RUN", help="a world as that of this run, by its log")
     tried.add_argument("--hours", type=float, help="how long, over what the trace says")
     tried.add_argument("--seed", type=int, help="of all chance, over what the trace says")
+    add_where(tried)
     for command in (shown, check, tried):
         command.add_argument("--json", action="store_true", help="as JSON")
 
@@ -47,7 +51,14 @@ def run(args: argparse.Namespace) -> int:
     if args.what == "check":
         write_json(spec) if args.json else render_check(args.spec, spec, console())
         return 0
-    scenario = read_scenario(args.trace, hours=args.hours, seed=args.seed)
+    scenario = _scenario(args, spec)
     outcome = simulate(spec, scenario)
     write_json(outcome) if args.json else render_outcome(args.spec, spec, scenario, outcome, console())
     return 0
+
+
+def _scenario(args: argparse.Namespace, spec: PoolSpec) -> Scenario:
+    if args.run_id is None:
+        return read_scenario(args.trace, hours=args.hours, seed=args.seed)
+    found = find_run(open_logs(args), args.run_id)
+    return scenario_of(Reading(found.fabric), spec, found.run, seed=args.seed or 1)

@@ -11,24 +11,36 @@ from rich.text import Text
 
 from parsl_diaspora.cli.find import Found
 from parsl_diaspora.cli.output import heading, pairs, table
+from parsl_diaspora.cli.words import count as count_words
 from parsl_diaspora.cli.words import duration
 from parsl_diaspora.errors import NotFound
 from parsl_diaspora.events import (
+    BlockDraining,
+    BlockLost,
     BlockRefused,
     BlockReleased,
     BlockRequested,
     Event,
+    ManagerEnded,
+    ManagerLost,
+    ManagerSeen,
+    NodeLost,
     PoolDeficitHealed,
     PoolDeficitSeen,
+    RunStarted,
 )
 from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.scaling.budget import HOUR
 from parsl_diaspora.scaling.counts import Count, count
 from parsl_diaspora.scaling.forecast import LONG, TYPICAL, Forecast
+from parsl_diaspora.scaling.held import HeldShare
 from parsl_diaspora.scaling.supply import Supply
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Picture
 from parsl_diaspora.state.reading import Reading
+
+#: Kinds of events that change what is held.
+_CHANGES = (BlockDraining, BlockLost, ManagerEnded, ManagerLost, ManagerSeen, NodeLost)
 
 
 class SiteShown(msgspec.Struct, kw_only=True):
@@ -71,7 +83,9 @@ class PoolShown(msgspec.Struct, kw_only=True):
         most: that may be held; None for no limit.
         sites: one by one.
         lacking: what is, with its cause, since when.
-        healed: seconds of each deficit that was healed.
+        held: part of the time since it was first held in which it was.
+        first_held: seconds from the run's start until then; None if it never was.
+        healed: seconds of each time in which something was lacking after that.
         released: blocks given back.
         killed: tries that ran on them then.
     """
@@ -82,6 +96,8 @@ class PoolShown(msgspec.Struct, kw_only=True):
     most: float | None
     sites: list[SiteShown]
     lacking: list[dict[str, Any]]
+    held: float
+    first_held: float | None
     healed: list[float]
     released: int
     killed: int
@@ -107,7 +123,8 @@ class _Log:
         self._asked: dict[str, int] = {}
         self._refused: dict[str, int] = {}
         self._lacking: dict[tuple[str, str], PoolDeficitSeen] = {}
-        self._healed: list[float] = []
+        self._spec: PoolSpec | None = None
+        self._held: HeldShare | None = None
         self._released = self._killed = 0
 
     def fold(self, event: Event) -> None:
@@ -116,6 +133,10 @@ class _Log:
         self._picture.fold(event)
         self._supply.fold(event)
         self._forecast.look(self._supply)
+        if isinstance(event, RunStarted):
+            self._begin(event)
+        elif self._spec is not None and self._held is not None and isinstance(event, _CHANGES):
+            self._held.look(event.time, count(self._spec, self._supply, self._forecast, event.time))
         if isinstance(event, BlockRequested):
             self._asked[event.site or ""] = self._asked.get(event.site or "", 0) + 1
         elif isinstance(event, BlockRefused):
@@ -124,13 +145,15 @@ class _Log:
             self._lacking[event.what, event.site or ""] = event
         elif isinstance(event, PoolDeficitHealed):
             self._lacking.pop((event.what, event.site or ""), None)
-            self._healed.append(event.seconds)
         elif isinstance(event, BlockReleased):
             self._released += 1
             self._killed += event.running
 
     def shown(self, where: str) -> PoolShown:
-        spec, now = self._spec(where), self._picture.last_time
+        spec, held, now = self._spec, self._held, self._picture.last_time
+        if spec is None or held is None:
+            hint = "A pool is declared by resilient(config, pool=...): see docs/pools.md."
+            raise NotFound(f"Run {self._picture.run} has no pool.", what="pool", where=where, hint=hint)
         counts = count(spec, self._supply, self._forecast, now)
         used = self._supply.node_seconds(now)
         return PoolShown(
@@ -140,20 +163,24 @@ class _Log:
             most=None if spec.most == float("inf") else spec.most,
             sites=[self._site(site, spec, counts[site], used.get(site, 0.0)) for site in spec.sites],
             lacking=[_lack(event, now) for event in self._lacking.values()],
-            healed=self._healed,
+            held=held.part(self._end),
+            first_held=None if held.first is None else held.first - self._picture.first_time,
+            healed=held.heals,
             released=self._released,
             killed=self._killed,
         )
 
-    def _spec(self, where: str) -> PoolSpec:
-        started = self._picture.started
-        pool = started.settings.get("pool") if started is not None else None
-        if not pool:
-            hint = "A pool is declared by resilient(config, pool=...): see docs/pools.md."
-            raise NotFound(f"Run {self._picture.run} has no pool.", what="pool", where=where, hint=hint)
-        spec = Settings.from_dict({"pool": pool}, where=f"run {self._picture.run}").pool
-        assert spec is not None  # noqa: S101 - it was given
-        return spec
+    @property
+    def _end(self) -> float:
+        """What happens to nodes as a run ends is no loss."""
+        ended = self._picture.ended
+        return ended.time if ended is not None else self._picture.last_time
+
+    def _begin(self, event: RunStarted) -> None:
+        if pool := event.settings.get("pool"):
+            self._spec = Settings.from_dict({"pool": pool}, where=f"run {event.run}").pool
+        if self._spec is not None:
+            self._held = HeldShare(self._spec)
 
     def _site(self, site: str, spec: PoolSpec, here: Count, used: float) -> SiteShown:
         return SiteShown(
@@ -224,8 +251,15 @@ def _facts(found: PoolShown) -> Iterator[tuple[str, object]]:
     most = "any number" if found.most is None else f"{found.most:g}"
     held = sum(site.held for site in found.sites)
     yield "nodes", f"{held} held; {found.least} at least, {most} at most"
+    if found.first_held is None:
+        yield "targets", "never held"
+    else:
+        yield "targets", f"held {found.held:.2%} of the time after the first {duration(found.first_held)}"
     if found.healed:
-        yield "healed", f"{len(found.healed)} deficits, the longest after {duration(max(found.healed))}"
+        yield (
+            "healed",
+            f"{count_words(len(found.healed), 'time')}, the longest after {duration(max(found.healed))}",
+        )
     yield "let go", f"{found.released} blocks; {found.killed} tries ran on them"
 
 

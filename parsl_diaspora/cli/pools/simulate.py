@@ -68,7 +68,7 @@ def _facts(spec: PoolSpec, outcome: Outcome) -> Iterator[tuple[str, object]]:
     yield "targets", _held(outcome)
     if outcome.heals:
         half, most = quantile(outcome.heals, 0.5), max(outcome.heals)
-        healed = f"{len(outcome.heals)} times, half of them within {duration(half)}"
+        healed = f"{count(len(outcome.heals), 'time')}, half of them within {duration(half)}"
         yield "healed", f"{healed}, the longest {duration(most)}"
     yield "lost", f"{count(outcome.losses, 'node')}, {count(outcome.lost, 'try', 'tries')} with them"
     requests = count(outcome.requests, "block")

@@ -17,6 +17,7 @@ from parsl.jobs.states import TERMINAL_STATES, JobState, JobStatus
 
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.executors.errors import NoBlocks
+from parsl_diaspora.executors.pool_provider import is_tolerant, room, rounds
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,8 @@ class BlockKeeper:
         lost = {block: s for block, s in status.items() if s.state in _LOST and block not in self._counted}
         if lost:
             self._note_losses(executor, lost)
-        if self._failed_rounds >= self._start_failures and not _active(status):
-            if not self._worked:
+        if self._failed_rounds >= rounds(executor.provider, self._start_failures) and not _active(status):
+            if not self._worked and not is_tolerant(executor.provider):
                 simple_error_handler(executor, {block: _as_failed(state) for block, state in status.items()})
                 return
             self._end_tasks(executor, status)
@@ -78,6 +79,8 @@ class BlockKeeper:
             self._worked = True  # some block did connect, so blocks can start
             self._failed_starts = self._failed_rounds = 0
             return
+        if is_tolerant(executor.provider) and not any(block in submitted for block in lost):
+            return  # the pool knows whom to ask again, and when
         self._failed_starts += 1
         self._failed_rounds += 1
         wait = min(BACKOFF_FIRST * 2.0 ** (self._failed_starts - 1), BACKOFF_LONGEST)
@@ -86,7 +89,7 @@ class BlockKeeper:
     def _replace(self, executor: Any, status: dict[str, JobStatus]) -> None:
         active = len(_active(status))
         upper = executor.provider.max_blocks if executor.outstanding() else executor.provider.min_blocks
-        wanted = min(self._owed, upper - active)
+        wanted = room(executor.provider, min(self._owed, upper - active))
         if wanted <= 0 or self._clock.monotonic() < self._not_before:
             return
         started = executor.scale_out_facade(wanted)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,7 @@ from parsl_diaspora.executors.keeping.pipes import Inbox, Outbox
 from parsl_diaspora.executors.keeping.stranded import Stranded
 from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.executors.link import Link
+from parsl_diaspora.executors.pool_provider import room, why_no_blocks
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
 
@@ -146,6 +147,16 @@ class KeptInterchange(HighThroughputExecutor):
     @cached_property
     def _clock(self) -> Clock:
         return self.link.clock if self.link is not None else SystemClock()
+
+    @property
+    def known_managers(self) -> Sequence[dict[str, Any]]:
+        """Managers as they were last listed."""
+        return self._known_managers
+
+    @property
+    def why_no_blocks(self) -> str:
+        """What is known of why there are none, in words."""
+        return why_no_blocks(self.provider)
 
     # --- what the keeper asks for ---
 
@@ -297,7 +308,10 @@ class KeptInterchange(HighThroughputExecutor):
             self._owe_blocks(n)
             return []
         number = keeper.number if keeper is not None else 0
-        blocks = list(super().scale_out_facade(n))
+        allowed = room(self.provider, n)
+        if allowed < n and not self.blocks_to_job_id:
+            self._owe_blocks(n - allowed)  # the first blocks are asked for once; all others again and again
+        blocks = list(super().scale_out_facade(allowed)) if allowed > 0 else []
         if keeper is not None and (keeper.is_down or keeper.number != number):
             self.give_back(blocks, "it was started for an interchange that is gone")
             self._owe_blocks(len(blocks))
@@ -348,5 +362,8 @@ class KeptInterchange(HighThroughputExecutor):
         with self._owing:
             owed, self._owed_blocks = self._owed_blocks, 0
         wanted = min(owed, self.provider.max_blocks - len(self.active_blocks))
-        if wanted > 0:
-            self.scale_out_facade(wanted)
+        allowed = room(self.provider, wanted)
+        if allowed < wanted:
+            self._owe_blocks(wanted - allowed)
+        if allowed > 0:
+            self.scale_out_facade(allowed)

@@ -33,6 +33,11 @@ class Waiting(Protocol):
         """Managers that take tasks, whoever has started them."""
         ...
 
+    @property
+    def why_no_blocks(self) -> str:
+        """What is known of why there are none, in words."""
+        ...
+
     def end_all_tasks(self, make_error: Callable[[], DiasporaError], why: str) -> None:
         """End all tasks."""
         ...
@@ -73,12 +78,13 @@ class Stranded:
         if not executor.connected_managers():
             self.found = True
             why = f"it had no block, neither running nor queued, for {self._patience:g} s"
-            executor.end_all_tasks(lambda: _no_blocks(executor.label, why), why)
+            known = executor.why_no_blocks
+            executor.end_all_tasks(lambda: _no_blocks(executor.label, why, known), why)
 
 
-def _no_blocks(label: str, why: str) -> NoBlocks:
+def _no_blocks(label: str, why: str, known: str) -> NoBlocks:
     return NoBlocks(
-        f"Executor {label!r} cannot run its tasks: {why}.",
+        f"Executor {label!r} cannot run its tasks: {why}. {known}".rstrip(),
         executor=label,
         hint="Its provider needs init_blocks or max_blocks of at least 1, and a strategy that starts blocks.",
     )

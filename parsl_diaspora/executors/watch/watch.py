@@ -17,6 +17,7 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.executors.agent.agent import NODE_LINK
 from parsl_diaspora.executors.agent.control import MAIL, Control, Sightings, control_file, sightings_file
+from parsl_diaspora.executors.pool_provider import Exclusions
 from parsl_diaspora.executors.watch.blocks import Blocks
 from parsl_diaspora.executors.watch.deserted import Deserted
 from parsl_diaspora.executors.watch.endings import Endings
@@ -72,6 +73,7 @@ class Watch:
         )
         self._deserted = Deserted(executor, clock, self._managers, self._blocks)
         self._unstarted = Unstarted(executor, live, clock, self._managers)
+        self._exclusions = Exclusions(executor, live)
         self._holds = HoldWatch(executor.label, live, clock, self._managers)
         self._news: deque[Event] = deque(maxlen=MOST_NEWS)
         self._wake = threading.Event()
@@ -126,6 +128,7 @@ class Watch:
         self._nodes.look(seen)
         self._stalls.look({each.manager for each in seen.nodes if not each.silent})
         self._unstarted.look(seen)
+        self._exclusions.look()
         self._tell_interchange()
 
     def wake(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -31,6 +31,11 @@ class Watched(Protocol):
     @property
     def provider(self) -> Any:
         """Where its blocks come from."""
+        ...
+
+    @property
+    def known_managers(self) -> Sequence[ManagerRecord]:
+        """Managers as they were last listed."""
         ...
 
     @property

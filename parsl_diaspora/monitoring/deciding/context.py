@@ -34,7 +34,7 @@ def context_of(picture: Picture, failed: TryFailed, executor: Any, now: float) -
         memory_growth=near.growth(failed.worker),
         out_of_memory=now - near.out_of_memory_at < OUT_OF_MEMORY_WITHIN,
         address_space=near.address_space,
-        walltime_left=walltime_left(block, executor, now),
+        walltime_left=walltime_left(block, executor, now, failed.block),
         block_state=block.state,
         node_ending=near.ending,
         node_gone=near.gone,
@@ -46,9 +46,21 @@ def context_of(picture: Picture, failed: TryFailed, executor: Any, now: float) -
     )
 
 
-def walltime_left(block: Block, executor: Any, now: float) -> float | None:
-    """Seconds that a block has left, where its provider declares a walltime and it was seen to run."""
-    seconds = walltime_seconds(getattr(getattr(executor, "provider", None), "walltime", None))
+def walltime_left(block: Block, executor: Any, now: float, name: str | None = None) -> float | None:
+    """Seconds that a block has left, where its provider declares a walltime and it was seen to run.
+
+    Args:
+        block: what is known of it.
+        executor: Parsl's executor that it is part of.
+        now: seconds UTC.
+        name: the block's id, for providers that give each block its own walltime.
+    """
+    provider = getattr(executor, "provider", None)
+    seconds: float | None
+    if (walltime_of := getattr(provider, "walltime_of", None)) is not None:
+        seconds = walltime_of(getattr(executor, "blocks_to_job_id", {}).get(name))
+    else:
+        seconds = walltime_seconds(getattr(provider, "walltime", None))
     if seconds is None or not block.running_since:
         return None
     return block.running_since + seconds - now

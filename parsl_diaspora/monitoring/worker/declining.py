@@ -1,10 +1,13 @@
-"""Whether this worker is a place for a try: some are to avoid it, and some need more memory than is free."""
+"""Whether this worker is a place for a try: some avoid it, some need more memory or time than it has."""
 
 from __future__ import annotations
 
+import os
 import resource
+import time
 
 from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, Report
+from parsl_diaspora.settings import BLOCK_ENDS_VARIABLE
 
 WORKER, NODE, BLOCK = "worker:", "node:", "block:"
 
@@ -23,7 +26,7 @@ def declines(launch: Launch, report: Report) -> bool:
         >>> declines(Launch("run", 1, 0, "cpu", avoid=("worker:m1/2",)), here)
         False
     """
-    if not launch.avoid and not launch.memory:
+    if not (launch.avoid or launch.memory or launch.seconds):
         return False
     if launch.declined >= MAX_DECLINES:
         return False
@@ -33,9 +36,17 @@ def declines(launch: Launch, report: Report) -> bool:
         f"{NODE}{report.node}",
         f"{BLOCK}{report.block}",
     )
-    return any(name in launch.avoid for name in names) or bool(
-        launch.memory and launch.memory > free_memory()
+    if any(name in launch.avoid for name in names):
+        return True
+    return bool(
+        (launch.seconds and launch.seconds > time_left()) or (launch.memory and launch.memory > free_memory())
     )
+
+
+def time_left() -> float:
+    """Seconds until this worker's block ends; infinite if nobody has told."""
+    ends = os.environ.get(BLOCK_ENDS_VARIABLE, "")
+    return float(ends) - time.time() if ends.isdigit() else float("inf")
 
 
 def free_memory() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from parsl_diaspora.events import BlockReleased, Event, PoolDeficitSeen
 from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.scaling.counts import Count, floors, no_spare
+from parsl_diaspora.scaling.held import HeldShare
 from parsl_diaspora.scaling.simulator.cluster import Cluster
 from parsl_diaspora.scaling.simulator.scenario import Scenario
 from parsl_diaspora.scaling.simulator.work import Tasks
@@ -79,12 +81,8 @@ class Measure:
         self._world = world
         self._spec = spec
         self._cluster = cluster
-        self._since = 0.0
-        self._all_held = False
-        self._share = self._lacking_since = 0.0
-        self._first: float | None = None
-        self._held_for = self._shares = 0.0
-        self._heals: list[float] = []
+        self._held = HeldShare(spec)
+        self._since = self._share = self._shares = 0.0
         self._deficits: dict[str, int] = {}
         self._released = 0
         cluster.on_change = self.look
@@ -93,24 +91,15 @@ class Measure:
     def look(self) -> None:
         """Something has changed."""
         now = self._world.since_start
-        if self._first is not None:
-            self._held_for += (now - self._since) * self._all_held
+        if self._held.first is not None:
             self._shares += (now - self._since) * self._share
-        held, self._share = self._check()
-        if self._first is None:
-            self._first = now if held else None
-            self._since = now
-        elif held and not self._all_held:
-            self._heals.append(now - self._lacking_since)
-        if not held and (self._all_held or self._first is None):
-            self._lacking_since = now
-        self._all_held, self._since = held, now
-
-    def _check(self) -> tuple[bool, float]:
         counts = {site: Count(held=nodes) for site, nodes in self._cluster.held().items()}
-        asked = list(floors(self._spec, counts, no_spare))
-        shares = [min(1.0, each.held / each.wanted) for each in asked if each.wanted]
-        return all(each.held >= each.wanted for each in asked), min(shares, default=1.0)
+        self._held.look(now, counts)
+        self._since, self._share = now, self._least_share(counts)
+
+    def _least_share(self, counts: Mapping[str, Count]) -> float:
+        asked = [each for each in floors(self._spec, counts, no_spare) if each.wanted]
+        return min((min(1.0, each.held / each.wanted) for each in asked), default=1.0)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, PoolDeficitSeen):
@@ -121,14 +110,15 @@ class Measure:
     def outcome(self, scenario: Scenario, tasks: Tasks, losses: int) -> Outcome:
         """All in all."""
         self.look()
-        measured = scenario.seconds - (self._first if self._first is not None else scenario.seconds)
+        first = self._held.first
+        measured = scenario.seconds - (scenario.seconds if first is None else first)
         times = self._cluster.requests
         return Outcome(
             hours=scenario.hours,
-            held=self._held_for / measured if measured else 0.0,
+            held=self._held.part(scenario.seconds),
             node_share=self._shares / measured if measured else 0.0,
-            first_held=self._first,
-            heals=tuple(self._heals),
+            first_held=first,
+            heals=tuple(self._held.heals),
             losses=losses,
             requests=sum(len(each) for each in times.values()),
             most_requests=max((most_within(each, MINUTE) for each in times.values()), default=0),

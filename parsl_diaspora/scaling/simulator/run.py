@@ -93,6 +93,8 @@ class Chance:
     def plan(self) -> None:
         """Let it happen."""
         self._next_loss()
+        for at in self._scenario.losses.at:
+            self._world.after(parse_seconds(at), self._lose_any)
         for outage in self._scenario.outages:
             what = partial(self._outage, outage.location, parse_seconds(outage.lasts))
             self._world.after(parse_seconds(outage.at), what)
@@ -112,9 +114,12 @@ class Chance:
             self._world.after(self._world.rng.expovariate(1 / mean), self._lose_one)
 
     def _lose_one(self) -> None:
+        self._lose_any()
+        self._next_loss()
+
+    def _lose_any(self) -> None:
         if nodes := self._cluster.nodes():
             self._lose(self._world.rng.choice(nodes))
-        self._next_loss()
 
     def _outage(self, location: str, seconds: float) -> None:
         sites = self._spec.locations.get(location, [])

@@ -37,14 +37,16 @@ class SimulatedSite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Losses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is lost by chance.
+    """What is lost.
 
     Attributes:
         every: mean time between two losses of one node, anywhere in the pool, as ``"2m"``; empty for none.
         node_mtbf: mean time between failures of each node, as ``"1000h"``; empty for none.
+        at: times of single losses, as ``("10m", "22m")``.
         found_after: from a loss until it is known.
     """
 
+    at: tuple[str, ...] = ()
     every: str = ""
     node_mtbf: str = ""
     found_after: str = "1s"
@@ -92,7 +94,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         seed: of all chance.
         period: seconds between two steps of the controller.
         sites: by the names that the pool has for them; those not named have the defaults.
-        losses: what is lost by chance.
+        losses: what is lost, one by one.
         outages: what is lost together.
         work: the tasks.
 
@@ -135,7 +137,12 @@ docs/pools.md shows one.
 
 
 def _check_spans(scenario: Scenario) -> None:
-    spans = [scenario.losses.every, scenario.losses.node_mtbf, scenario.losses.found_after]
+    spans = [
+        scenario.losses.every,
+        scenario.losses.node_mtbf,
+        scenario.losses.found_after,
+        *scenario.losses.at,
+    ]
     for site in scenario.sites.values():
         spans += [site.wait, site.start, site.walltime]
     for outage in scenario.outages:

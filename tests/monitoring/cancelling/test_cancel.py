@@ -124,7 +124,7 @@ def test_a_task_that_waits_for_another_is_withdrawn_and_the_other_goes_on(progra
     assert isinstance(error.__cause__, TaskCancelled)
     assert not other.done()
     program.gate.set()
-    assert other.result(timeout=10) == "held"
+    assert other.result(timeout=60) == "held"
 
 
 def test_the_dependency_that_comes_later_does_not_launch_it(program):
@@ -132,7 +132,7 @@ def test_the_dependency_that_comes_later_does_not_launch_it(program):
     waiting = add_one(dependency)
     assert cancel(waiting) is Cancelled.WITHDRAWN
     dependency.set_result(1)
-    assert add_one(1).result(timeout=10) == 2
+    assert add_one(1).result(timeout=60) == 2
     assert program.states() == {States.failed: 1, States.exec_done: 1}
 
 
@@ -160,7 +160,7 @@ def test_a_task_in_a_queue_of_threads_never_runs(program):
     assert cancel(queued) is Cancelled.QUEUED
     assert_cancelled(queued)
     program.gate.set()
-    assert add_one(1).result(timeout=10) == 2
+    assert add_one(1).result(timeout=60) == 2
     assert not ran.is_set()
 
 
@@ -172,7 +172,7 @@ def test_a_thread_cannot_be_stopped_and_serves_on_when_it_is_free(program):
     time.sleep(0.1)
     assert not after.done()
     program.gate.set()
-    assert after.result(timeout=10) == 2
+    assert after.result(timeout=60) == 2
     (decision,) = program.said(DecisionMade)
     assert "stays busy" in decision.reason
     assert program.states() == {States.failed: 1, States.exec_done: 1}
@@ -221,7 +221,7 @@ def test_what_the_body_of_a_cancelled_join_app_starts_later_is_cancelled_too(pro
 
 def test_a_task_that_has_ended_is_left_as_it_is(program):
     future = add_one(1)
-    assert future.result(timeout=10) == 2
+    assert future.result(timeout=60) == 2
     assert cancel(future) is Cancelled.FINISHED
     assert not cancel(future)
     assert future.result() == 2
@@ -259,7 +259,7 @@ def test_a_cancelled_call_is_not_remembered_by_the_memoizer(program):
     cancel(first)
     assert_cancelled(first)
     program.gate.set()
-    assert remembered(41).result(timeout=10) == 42
+    assert remembered(41).result(timeout=60) == 42
 
 
 def test_tasks_cancelled_from_many_threads_while_they_run_end_once_each(program):
@@ -280,7 +280,7 @@ def test_tasks_cancelled_from_many_threads_while_they_run_end_once_each(program)
     cancelled = [each for each in futures if isinstance(each.exception(), TaskCancelled)]
     assert all(each.exception() is None for each in futures if each not in cancelled)
     assert len(ends) == 200
-    assert add_one(1).result(timeout=10) == 2
+    assert add_one(1).result(timeout=60) == 2
     program.kernel.memoizer.session.live.flush()
     outcomes = [event.outcome for event in program.said(TaskEnded)]
     assert len(outcomes) == 202
@@ -312,7 +312,7 @@ def test_the_log_tells_who_asked_why_and_what_was_done(program):
 def test_cancelled_tasks_are_counted_apart(tmp_path):
     with Program(tmp_path) as program:
         cancel(add_one(Future()))
-        add_one(1).result(timeout=10)
+        add_one(1).result(timeout=60)
     (ended,) = program.said(RunEnded)
     assert (ended.done, ended.failed, ended.cancelled, ended.faults) == (1, 0, 1, {})
 
@@ -337,7 +337,7 @@ def ask_from_outside(program, future, **more):
 
 def test_an_event_on_the_runs_fabric_cancels_a_task(program):
     waiting = add_one(Future())
-    assert add_one(1).result(timeout=10) == 2
+    assert add_one(1).result(timeout=60) == 2
     ask_from_outside(program, waiting, reason="by mail", owner="ann@desk")
     error = waiting.exception(timeout=10)
     assert (error.reason, error.message) == (
@@ -347,7 +347,7 @@ def test_an_event_on_the_runs_fabric_cancels_a_task(program):
 
 
 def test_an_event_about_a_task_that_is_not_there_changes_nothing(program):
-    assert add_one(1).result(timeout=10) == 2
+    assert add_one(1).result(timeout=60) == 2
     live = program.kernel.memoizer.session.live
     publisher = open_fabric(program.url).publisher("elsewhere", immediate=True)
     for task in (0, 17, None):

@@ -123,21 +123,21 @@ def test_a_task_that_waits_for_another_is_held_and_its_dependents_wait_with_it(p
     assert (event.task, event.number, event.owner) == (first.tid, 1, "the program")
     assert event.reason == "somebody asked for it: the input is being checked"
     release(task=first.tid)
-    assert second.result(timeout=10) == 3
+    assert second.result(timeout=60) == 3
 
 
 def test_a_task_that_waits_for_its_next_try_is_held_and_released(program):
     future, seen = program.failed_once()
     hold(future=future)
     release(future=future)
-    assert future.result(timeout=10) == 2
+    assert future.result(timeout=60) == 2
     assert len(seen) == 2
 
 
 def test_a_task_that_only_waits_for_its_next_try_is_released_at_once(program):
     future, _ = program.failed_once()
     release(future=future)
-    assert future.result(timeout=10) == 2
+    assert future.result(timeout=60) == 2
     assert [event.how for event in program.said(TaskReleased)] == ["release"]
 
 
@@ -145,7 +145,7 @@ def test_a_released_task_runs_where_it_is_sent(program):
     future, seen = program.failed_once()
     hold(future=future)
     release(future=future, executor="birch")
-    assert future.result(timeout=10) == 2
+    assert future.result(timeout=60) == 2
     assert "birch" in seen[1]
 
 
@@ -157,7 +157,7 @@ def test_a_first_try_goes_where_it_is_sent_whatever_routing_knows(tmp_path):
         hold(future=future)
         given.set_result(seen)
         release(future=future, executor="birch")
-        assert future.result(timeout=10) == 1
+        assert future.result(timeout=60) == 1
         assert "birch" in seen[0]
 
 
@@ -177,7 +177,7 @@ def test_a_running_task_is_held_when_its_try_fails(program):
 
 def test_what_cannot_be_held_or_released_is_refused_with_the_reason(program):
     ended = add_one(1)
-    ended.result(timeout=10)
+    ended.result(timeout=60)
     with pytest.raises(ConfigurationError, match=f"task {ended.tid} has ended"):
         hold(future=ended)
     waiting = add_one(Future())
@@ -210,7 +210,7 @@ def test_a_rule_holds_a_task_until_another_shell_sends_it_where_there_is_room(tm
         assert (held["failure_class"], held["func"]) == ("memory", "fail_until")
         assert not child.done()
         assert program.call("release", "last", "--class", "memory", "--executor", "birch")[0] == 0
-        assert child.result(timeout=10) == 3
+        assert child.result(timeout=60) == 3
         assert "birch" in seen[1]
 
 
@@ -221,12 +221,12 @@ def test_a_rule_lets_a_task_wait_for_a_file_and_it_goes_on_when_that_comes(tmp_p
         time.sleep(1.2)
         assert not future.done()
         (tmp_path / "ready").touch()
-        assert future.result(timeout=10) == 2
+        assert future.result(timeout=60) == 2
 
 
 def test_a_rule_gives_a_value_in_place_of_a_result_and_dependents_take_it(tmp_path):
     with Program(tmp_path, policy=policy({"substitute": 41})) as program:
-        assert add_one(fail_until([], 9)).result(timeout=10) == 42
+        assert add_one(fail_until([], 9)).result(timeout=60) == 42
     (ended,) = program.said(RunEnded)
     assert (ended.done, ended.failed) == (2, 0)
     outcomes = [event.outcome for event in program.said(TaskEnded)]
@@ -327,13 +327,13 @@ def test_the_command_lists_holds_releases_retries_and_fails_tasks(program):
         0,
         f"Task {first.tid} released.",
     )
-    assert first.result(timeout=10) == 2
+    assert first.result(timeout=60) == 2
     assert "birch" in seen[1]
     assert (
         program.call("retry", "last", "--task", second.tid)[1]
         == f"Task {second.tid} released with fresh budgets."
     )
-    assert second.result(timeout=10) == 2
+    assert second.result(timeout=60) == 2
     assert (
         program.call("fail", "last", "--class", "memory", "--reason", "hopeless")[1]
         == f"Task {third.tid} failed."
