@@ -30,6 +30,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pools check pool.yaml",
         "pools simulate pool.yaml --trace world.yaml --seed 7",
         "pools simulate pool.yaml --run last",
+        "pools orphans --cancel",
     ),
     "policy": ("policy check policy.yaml", "policy simulate policy.yaml --run last"),
     "triggers": (

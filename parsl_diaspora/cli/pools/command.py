@@ -6,6 +6,7 @@ import argparse
 
 from parsl_diaspora.cli.find import LAST, add_where, find_run, open_logs
 from parsl_diaspora.cli.output import console, write_json
+from parsl_diaspora.cli.pools import orphans
 from parsl_diaspora.cli.pools.read import read_scenario, read_spec
 from parsl_diaspora.cli.pools.show import render_pool, show
 from parsl_diaspora.cli.pools.simulate import render_check, render_outcome
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tried.add_argument("--hours", type=float, help="how long, over what the trace says")
     tried.add_argument("--seed", type=int, help="of all chance, over what the trace says")
     add_where(tried)
+    orphans.add_arguments(commands.add_parser("orphans", help="find blocks whose programs are gone"))
     for command in (shown, check, tried):
         command.add_argument("--json", action="store_true", help="as JSON")
 
@@ -47,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
         found = show(find_run(open_logs(args), args.run_id))
         write_json(found) if args.json else render_pool(found, console())
         return 0
+    if args.what == "orphans":
+        return orphans.run(args)
     spec = read_spec(args.spec)
     if args.what == "check":
         write_json(spec) if args.json else render_check(args.spec, spec, console())
