@@ -167,7 +167,7 @@ def controller_cpu(nodes: int, seconds: float = 60.0, rate: int = 10) -> None:
     spec = PoolSpec(sites={LABEL: SiteSpec(max_nodes=nodes)}, min_nodes=nodes, requests_per_minute=10 * nodes)
     sites = {LABEL: {"nodes": nodes, "wait": "5s", "spread": 0.0, "start": "1s"}}
     cluster = Cluster(world, spec, Scenario.read({"sites": sites}))
-    controller = Controller(spec, cluster, world.picture, world.say, lambda executor, job: executor)
+    controller = Controller(spec, cluster, world.picture, world.say)
     world.listen(controller.fold)
     controller.step(world.now)
     world.go_on(30.0)

@@ -9,11 +9,13 @@ from typing import Any
 
 from parsl.jobs.states import JobState
 
+from parsl_diaspora.errors import PoolError
 from parsl_diaspora.events import Event, PlaceHeld
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.pool_settings import PoolSpec
+from parsl_diaspora.providers.walltimes import seconds_of
 from parsl_diaspora.scaling.counts import executor_of
-from parsl_diaspora.scaling.sites import Offer, Refused
+from parsl_diaspora.scaling.sites import Granted, Offer, Refused, Whereabouts, site_of
 
 OWNER = "the pool controller"
 NEVER = float("inf")
@@ -56,7 +58,13 @@ class ExecutorSites:
                     ),
                 )
 
-    def request(self, site: str, *, walltime: float | None) -> str:
+    def whereabouts(self, executor: str, job: str) -> Whereabouts:
+        """The site and walltime of a block that the executor has asked for itself."""
+        found = self._executors.get(executor)
+        walltime = _walltime(found.provider, job) if found is not None else None
+        return Whereabouts(site_of(self._spec, executor, job), walltime)
+
+    def request(self, site: str, *, walltime: float | None) -> Granted:
         """Ask for one block.
 
         Raises:
@@ -67,7 +75,8 @@ class ExecutorSites:
         with _directed(executor.provider, site, walltime):
             blocks = executor.scale_out_facade(1)
         if blocks:
-            return str(blocks[0])
+            job = executor.blocks_to_job_id.get(blocks[0], "")
+            return Granted(str(blocks[0]), _walltime(executor.provider, job))
         raise Refused(_refusal(executor, before) or "The executor started no block.")
 
     def drain(self, executor: str, block: str, reason: str) -> None:
@@ -99,12 +108,6 @@ def known_sites(executors: Mapping[str, Any]) -> list[str]:
         if provider is not None:
             names += [label, *(f"{label}/{member}" for member in getattr(provider, "members", ()))]
     return names
-
-
-def site_of(spec: PoolSpec, executor: str, job: str) -> str:
-    """The site of a block, by the job id that its provider gave it: ``member/job``, if it has members."""
-    member = f"{executor}/{job.partition('/')[0]}"
-    return member if member in spec.sites else executor
 
 
 def _opening(executor: Hardening, site: str) -> tuple[float, str]:
@@ -142,15 +145,25 @@ def _directed(provider: Any, site: str, walltime: float | None) -> AbstractConte
     return made
 
 
+def _walltime(provider: Any, job: object) -> float | None:
+    """Seconds that a job may run, as far as its provider tells."""
+    if (walltime_of := getattr(provider, "walltime_of", None)) is not None:
+        return float(found) if (found := walltime_of(job)) is not None else None
+    try:
+        return float(seconds_of(getattr(provider, "walltime", None)))
+    except PoolError:
+        return None  # it has none, or writes it in a way of its own
+
+
 def _clock_time(seconds: float) -> str:
-    """As batch systems write it.
+    """As batch systems write it; they count in minutes.
 
     Example:
         >>> _clock_time(5400.0)
         '01:30:00'
     """
-    minutes, rest = divmod(math.ceil(seconds), 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
+    minutes = max(1, math.ceil(seconds / 60))
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:00"
 
 
 def _refusal(executor: Hardening, before: set[str]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import Event
 from parsl_diaspora.executors.mixin import Hardening
-from parsl_diaspora.executors.sites import ExecutorSites, site_of
+from parsl_diaspora.executors.sites import ExecutorSites
 from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.scaling.controller import HEEDED, PERIOD, Controller
 from parsl_diaspora.state import Live
@@ -43,7 +43,6 @@ class Scaler:
             ExecutorSites(spec, executors, live.say),
             live.picture,
             live.say,
-            lambda executor, job: site_of(spec, executor, job),
         )
         self._thread = threading.Thread(target=self._run, name="diaspora-scaler", daemon=True)
 

@@ -46,7 +46,6 @@ class Controller:
         sites: where blocks come from.
         picture: of the run; folded by whoever owns it, before `fold` is called.
         say: publishes an event, and folds it.
-        site_of: the site of a block, by executor and the provider's job id.
         interruptible: what the end of running tries costs.
         seed: of the waits after failures.
 
@@ -63,7 +62,6 @@ class Controller:
         sites: Sites,
         picture: Picture,
         say: Callable[[Event], object],
-        site_of: Callable[[str, str], str],
         *,
         interruptible: Interruptible | None = None,
         seed: int | None = None,
@@ -72,7 +70,7 @@ class Controller:
         self._sites = sites
         self._say = say
         self._nodes_per_block: dict[str, int] = {}
-        self.supply = Supply(picture, site_of, self._nodes_per_block)
+        self.supply = Supply(picture, sites.whereabouts, self._nodes_per_block)
         self.demand = Demand()
         self.forecast = Forecast()
         self.budget = Budget(spec)
@@ -145,7 +143,7 @@ class Controller:
 
     def _ask(self, request: Request, offer: Offer, now: float) -> None:
         try:
-            block = self._sites.request(request.site, walltime=request.walltime)
+            granted = self._sites.request(request.site, walltime=request.walltime)
         except Refused as refusal:
             again = self._planner.paces[request.site].failed(now, refusal.again)
             refused = BlockRefused(message=refusal.message, again=again)
@@ -154,11 +152,11 @@ class Controller:
             return
         asked = BlockRequested(
             nodes=request.nodes,
-            walltime=request.walltime,
+            walltime=granted.walltime or request.walltime,
             reason=request.reason,
             expected=request.expected,
         )
-        asked.site, asked.executor, asked.block = request.site, offer.executor, block
+        asked.site, asked.executor, asked.block = request.site, offer.executor, granted.block
         self._say(asked)
 
     # --- what goes ---

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
+
+from parsl_diaspora.pool_settings import PoolSpec
+
+
+class Whereabouts(NamedTuple):
+    """Where a block is, and how long it may run there.
+
+    Attributes:
+        site: its name.
+        walltime: seconds; None if nobody knows.
+    """
+
+    site: str
+    walltime: float | None = None
 
 
 class Hole(msgspec.Struct, frozen=True):
@@ -40,6 +54,18 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     holes: tuple[Hole, ...] = ()
 
 
+class Granted(msgspec.Struct, frozen=True):
+    """A block that was asked for and will come.
+
+    Attributes:
+        block: its id within the site's executor.
+        walltime: seconds that it may run; None if nobody knows.
+    """
+
+    block: str
+    walltime: float | None = None
+
+
 class Refused(Exception):
     """A site gave no block.
 
@@ -61,15 +87,21 @@ class Sites(Protocol):
         """What each site can be asked for now."""
         ...
 
-    def request(self, site: str, *, walltime: float | None) -> str:
+    def whereabouts(self, executor: str, job: str) -> Whereabouts:
+        """The site and walltime of a block that somebody else asked for.
+
+        Args:
+            executor: label.
+            job: the id that its provider gave the block's job; empty if it has none.
+        """
+        ...
+
+    def request(self, site: str, *, walltime: float | None) -> Granted:
         """Ask for one block, of the site's number of nodes.
 
         Args:
             site: where.
             walltime: seconds that it may run; None for what its provider is set to.
-
-        Returns:
-            The block's id within the site's executor.
 
         Raises:
             Refused: there is none to be had.
@@ -83,3 +115,16 @@ class Sites(Protocol):
     def release(self, executor: str, block: str, reason: str) -> None:
         """Give a block back: what still runs there is lost."""
         ...
+
+
+def site_of(spec: PoolSpec, executor: str, job: str) -> str:
+    """The site of a block, by the job id that its provider gave it: ``member/job``, if it has members.
+
+    Example:
+        >>> from parsl_diaspora.pool_settings import SiteSpec
+        >>> spec = PoolSpec(sites={"cpu/debug": SiteSpec(), "gpu": SiteSpec()})
+        >>> site_of(spec, "cpu", "debug/4711"), site_of(spec, "gpu", "4712")
+        ('cpu/debug', 'gpu')
+    """
+    member = f"{executor}/{job.partition('/')[0]}"
+    return member if member in spec.sites else executor

@@ -15,6 +15,7 @@ from parsl_diaspora.events import (
     Event,
     ManagerSeen,
 )
+from parsl_diaspora.scaling.sites import Whereabouts
 from parsl_diaspora.scaling.spares import Losses
 from parsl_diaspora.state import Picture
 from parsl_diaspora.state.surroundings import RUNNING
@@ -85,7 +86,7 @@ class Supply:
 
     Args:
         picture: of the run, which knows the managers.
-        site_of: the site of a block, by executor and the provider's job id.
+        whereabouts: tells of a block that somebody else asked for, by executor and the provider's job id.
         nodes_per_block: by site, for blocks that somebody else asked for.
 
     Attributes:
@@ -94,7 +95,7 @@ class Supply:
         losses: of nodes that worked.
 
     Example:
-        >>> supply = Supply(Picture("r1"), lambda executor, job: executor)
+        >>> supply = Supply(Picture("r1"), lambda executor, job: Whereabouts(executor))
         >>> supply.fold(BlockSeen(executor="cpu", block="0", state="RUNNING", time=10.0))
         >>> [(block.site, block.running) for block in supply]
         [('cpu', 10.0)]
@@ -103,14 +104,14 @@ class Supply:
     def __init__(
         self,
         picture: Picture,
-        site_of: Callable[[str, str], str],
+        whereabouts: Callable[[str, str], Whereabouts],
         nodes_per_block: Mapping[str, int] | None = None,
     ) -> None:
         self.picture = picture
         self.blocks: dict[Key, Block] = {}
         self.used: dict[str, Usage] = {}
         self.losses = Losses(picture.first_time)
-        self._site_of = site_of
+        self._whereabouts = whereabouts
         self._nodes_per_block = nodes_per_block or {}
         self._ended: dict[Key, None] = {}
 
@@ -163,9 +164,11 @@ class Supply:
         if key in self._ended:
             return None
         if (block := self.blocks.get(key)) is None:
-            site = event.site or self._site_of(key[0], job)
+            known = self._whereabouts(key[0], job)
+            site = event.site or known.site
             nodes = self._nodes_per_block.get(site, 1)
-            block = self.blocks[key] = Block(key[0], key[1], site, nodes=nodes, asked=event.time)
+            block = Block(key[0], key[1], site, nodes=nodes, asked=event.time, walltime=known.walltime)
+            self.blocks[key] = block
         return block
 
     def _requested(self, event: BlockRequested) -> None:

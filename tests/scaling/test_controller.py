@@ -164,7 +164,7 @@ def test_a_scheduler_that_does_not_answer_causes_neither_requests_nor_losses():
     world = World(1)
     spec = PoolSpec(sites=ONE, min_nodes=2)
     cluster = Cluster(world, spec, Scenario.read({"sites": {"cpu": STEADY}}))
-    controller = Controller(spec, cluster, world.picture, world.say, lambda executor, job: executor, seed=1)
+    controller = Controller(spec, cluster, world.picture, world.say, seed=1)
     world.listen(controller.fold)
     world.every(2.0, lambda: controller.step(world.now))
     world.go_on(60.0)
@@ -180,7 +180,7 @@ def test_a_block_is_not_given_back_while_a_try_that_was_on_its_way_runs_there():
     world = World(1)
     spec = PoolSpec(sites=ONE, idle="30s", min_nodes=1)
     cluster = Cluster(world, spec, Scenario.read({"sites": {"cpu": STEADY}}))
-    controller = Controller(spec, cluster, world.picture, world.say, lambda executor, job: executor, seed=1)
+    controller = Controller(spec, cluster, world.picture, world.say, seed=1)
     released = []
     world.listen(controller.fold)
     world.listen(lambda event: released.append(event) if isinstance(event, BlockReleased) else None)

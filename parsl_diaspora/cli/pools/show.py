@@ -34,6 +34,7 @@ from parsl_diaspora.scaling.budget import HOUR
 from parsl_diaspora.scaling.counts import Count, count
 from parsl_diaspora.scaling.forecast import LONG, TYPICAL, Forecast
 from parsl_diaspora.scaling.held import HeldShare
+from parsl_diaspora.scaling.sites import Whereabouts, site_of
 from parsl_diaspora.scaling.supply import Supply
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Picture
@@ -118,7 +119,7 @@ def show(found: Found) -> PoolShown:
 class _Log:
     def __init__(self, run: str) -> None:
         self._picture = Picture(run)
-        self._supply = Supply(self._picture, lambda executor, job: executor)
+        self._supply = Supply(self._picture, self._whereabouts)
         self._forecast = Forecast()
         self._asked: dict[str, int] = {}
         self._refused: dict[str, int] = {}
@@ -175,6 +176,9 @@ class _Log:
         """What happens to nodes as a run ends is no loss."""
         ended = self._picture.ended
         return ended.time if ended is not None else self._picture.last_time
+
+    def _whereabouts(self, executor: str, job: str) -> Whereabouts:
+        return Whereabouts(executor if self._spec is None else site_of(self._spec, executor, job))
 
     def _begin(self, event: RunStarted) -> None:
         if pool := event.settings.get("pool"):

@@ -19,7 +19,7 @@ from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.scaling.counts import executor_of
 from parsl_diaspora.scaling.simulator.scenario import Scenario, SimulatedSite
 from parsl_diaspora.scaling.simulator.world import World
-from parsl_diaspora.scaling.sites import Offer, Refused
+from parsl_diaspora.scaling.sites import Granted, Offer, Refused, Whereabouts
 from parsl_diaspora.sizes import parse_seconds
 
 
@@ -109,7 +109,11 @@ class Cluster:
             for site, each in self._sites.items()
         }
 
-    def request(self, site: str, *, walltime: float | None) -> str:
+    def whereabouts(self, executor: str, job: str) -> Whereabouts:
+        """Each event of a simulated block tells its site."""
+        return Whereabouts(executor)
+
+    def request(self, site: str, *, walltime: float | None) -> Granted:
         """Ask for a block.
 
         Raises:
@@ -123,7 +127,7 @@ class Cluster:
         self.blocks[block.executor, block.number] = block
         self._say_state(block, "PENDING")
         self._world.after(self._wait(asked), lambda: self._start(block, walltime))
-        return block.number
+        return Granted(block.number, walltime or parse_seconds(asked.walltime))
 
     def drain(self, executor: str, block: str, reason: str) -> None:
         """Give a block no new work; it may have gone, without anybody knowing yet."""

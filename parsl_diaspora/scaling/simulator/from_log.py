@@ -17,6 +17,7 @@ from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.scaling.counts import executor_of
 from parsl_diaspora.scaling.forecast import Forecast
 from parsl_diaspora.scaling.simulator.scenario import HOUR, Burst, Losses, Scenario, SimulatedSite
+from parsl_diaspora.scaling.sites import Whereabouts, site_of
 from parsl_diaspora.scaling.supply import Supply
 from parsl_diaspora.state import Picture
 
@@ -43,7 +44,7 @@ class _Reading:
     def __init__(self, spec: PoolSpec, run: str) -> None:
         self._spec = spec
         self._picture = Picture(run)
-        self._supply = Supply(self._picture, lambda executor, job: executor)
+        self._supply = Supply(self._picture, lambda executor, job: Whereabouts(site_of(spec, executor, job)))
         self._forecast = Forecast()
         self._workers: dict[str, int] = {}
         self._losses: list[float] = []

@@ -60,9 +60,7 @@ def simulate(
 
 def _controlled(spec: PoolSpec, seed: int) -> Conductor:
     def conduct(world: World, cluster: Cluster) -> Callable[[], None]:
-        controller = Controller(
-            spec, cluster, world.picture, world.say, lambda executor, job: executor, seed=seed
-        )
+        controller = Controller(spec, cluster, world.picture, world.say, seed=seed)
         world.listen(controller.fold)
         return lambda: controller.step(world.now)
 
