@@ -196,6 +196,8 @@ def _for_parsl(executor: ParslExecutor, session: Session, config: Config) -> lis
     if not isinstance(executor, PoolExecutor):
         return [_upgraded(executor, session)]
     pool = PoolExecutor(**arguments_of(PoolExecutor, executor))
+    named = {label: site for label, site in session.settings.sites.items() if label in pool.seats}
+    pool.sites = {**named, **(pool.sites or {})}
     strategy = config.strategy or "none"
     if session.settings.pool is not None:
         pool.strategy = strategy = "none"

@@ -130,7 +130,7 @@ class Agent:
         """Let tasks that wait be taken back; called in the main thread before it hands any out."""
         interchange = getattr(sys.modules.get("__main__"), "ic", None)
         queue = getattr(interchange, "pending_task_queue", None)
-        if queue is not None and not isinstance(queue, GuardedQueue):
+        if hasattr(queue, "add") and hasattr(queue, "remove") and not isinstance(queue, GuardedQueue):
             interchange.pending_task_queue = self.pending.guard(queue)  # type: ignore[union-attr]
 
     def _see_nodes(self, managers: dict[str, Record], now: float) -> tuple[NodeSighting, ...]:

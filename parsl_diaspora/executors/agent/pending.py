@@ -16,7 +16,7 @@ class Pending:
 
     Example:
         >>> pending = Pending()
-        >>> queue = pending.guard([(0, -1, {"task_id": 1}), (0, -2, {"task_id": 2})])
+        >>> queue = pending.guard([(0, -2, {"task_id": 2}), (0, -1, {"task_id": 1})])
         >>> pending.withdraw({1}), [entry[-1]["task_id"] for entry in queue.entries]
         ({1}, [2])
         >>> queue.pop()[-1]["task_id"], pending.withdraw({2})
@@ -104,4 +104,8 @@ def held_by(numbers: Collection[int], records: Iterable[dict[str, Any]]) -> set[
 
 
 def _number(entry: Any) -> int:
-    return int(entry[-1]["task_id"])
+    """Of the task; another one than any task has, if a later release of Parsl has other entries."""
+    try:
+        return int(entry[-1]["task_id"])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return -1

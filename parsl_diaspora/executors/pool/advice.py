@@ -47,6 +47,10 @@ class Advice(Protocol):
         """What is believed of members as places for a piece of work, but for their load."""
         ...
 
+    def workers(self, label: str) -> int | None:
+        """Workers that are connected at a member; None where nobody has told."""
+        ...
+
     def launch_for(self, work: Work, label: str) -> Any:
         """What the workers of a member are told of the try; None for nothing."""
         ...
@@ -111,9 +115,13 @@ class Alone:
         return Candidate(
             label=label,
             usable=self._members[label].is_usable,
-            lack=belief.lack,
+            lack=belief.lack or work.wants.lacking(self._members[label].offer),
             chance=belief.chance(now),
         )
+
+    def workers(self, label: str) -> int | None:
+        """Nobody tells."""
+        return None
 
     def launch_for(self, work: Work, label: str) -> Any:
         """Nothing: a stock program's workers know nothing of us."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from functools import partial
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from parsl_diaspora.executors.pool.durations import Durations
 from parsl_diaspora.executors.pool.homeless import Homeless
 from parsl_diaspora.executors.pool.member import Member
 from parsl_diaspora.executors.pool.placer import Placer
+from parsl_diaspora.executors.pool.wants import wants_of
 from parsl_diaspora.executors.pool.work import Attempt, Outcome, Work, outcome_of
 from parsl_diaspora.recovery.options import options_of
 from parsl_diaspora.recovery.placement import Choice
@@ -51,6 +52,7 @@ class Dispatch:
 
     Attributes:
         works: that have not ended, by number.
+        idempotent: those of them that may run twice.
         of_task: the same by Parsl's task id and number of the try, where a program is resilient.
         homeless: work that waits for a member.
     """
@@ -59,6 +61,7 @@ class Dispatch:
         self._pool = pool
         self._numbers = itertools.count(1)
         self.works: dict[int, Work] = {}
+        self.idempotent: dict[int, Work] = {}
         self.of_task: dict[tuple[int, int], Work] = {}
         self.homeless = Homeless()
 
@@ -71,10 +74,15 @@ class Dispatch:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Work:
-        """A new piece of work, with what this thread has to say of it."""
+        """A new piece of work, with what this thread has to say of it.
+
+        Raises:
+            ConfigurationError: the resource specification uses words of pools in a wrong way.
+        """
         work = Work(next(self._numbers), func, specification, args, kwargs)
         work.launch, launching.launch = launching.launch, None
         work.task, launching.task = launching.task, None
+        work.wants = wants_of(specification)
         told = work.task["func"] if work.task is not None else func
         work.options, work.key = options_of(told), self._pool.advice.key(told)
         work.future.take_back = self.take_back
@@ -98,11 +106,14 @@ class Dispatch:
 
     def _know(self, work: Work) -> None:
         self.works[work.number] = work
+        if work.options.idempotent:
+            self.idempotent[work.number] = work
         if work.launch is not None:
             self.of_task[work.launch.task, work.launch.try_id] = work
 
     def _forget(self, work: Work) -> None:
         self.works.pop(work.number, None)
+        self.idempotent.pop(work.number, None)
         if work.launch is not None:
             self.of_task.pop((work.launch.task, work.launch.try_id), None)
 
@@ -110,20 +121,29 @@ class Dispatch:
         """The member for a piece of work, others than these if there are any."""
         labels = [label for label in self._pool.seats if label not in without] or list(self._pool.seats)
         believed = self._pool.advice.candidates(work, labels)
-        return self._pool.placer.choose(work, believed, self._pool.advice.clock)
+        return self._pool.placer.choose(work, believed, self._pool.advice)
 
     def send(self, work: Work, choice: Choice) -> Attempt:
         """Give a copy of a piece of work to a member.
 
         Raises:
+            InvalidStateError: it has ended meanwhile.
+            BadStateException: the member could not be started.
             Exception: the member does not take it.
         """
         member, advice = self._pool.seats[choice.label], self._pool.advice
+        with work.lock:
+            over, args, kwargs = work.over, work.args, work.kwargs
+        if over:
+            raise InvalidStateError(f"Work {work.number} has ended.")
+        if member.failed:
+            raise BadStateException(member.executor, RuntimeError(member.failed))
         attempt = Attempt(choice.label, member.executor, choice.why, advice.clock.monotonic())
         attempt.presumed = choice.rule == "free-slots" and not advice.has_retries
         launching.launch = advice.launch_for(work, choice.label)
         try:
-            inner = member.executor.submit(work.func, work.specification, *work.args, **work.kwargs)
+            specification = member.specification(work.specification)
+            inner = member.executor.submit(work.func, specification, *args, **kwargs)
         finally:
             launching.launch = None
         attempt.future, work.waits_since = inner, None
@@ -132,6 +152,8 @@ class Dispatch:
             work.attempts.append(attempt)
             attempt.abandoned = work.over
         inner.add_done_callback(partial(self._on_end, work, attempt))
+        if attempt.abandoned and not attempt.ended:
+            self.stop(work, attempt, "another copy of it has ended first")
         return attempt
 
     def _send_anywhere(self, work: Work, without: Collection[str]) -> None:
@@ -176,11 +198,11 @@ class Dispatch:
             again = not late and not waits and self._fails_over(work, attempt, outcome)
             work.over = work.over or not (late or waits or again)
             work.failovers += again
-        if late:
+        if late or waits:
             advice.stopped(work, attempt)
         elif again:
             self._go_elsewhere(work, attempt, outcome)
-        elif not waits:
+        else:
             self._finish(work, attempt, outcome)
 
     def _fails_over(self, work: Work, attempt: Attempt, outcome: Outcome) -> bool:
@@ -227,6 +249,7 @@ class Dispatch:
         try:
             advice.settled(work, attempt, outcome.failure)
         finally:
+            work.drop_arguments()
             complete(work.future, outcome.result, outcome.error)
         for each in losers:
             self.stop(work, each, "another copy of it has ended first")

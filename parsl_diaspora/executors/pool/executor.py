@@ -141,9 +141,17 @@ class PoolExecutor(ParslExecutor, RepresentationMixin):
     # --- life ---
 
     def start(self) -> None:
-        """Start all members at the same time, and the keeper."""
+        """Start all members at the same time, and the keeper. A member that cannot be started is a bad one.
+
+        Raises:
+            Exception: no member can be started.
+        """
         super().start()
-        _all_at_once([self._starter(member) for member in self.seats.values()])
+        errors = _all_at_once([self._starter(member) for member in self.seats.values()])
+        if len(errors) == len(self.seats):
+            raise errors[0]
+        for error in errors:
+            self.advice.absorb(f"start of a member of {self.label}", error)
         self._keeper = Keeper(self)
         self._keeper.start()
 
@@ -155,7 +163,8 @@ class PoolExecutor(ParslExecutor, RepresentationMixin):
         """End the keeper and all members."""
         if self._keeper is not None:
             self._keeper.stop()
-        _all_at_once([member.close for member in self.seats.values()])
+        for error in _all_at_once([member.close for member in self.seats.values()]):
+            self.advice.absorb(f"end of a member of {self.label}", error)
         super().shutdown()
 
     def surroundings(self) -> Surroundings:
@@ -265,14 +274,14 @@ def _radio_for(seats: dict[str, Member]) -> RadioConfig | None:
     return None
 
 
-def _all_at_once(tasks: Sequence[Callable[[], None]]) -> None:
-    """Each in a thread of its own; the first error is raised when all have ended."""
-    errors: list[BaseException] = []
+def _all_at_once(tasks: Sequence[Callable[[], None]]) -> list[Exception]:
+    """Each in a thread of its own; their errors, when all have ended."""
+    errors: list[Exception] = []
 
     def run(task: Callable[[], None]) -> None:
         try:
             task()
-        except Exception as error:  # noqa: BLE001 - raised again below
+        except Exception as error:  # noqa: BLE001 - one member that fails must not keep the others
             errors.append(error)
 
     threads = [
@@ -282,8 +291,7 @@ def _all_at_once(tasks: Sequence[Callable[[], None]]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    if errors:
-        raise errors[0]
+    return errors
 
 
 _WAITS = ("no member takes tasks now", "it is on its way")

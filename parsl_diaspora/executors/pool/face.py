@@ -73,12 +73,13 @@ class MemberFace(ParslExecutor):
     @property
     def bad_state_is_set(self) -> bool:
         """Whether the member takes no tasks."""
-        return bool(getattr(self.executor, "bad_state_is_set", False))
+        return bool(self.pool.seats[self.label].wrong)
 
     @property
     def executor_exception(self) -> Any:
         """Why it takes none."""
-        return getattr(self.executor, "executor_exception", None)
+        failed = self.pool.seats[self.label].failed
+        return RuntimeError(failed) if failed else getattr(self.executor, "executor_exception", None)
 
     @property
     def is_without_blocks(self) -> bool:

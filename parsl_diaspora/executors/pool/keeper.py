@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from concurrent.futures import InvalidStateError
 from typing import Protocol
 
 from parsl_diaspora.events import MemberReplaced, TaskHedged
@@ -159,7 +160,7 @@ class Keeper:
     # --- stragglers ---
 
     def _look_at_stragglers(self) -> None:
-        advice, works = self._pool.advice, list(self._pool.dispatch.works.values())
+        advice, works = self._pool.advice, list(self._pool.dispatch.idempotent.values())
         now = advice.clock.monotonic()
         for work in works:
             for attempt in work.live:
@@ -180,7 +181,10 @@ class Keeper:
             return  # a copy that waits in a queue helps nobody, and keeps others waiting
         work.hedged = True
         self._pool.hedging.hedged += 1
-        self._pool.dispatch.send(work, choice)
+        try:
+            self._pool.dispatch.send(work, choice)
+        except InvalidStateError:  # it has ended meanwhile
+            return
         self._pool.advice.say(
             TaskHedged(
                 task=work.launch.task if work.launch is not None else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
@@ -19,8 +20,10 @@ from parsl.jobs.states import TERMINAL_STATES, JobState
 
 from parsl_diaspora.executors.errors import InterchangeLost
 from parsl_diaspora.executors.keeping.kept import KeptInterchange
+from parsl_diaspora.executors.pool.wants import WORDS, without_our_words
 from parsl_diaspora.executors.remake import Recipe
 from parsl_diaspora.executors.walltime import walltime_seconds
+from parsl_diaspora.state.offers import NOTHING_KNOWN, Offer
 
 CLOSE_SECONDS = 10.0  # that a poller has to end its look at the batch system
 
@@ -60,6 +63,7 @@ class Member:
         executor: that sits there now.
         label: of it, and of those that take its place.
         number: how many have sat there.
+        failed: why the executor could not be started, in words; empty if it could.
         replaceable: a fresh one can be made.
     """
 
@@ -70,6 +74,7 @@ class Member:
         self.executor: Any = upgrade(made)
         self.label: str = self.executor.label
         self.number = 1
+        self.failed = ""
         self._make = partial(_made_anew, given, self._recipe(), upgrade)
         self._lock = threading.Lock()
         self._outstanding = 0
@@ -91,8 +96,16 @@ class Member:
     # --- life ---
 
     def start(self, around: Surroundings) -> None:
-        """Start the executor as Parsl would, and what scales it."""
-        self._poller = _start(self.executor, around)
+        """Start the executor as Parsl would, and what scales it; one that cannot be started is a bad one.
+
+        Raises:
+            Exception: it cannot be started.
+        """
+        try:
+            self._poller = _start(self.executor, around)
+        except Exception as error:
+            self.failed = f"it could not be started: {type(error).__name__}: {error}"
+            raise
 
     def fresh(self, around: Surroundings) -> tuple[Any, JobStatusPoller | None]:
         """A fresh executor under the same label, already started, in a directory of its own.
@@ -104,15 +117,20 @@ class Member:
         made.label = self.label
         _go_on_counting(self.executor, made)
         directory = os.path.join(around.run_dir, "replacements", str(self.number + 1))
-        os.makedirs(directory, exist_ok=True)
-        return made, _start(made, msgspec.structs.replace(around, run_dir=directory))
+        try:
+            return made, _start(made, msgspec.structs.replace(around, run_dir=directory))
+        except Exception:
+            with contextlib.suppress(Exception):  # what it has begun is not to stay; why it failed is told
+                made.shutdown()
+            raise
 
     def seat(self, executor: Any, poller: JobStatusPoller | None) -> Callable[[], None]:
         """Let a fresh executor take the place; what is returned ends the old one, and takes its time."""
         old, old_poller = self.executor, self._poller
         self.executor, self._poller = executor, poller
         self.number += 1
-        self._running_since.clear()
+        self.failed = ""
+        self._running_since = {}
         return partial(_end, old, old_poller)
 
     def close(self) -> None:
@@ -134,6 +152,8 @@ class Member:
     @property
     def wrong(self) -> str:
         """Why it takes no tasks, in words; empty if it takes them."""
+        if self.failed:
+            return self.failed
         if getattr(self.executor, "bad_state_is_set", False):
             return f"it was given up: {getattr(self.executor, 'executor_exception', None)}"
         return ""
@@ -144,8 +164,14 @@ class Member:
         return not self.wrong and not getattr(self.executor, "is_without_blocks", False)
 
     @property
+    def offer(self) -> Offer:
+        """What its configuration tells of its nodes."""
+        accelerators = getattr(self.executor, "available_accelerators", None)
+        return Offer(gpus=len(accelerators)) if accelerators else NOTHING_KNOWN
+
+    @property
     def slots(self) -> int | None:
-        """Workers that it has now; None where that cannot be told."""
+        """Workers that it has now, as far as its blocks and its configuration tell; None if they do not."""
         if isinstance(self.executor, ThreadPoolExecutor):
             return self.executor.max_threads
         if not isinstance(self.executor, BlockProviderExecutor) or self.executor.provider is None:
@@ -165,8 +191,17 @@ class Member:
             return float("inf")
         return max(list(self._running_since.values())) + seconds - now
 
+    def specification(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What it gets of a resource specification: without our words if it does not take them."""
+        if WORDS.isdisjoint(given) or not self._refuses(given):
+            return given
+        return without_our_words(given)
+
     def refuses(self, specification: dict[str, Any]) -> str:
         """What it does not take of a resource specification, in words; empty if it takes it."""
+        return self._refuses(self.specification(specification)) if specification else ""
+
+    def _refuses(self, specification: dict[str, Any]) -> str:
         if not specification:
             return ""
         if isinstance(self.executor, ThreadPoolExecutor):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from parsl.data_provider.files import File
 
-from parsl_diaspora.clock import Clock
+from parsl_diaspora.executors.pool.advice import Advice
 from parsl_diaspora.executors.pool.durations import Durations
 from parsl_diaspora.executors.pool.member import Member
 from parsl_diaspora.executors.pool.work import Work
@@ -39,21 +39,21 @@ class Placer:
         self._durations = durations
         self._chance = chance or random.Random()
 
-    def choose(self, work: Work, believed: list[Candidate], clock: Clock) -> Choice:
+    def choose(self, work: Work, believed: list[Candidate], advice: Advice) -> Choice:
         """Where a piece of work goes; an empty label if no member takes tasks.
 
         Args:
             work: to be placed.
             believed: of the members that it may go to.
-            clock: time.
+            advice: of the run, on time and workers.
         """
-        near, now = self._near(work), clock.monotonic()
-        candidates = [self._with_load(each, work, near, now) for each in believed]
+        near = self._near(work)
+        candidates = [self._with_load(each, work, near, advice) for each in believed]
         return place(candidates, seconds=self._durations.usual(work.key), chance=self._chance)
 
-    def _with_load(self, believed: Candidate, work: Work, near: set[str], now: float) -> Candidate:
-        member = self._members[believed.label]
-        slots, outstanding = member.slots, member.outstanding
+    def _with_load(self, believed: Candidate, work: Work, near: set[str], advice: Advice) -> Candidate:
+        member, told = self._members[believed.label], advice.workers(believed.label)
+        slots, outstanding = member.slots if told is None else told, member.outstanding
         return msgspec.structs.replace(
             believed,
             usable=believed.usable and member.is_usable,
@@ -62,7 +62,7 @@ class Placer:
             load=outstanding / max(1, slots or 1),
             slots=max(0, slots - outstanding) if slots is not None else int(not outstanding),
             near=self.site(believed.label) in near or believed.label in near,
-            left=member.seconds_left(now),
+            left=member.seconds_left(advice.clock.monotonic()),
         )
 
     def site(self, label: str) -> str:
@@ -76,6 +76,7 @@ class Placer:
 
 
 def _files(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[File]:
-    for value in (*args, *kwargs.values(), *(kwargs.get("inputs") or ())):
+    inputs = kwargs.get("inputs")
+    for value in (*args, *kwargs.values(), *(inputs if isinstance(inputs, list | tuple) else ())):
         if isinstance(value, File):
             yield value

@@ -11,6 +11,7 @@ import msgspec
 from parsl.app.errors import RemoteExceptionWrapper
 
 from parsl_diaspora.executors.launch import Launch
+from parsl_diaspora.executors.pool.wants import NO_WANTS, Wants
 from parsl_diaspora.recovery.options import NO_OPTIONS, Options
 
 
@@ -80,6 +81,7 @@ class Work:
         launch: what a resilient program tells workers of the try; None in a stock one.
         task: Parsl's record of the task; None in a stock program.
         options: what the app's author said.
+        wants: what it asks for in words of pools.
         key: what tells the function from others.
         future: the one that Parsl waits for.
         attempts: copies at members, the oldest first.
@@ -108,6 +110,7 @@ class Work:
         self.launch: Launch | None = None
         self.task: dict[str, Any] | None = None
         self.options: Options = NO_OPTIONS
+        self.wants: Wants = NO_WANTS
         self.key = ""
         self.future = PoolFuture(self)
         self.attempts: list[Attempt] = []
@@ -123,6 +126,11 @@ class Work:
     def live(self) -> list[Attempt]:
         """Copies whose end would count."""
         return [each for each in self.attempts if not (each.ended or each.abandoned)]
+
+    def drop_arguments(self) -> None:
+        """It has ended: its future may be kept for long, and what it was given need not be."""
+        with self.lock:
+            self.args, self.kwargs = (), {}
 
     @property
     def task_id(self) -> int | None:

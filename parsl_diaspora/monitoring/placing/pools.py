@@ -14,6 +14,7 @@ from parsl_diaspora.clock import Clock
 from parsl_diaspora.events import Event, ManagerLost, TryStarted
 from parsl_diaspora.executors.launch import Launch
 from parsl_diaspora.executors.pool.executor import PoolExecutor
+from parsl_diaspora.executors.pool.wants import wants_of
 from parsl_diaspora.executors.pool.work import Attempt, Work
 from parsl_diaspora.monitoring.kernel import Record
 from parsl_diaspora.recovery.placement import Candidate, Choice
@@ -97,7 +98,11 @@ class RunAdvice:
         live = self._session.live
         if live is None or work.task is None:
             return [Candidate(label=label) for label in labels]
-        return believed_of_members(self._session, live, self._pool, work.task, labels)
+        return believed_of_members(self._session, live, self._pool, work, labels)
+
+    def workers(self, label: str) -> int | None:
+        """Those of managers that get work."""
+        return self._session.live.picture.workers.get(label) if self._session.live is not None else None
 
     def launch_for(self, work: Work, label: str) -> Launch | None:
         """What Parsl's try told its worker, for a worker of this member."""
@@ -173,18 +178,21 @@ def put_in(session: Session, pool: PoolExecutor, task: Record, labels: Sequence[
     work = Work(0, task["func"], task.get("resource_specification") or {}, task["args"], task["kwargs"])
     work.task, work.key = task, session.routing.identity(task["func"])
     work.options = session.policies.of(task["func"]).options
+    work.wants = wants_of(work.specification)
     live = session.begin(task["dfk"].run_id)
-    return pool.placer.choose(work, believed_of_members(session, live, pool, task, labels), session.clock)
+    believed = believed_of_members(session, live, pool, work, labels)
+    return pool.placer.choose(work, believed, pool.advice)
 
 
 def believed_of_members(
-    session: Session, live: Live, pool: PoolExecutor, task: Record, labels: Sequence[str]
+    session: Session, live: Live, pool: PoolExecutor, work: Work, labels: Sequence[str]
 ) -> list[Candidate]:
     """What the run believes of members; one that has blocks, but no manager that gets work, rests."""
-    found = session.routing.believed(live, task, labels)
-    return [
-        msgspec.structs.replace(each, rests="none of its managers gets work now")
-        if not (each.has_managers or each.rests) and pool.seats[each.label].slots
-        else each
-        for each in found
-    ]
+    found: list[Candidate] = []
+    for each in session.routing.believed(live, work.task or {}, labels):
+        rests = each.rests
+        if not (each.has_managers or rests) and pool.seats[each.label].slots:
+            rests = "none of its managers gets work now"
+        lack = each.lack or work.wants.lacking(session.routing.offers.of(each.label))
+        found.append(msgspec.structs.replace(each, rests=rests, lack=lack))
+    return found

@@ -46,7 +46,9 @@ class Member(ParslExecutor):
         if self.bad is not None:
             raise self.bad
         future = Future()
-        self.held.append(SimpleNamespace(func=func, args=args, future=future))
+        self.held.append(
+            SimpleNamespace(func=func, args=args, future=future, specification=resource_specification)
+        )
         return future
 
     def end(self, number=-1, result=None, error=None):

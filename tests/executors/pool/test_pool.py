@@ -15,6 +15,7 @@ from parsl_diaspora.executors import PoolExecutor
 from parsl_diaspora.executors.errors import NoMember
 from parsl_diaspora.executors.pool.homeless import PATIENCE
 from tests.executors.pool.fakes import Member, Scene
+from tests.waiting import until
 
 
 @resilience(idempotent=True)
@@ -78,6 +79,18 @@ def test_members_that_do_not_take_the_resources_are_passed_over():
     futures = [scene.submit(only, number, spec={"num_nodes": 2}) for number in range(4)]
     assert {scene.at(future) for future in futures} == {("birch",)}
     assert "not alder: it lacks resources (num_nodes)" in scene.pool.outstanding()[0].why
+
+
+def test_words_of_pools_choose_the_member_and_go_only_to_members_that_take_them():
+    scene = Scene(Member("alder", takes=False), Member("birch", takes=False))
+    scene.member("alder").available_accelerators = ["0"]
+    scene.member("birch").available_accelerators = ["0", "1"]
+    futures = [scene.submit(only, number, spec={"gpus": 2}) for number in range(4)]
+    assert {scene.at(future) for future in futures} == {("birch",)}
+    assert "not alder: it lacks GPUs: it has 1 of 2" in scene.pool.outstanding()[0].why
+    assert {str(each.specification) for each in scene.member("birch").held} == {"{}"}
+    with pytest.raises(ConfigurationError, match="does not understand"):
+        scene.submit(only, 1, spec={"gpus": "two"})
 
 
 def test_a_function_whose_module_is_missing_at_a_member_goes_to_others():
@@ -155,6 +168,29 @@ def test_a_member_that_turns_bad_again_and_again_is_given_up():
         scene.look(61.0)
     assert scene.pool.seats["alder"].number == 4
     assert [part for part, _ in scene.faults] == ["member alder"]
+
+
+def test_a_member_that_cannot_be_started_is_replaced_and_the_others_work():
+    broken = Member("alder")
+    broken.start = lambda: exec("raise OSError('no port is free')")
+    pool = PoolExecutor("pool", [broken, Member("birch")])
+    faults = []
+    pool.advice.absorb = lambda part, error: faults.append(str(error))
+    pool.start()
+    try:
+        assert faults == ["no port is free"]
+        assert pool.submit(only, {}, 1).copies()[0].label == "birch"
+        until(lambda: pool.seats["alder"].number == 2)
+        assert pool.seats["alder"].wrong == ""
+    finally:
+        pool.shutdown()
+
+
+def test_a_pool_of_which_no_member_can_be_started_cannot_be_either():
+    broken = Member("alder")
+    broken.start = lambda: exec("raise OSError('no port is free')")
+    with pytest.raises(OSError, match="no port is free"):
+        PoolExecutor("pool", [broken]).start()
 
 
 def test_work_waits_while_all_members_are_bad_and_goes_to_the_first_fresh_one():
