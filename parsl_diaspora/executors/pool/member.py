@@ -117,6 +117,8 @@ class Member:
         made.label = self.label
         _go_on_counting(self.executor, made)
         directory = os.path.join(around.run_dir, "replacements", str(self.number + 1))
+        if isinstance(made, BlockProviderExecutor):  # others write nothing
+            os.makedirs(directory, exist_ok=True)
         try:
             return made, _start(made, msgspec.structs.replace(around, run_dir=directory))
         except Exception:
