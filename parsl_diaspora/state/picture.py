@@ -219,6 +219,8 @@ class Picture:
     def _moved(self, event: TaskMoved) -> None:
         """What a manager of its old place does with it is no longer the try's own."""
         state = self._try(event)
+        if state.status not in ("launched", "running"):
+            return  # it has ended meanwhile
         state.executor, state.status = self._word(event.to), "launched"
         state.block = state.manager = state.node = state.worker = None
         state.pid = 0

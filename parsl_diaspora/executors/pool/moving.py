@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Any
 
@@ -111,28 +111,34 @@ class Moving:
         """A member has given the work back, or has not as a worker has it already."""
         if taken:
             self._dispatch.given_back(work, attempt)
+            if work.withdrawn:  # somebody has cancelled it meanwhile
+                self._dispatch.end(work, attempt, Outcome(error=CancelledError(), good=False))
             taken = not work.over and self._send(work, attempt, choice)
         work.moving = False
         complete(moved, taken, None)
 
     def _send(self, work: Work, attempt: Attempt, choice: Choice) -> bool:
-        started, launch = attempt.has_begun, work.launch
+        """Said first: the new copy may end before this thread goes on."""
+        self._say(work, attempt, choice)
+        if work.task is not None:
+            work.task["executor"] = choice.label
         try:
             self._dispatch.send(work, choice)
         except Exception as error:  # noqa: BLE001 - if it is nowhere else, this is its end
             if attempt.abandoned:
                 self._dispatch.end(work, attempt, Outcome(error=error, good=False))
             return False
-        if work.task is not None:
-            work.task["executor"] = choice.label
+        return True
+
+    def _say(self, work: Work, attempt: Attempt, choice: Choice) -> None:
+        launch = work.launch
         self._pool.advice.say(
             TaskMoved(
                 task=launch.task if launch is not None else None,
                 try_id=launch.try_id if launch is not None else None,
                 executor=attempt.label,
                 to=choice.label,
-                started=started,
+                started=attempt.has_begun,
                 reason=choice.why,
             )
         )
-        return True
