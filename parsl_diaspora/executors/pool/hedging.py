@@ -57,18 +57,23 @@ class Hedging:
         """
         if not self.may:
             return []
-        found = [each for work in works if (each := self._straggler(work, now)) is not None]
+        usual: dict[str, float | None] = {}
+        found = [each for work in works if (each := self._straggler(work, now, usual)) is not None]
         return sorted(found, key=lambda each: each.usual - each.after)
 
-    def _straggler(self, work: Work, now: float) -> Straggler | None:
+    def _straggler(self, work: Work, now: float, known: dict[str, float | None]) -> Straggler | None:
         live = work.live
         if not work.options.idempotent or work.hedged or work.over or work.withdrawn or len(live) != 1:
             return None
         (attempt,) = live
         if attempt.since is None:
             return None
-        usual = self._durations.quantile(work.key, self._quantile, least=SAMPLES)
         after = now - attempt.since
-        if usual is None or after < max(SOONEST, usual * SLACK):
+        if after < SOONEST:
+            return None
+        if work.key not in known:
+            known[work.key] = self._durations.quantile(work.key, self._quantile, least=SAMPLES)
+        usual = known[work.key]
+        if usual is None or after < usual * SLACK:
             return None
         return Straggler(work, after, usual)

@@ -11,7 +11,7 @@ from parsl_diaspora.events import MemberReplaced, TaskHedged
 from parsl_diaspora.executors.errors import NoMember
 from parsl_diaspora.executors.pool.dispatch import Dispatch, PoolParts
 from parsl_diaspora.executors.pool.hedging import Hedging, Straggler
-from parsl_diaspora.executors.pool.member import Member, Surroundings
+from parsl_diaspora.executors.pool.member import Member, Surroundings, end
 
 PERIOD = 0.25
 WINDOW = 3600.0  # seconds within which replacements of one member are counted
@@ -94,7 +94,7 @@ class Keeper:
                 self._bad.pop(label, None)
             elif label not in self._bad:
                 self._bad[label] = _Bad(now, reason, self._wait(label))
-            elif now >= self._bad[label].due and label not in self._given_up:
+            elif now >= self._bad[label].due:
                 self._replace(label, member, self._bad[label])
 
     def _wait(self, label: str) -> float:
@@ -105,10 +105,7 @@ class Keeper:
         if (thread is not None and thread.is_alive()) or self._stop.is_set():
             return
         if not self._may_replace(label, member):
-            self._given_up.add(label)
-            message = f"Member {label!r} of pool {self._pool.label!r} takes no tasks any more: {bad.reason}."
-            hint = "The others do its work. Load the program again to have it back."
-            self._pool.advice.absorb(f"member {label}", NoMember(message, pool=self._pool.label, hint=hint))
+            self._give_up(label, bad)
             return
         self._replaced[label].append(self._pool.advice.clock.monotonic())
         thread = threading.Thread(
@@ -116,6 +113,14 @@ class Keeper:
         )
         self._replacing[label] = thread
         thread.start()
+
+    def _give_up(self, label: str, bad: _Bad) -> None:
+        """Say once that a member stays away, for the rest of the hour at least."""
+        if label not in self._given_up:
+            self._given_up.add(label)
+            message = f"Member {label!r} of pool {self._pool.label!r} takes no tasks any more: {bad.reason}."
+            hint = "The others do its work. It is tried again when its replacements are an hour old."
+            self._pool.advice.absorb(f"member {label}", NoMember(message, pool=self._pool.label, hint=hint))
 
     def _may_replace(self, label: str, member: Member) -> bool:
         now, replaced = self._pool.advice.clock.monotonic(), self._replaced[label]
@@ -128,12 +133,16 @@ class Keeper:
         try:
             old = member.executor
             fresh, poller = member.fresh(self._pool.surroundings())
+            if self._stop.is_set():  # the pool has ended meanwhile, and nobody else would end this one
+                end(fresh, poller)
+                return
             self._pool.advice.emptied(label)
             end_old = member.seat(fresh, poller)
         except Exception as error:  # noqa: BLE001 - it is tried again, and counts as a replacement
             bad.due = self._pool.advice.clock.monotonic() + self._wait(label)
             self._pool.advice.absorb(f"replacement of {label}", error)
             return
+        self._given_up.discard(label)
         self._pool.dispatch.lose(old, NoMember(f"Executor {label!r} was replaced: {bad.reason}."))
         self._pool.advice.say(
             MemberReplaced(

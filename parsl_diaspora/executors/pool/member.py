@@ -133,11 +133,11 @@ class Member:
         self.number += 1
         self.failed = ""
         self._running_since = {}
-        return partial(_end, old, old_poller)
+        return partial(end, old, old_poller)
 
     def close(self) -> None:
         """End the executor and what scales it."""
-        _end(self.executor, self._poller)
+        end(self.executor, self._poller)
 
     # --- what is asked of it ---
 
@@ -278,7 +278,8 @@ def _go_on_counting(old: Any, fresh: Any) -> None:
             counter.get_id()
 
 
-def _end(executor: Any, poller: JobStatusPoller | None) -> None:
+def end(executor: Any, poller: JobStatusPoller | None) -> None:
+    """End an executor with its blocks, and what scales it."""
     if poller is not None:
         poller.close(CLOSE_SECONDS)
     _end_jobs(executor)
