@@ -42,7 +42,7 @@ class Tries:
         """A try is about to be submitted by this thread: route it, say so, and let the executor know."""
         live = self._session.begin(task["dfk"].run_id)
         self._session.unexplained.forget(task)
-        launching.task, launching.placed = task, self._put_in_pool(task)
+        launching.placed = self._put_in_pool(task)
         avoid = self._further(live, task) if task["try_id"] else self._first(live, task)
         launching.launch = Launch(
             run=live.picture.run,
@@ -57,6 +57,8 @@ class Tries:
             memory=self._memory(live, task),
             seconds=self._seconds(live, task),
         )
+        if self._session.routing.pools.with_member(task["executor"]) is not None:
+            launching.task = task
 
     def _put_in_pool(self, task: Record) -> str:
         """A try that is for a pool goes to one of its members; why to this one."""
