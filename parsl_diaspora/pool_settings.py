@@ -24,6 +24,7 @@ class SiteSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         location: sites of one location fail together (a machine room, a power line); by default each site is
             a location of its own.
         capabilities: what its nodes can do, as ``("gpu",)``.
+        priority: of sites that heal as soon, the one with the highest is asked; the lowest is let go first.
         cost: of a node-hour, in any unit; of two sites that heal as soon, the cheaper one is asked.
         walltimes: spans of the blocks asked for there, as ``("1h", "4h")``, dealt so that blocks do not end
             together; empty for what its provider is set to.
@@ -33,6 +34,7 @@ class SiteSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_nodes: int | None = None
     location: str = ""
     capabilities: tuple[str, ...] = ()
+    priority: int = 0
     cost: float = 0.0
     walltimes: tuple[str, ...] = ()
 

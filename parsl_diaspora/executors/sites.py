@@ -9,13 +9,15 @@ from typing import Any
 
 from parsl.jobs.states import JobState
 
+from parsl_diaspora.clock import Clock
 from parsl_diaspora.errors import PoolError
 from parsl_diaspora.events import Event, PlaceHeld
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.pool_settings import PoolSpec
+from parsl_diaspora.providers.holes import Holes
 from parsl_diaspora.providers.walltimes import seconds_of
 from parsl_diaspora.scaling.counts import executor_of
-from parsl_diaspora.scaling.sites import Granted, Offer, Refused, Whereabouts, site_of
+from parsl_diaspora.scaling.sites import Granted, Hole, Offer, Refused, Whereabouts, site_of
 
 OWNER = "the pool controller"
 NEVER = float("inf")
@@ -29,11 +31,17 @@ class ExecutorSites:
         spec: of the pool.
         executors: hardened ones, by label.
         say: publishes an event of the run.
+        clock: time.
     """
 
     def __init__(
-        self, spec: PoolSpec, executors: Mapping[str, Hardening], say: Callable[[Event], object]
+        self,
+        spec: PoolSpec,
+        executors: Mapping[str, Hardening],
+        say: Callable[[Event], object],
+        clock: Clock,
     ) -> None:
+        self._holes = Holes(clock)
         self._spec = spec
         self._executors = executors
         self._say = say
@@ -55,8 +63,13 @@ class ExecutorSites:
                         workers_per_node=_workers(executor),
                         opens_in=opens_in,
                         why=why,
+                        holes=self._free(executor.provider, site) if not opens_in else (),
                     ),
                 )
+
+    def _free(self, provider: Any, site: str) -> tuple[Hole, ...]:
+        found = self._holes.of(getattr(provider, "members", {}).get(_member(site), provider))
+        return (Hole(found.nodes, found.seconds),) if found is not None else ()
 
     def whereabouts(self, executor: str, job: str) -> Whereabouts:
         """The site and walltime of a block that the executor has asked for itself."""

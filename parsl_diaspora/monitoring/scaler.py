@@ -40,7 +40,7 @@ class Scaler:
         self._stop = threading.Event()
         self.controller = Controller(
             spec,
-            ExecutorSites(spec, executors, live.say),
+            ExecutorSites(spec, executors, live.say, clock),
             live.picture,
             live.say,
         )

@@ -18,6 +18,7 @@ asking.py       a provider asked with some of its attributes changed
 words.py        what schedulers say, for people
 checks.py       what a pool is given is looked at at once
 health.py       how a member is doing
+holes.py        nodes that are free in a queue for a while
 queues.py       what schedulers have queued for this user, asked without any provider
 orphans.py      jobs that outlive their program
 

@@ -23,12 +23,14 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         expected: seconds until a block asked for now should work; None if nobody knows.
         nearby: nodes that its location has, or will have.
         cost: of a node-hour.
+        priority: the highest first.
     """
 
     site: str
     expected: float | None
     nearby: int
     cost: float
+    priority: int = 0
 
     @property
     def soon(self) -> float:
@@ -43,11 +45,14 @@ def candidate(
     nearby = sum(counts[each].had for each in spec.locations[spec.location(site)])
     fits = any(hole.nodes >= offer.nodes_per_block for hole in offer.holes)
     expected = forecast.start(site) if fits else forecast.ready(site)
-    return Candidate(site=site, expected=expected, nearby=nearby, cost=spec.sites[site].cost)
+    asked = spec.sites[site]
+    return Candidate(site=site, expected=expected, nearby=nearby, cost=asked.cost, priority=asked.priority)
 
 
 def choose(candidates: Sequence[Candidate]) -> tuple[Candidate, str]:
-    """The best of them, and why: the quickest; of those as quick, where fewest nodes are; then the cheapest.
+    """The best of them, and why.
+
+    The quickest; of those as quick by priority, then where fewest nodes are, then the cheapest.
 
     Example:
         >>> near = Candidate(site="near", expected=10.0, nearby=3, cost=1.0)
@@ -59,7 +64,7 @@ def choose(candidates: Sequence[Candidate]) -> tuple[Candidate, str]:
     """
     quickest = min(each.soon for each in candidates)
     quick = [each for each in candidates if each.soon <= quickest + AS_SOON]
-    best = min(quick, key=lambda each: (each.nearby, each.cost, each.soon, each.site))
+    best = min(quick, key=lambda each: (-each.priority, each.nearby, each.cost, each.soon, each.site))
     return best, _why(best, quick, candidates)
 
 
@@ -68,6 +73,8 @@ def _why(best: Candidate, quick: Sequence[Candidate], candidates: Sequence[Candi
         return "it is the only one that may be asked now"
     names = ", ".join(each.site for each in quick)
     why = f"fewest nodes are there ({best.nearby}) of those that heal as soon ({names})"
+    if best.priority > min(each.priority for each in quick):
+        why = f"it has the highest priority ({best.priority}) of those that heal as soon ({names})"
     if len(quick) == 1:
         why = "it heals soonest" + ("" if best.expected is None else f", in {best.expected:.0f} s")
     slow = [f"{each.site} would take {each.soon:.0f} s" for each in candidates if each not in quick]

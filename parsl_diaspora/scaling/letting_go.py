@@ -131,10 +131,11 @@ class LettingGo:
             and now - max(block.idle_since, block.running or block.asked) >= self._idle
         ]
 
-    def _order(self, block: Block) -> tuple[bool, float, float]:
-        """Those that wait in a queue first, then the dearest, then those that end soonest anyway."""
+    def _order(self, block: Block) -> tuple[bool, int, float, float]:
+        """Those that wait in a queue first, then by priority, cost, and how soon they end anyway."""
         site = self._spec.sites.get(block.site)
-        return bool(block.running), -site.cost if site is not None else 0.0, block.end
+        priority, cost = (site.priority, site.cost) if site is not None else (0, 0.0)
+        return bool(block.running), priority, -cost, block.end
 
     def _is_unneeded(
         self, block: Block, counts: Mapping[str, Count], lately: Mapping[str, int], spare: Spare

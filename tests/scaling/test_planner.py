@@ -80,6 +80,13 @@ def test_of_two_as_quick_the_cheaper_one_is_asked():
     assert asked(plan(PoolSpec(sites=sites, min_nodes=1))) == ["cheap"]
 
 
+def test_of_two_as_quick_the_one_with_priority_is_asked_and_that_is_said():
+    sites = {"dear": SiteSpec(max_nodes=4, cost=2.0, priority=1), "cheap": SiteSpec(max_nodes=4, cost=1.0)}
+    (request,) = plan(PoolSpec(sites=sites, min_nodes=1)).requests
+    assert request.site == "dear"
+    assert "highest priority (1) of those that heal as soon (dear, cheap)" in request.reason
+
+
 def test_nodes_that_can_do_something_are_asked_for_where_they_are():
     sites = {"cpu": SiteSpec(max_nodes=4), "gpu": SiteSpec(max_nodes=4, capabilities=("gpu",))}
     made = plan(PoolSpec(sites=sites, min_nodes=3, capabilities={"gpu": 1}), {"cpu": 3})
