@@ -73,9 +73,12 @@ class Tries:
 
     def _first(self, live: Live, task: Record) -> tuple[str, ...]:
         """Send a first try where it is likely to succeed; the managers that hand it back."""
+        drawn = task["executor"]
         if not self._session.parked.is_sent(task):
             self._session.routing.first(live, task, in_pool=bool(launching.placed))
         number, executor = task["id"], task["executor"]
+        if executor != drawn:  # out of the pool, or elsewhere in it, for a reason that was told
+            launching.placed = ""
         event = TaskSubmitted(task=number, try_id=0, executor=executor, func=task["func_name"])
         event.placed = launching.placed
         live.say_soon(event)
