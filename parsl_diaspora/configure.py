@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,12 @@ from parsl.config import Config
 from parsl.dataflow.memoization import BasicMemoizer
 from parsl.executors import HighThroughputExecutor, MPIExecutor
 from parsl.executors.base import ParslExecutor
-from parsl.executors.high_throughput.executor import DEFAULT_INTERCHANGE_LAUNCH_CMD
-from parsl.jobs.error_handlers import noop_error_handler, simple_error_handler
 
 from parsl_diaspora.errors import ConfigurationError, FabricError, SettingsError
 from parsl_diaspora.executors import ResilientHighThroughputExecutor, ResilientMPIExecutor
 from parsl_diaspora.executors.mixin import Hardening
+from parsl_diaspora.executors.pool.executor import PoolExecutor
+from parsl_diaspora.executors.remake import Recipe, arguments_of
 from parsl_diaspora.executors.sites import known_sites
 from parsl_diaspora.fabric import open_fabric
 from parsl_diaspora.failures.evidence import load_function
@@ -72,10 +70,10 @@ def resilient(
     _check_relay(chosen)
     _check_triggers(chosen)
     _check_pool(chosen, config)
-    session = Session(chosen, config.retries, tuple(executor.label for executor in config.executors))
-    arguments = _arguments(Config, config)
+    session = Session(chosen, config.retries, tuple(_labels(config)))
+    arguments = arguments_of(Config, config)
     arguments.update(
-        executors=[_upgraded(executor, session) for executor in config.executors],
+        executors=[each for executor in config.executors for each in _for_parsl(executor, session, config)],
         memoizer=LifecycleMemoizer(config.memoizer or BasicMemoizer(), session),
         retry_handler=RetryHandler(session, config.retry_handler),
         monitoring=ListeningHub(config.monitoring, session) if config.monitoring is not None else None,
@@ -128,7 +126,7 @@ def _checked_places(settings: Settings) -> Settings:
 
 def _checked_policy(settings: Settings, config: Config) -> Settings:
     """A policy that cannot be used is found now; a relative path is settled here."""
-    labels = [executor.label for executor in config.executors]
+    labels = _labels(config)
     for label in settings.sites:
         if label not in labels:
             message = f"The setting 'sites' names {label!r}, which is no executor."
@@ -185,37 +183,51 @@ def _check_triggers(settings: Settings) -> None:
         check_triggers(settings.triggers)
 
 
+def _labels(config: Config) -> list[str]:
+    """Of all executors, those that are members of pools included."""
+    found: list[str] = []
+    for executor in config.executors:
+        found += [executor.label, *(executor.labels if isinstance(executor, PoolExecutor) else ())]
+    return found
+
+
+def _for_parsl(executor: ParslExecutor, session: Session, config: Config) -> list[ParslExecutor]:
+    """What stands for one executor of a configuration in the resilient one."""
+    if not isinstance(executor, PoolExecutor):
+        return [_upgraded(executor, session)]
+    pool = PoolExecutor(**arguments_of(PoolExecutor, executor))
+    named = {label: site for label, site in session.settings.sites.items() if label in pool.seats}
+    pool.sites = {**named, **(pool.sites or {})}
+    strategy = config.strategy or "none"
+    if session.settings.pool is not None:
+        pool.strategy = strategy = "none"
+    pool.upgrade(
+        lambda member: _upgraded(member, session), strategy, config.max_idletime, config.strategy_period
+    )
+    session.look_after(pool)
+    return [pool, *pool.faces()]
+
+
 def _check_pool(settings: Settings, config: Config) -> None:
     """A site that there is not is found now."""
     if settings.pool is not None:
-        settings.pool.check_sites(known_sites({executor.label: executor for executor in config.executors}))
+        found: dict[str, ParslExecutor] = {executor.label: executor for executor in config.executors}
+        for pool in [each for each in config.executors if isinstance(each, PoolExecutor)]:
+            del found[pool.label]
+            found.update((label, member.executor) for label, member in pool.seats.items())
+        settings.pool.check_sites(known_sites(found))
 
 
 def _upgraded(executor: ParslExecutor, session: Session) -> ParslExecutor:
     hardened = _HARDENED.get(type(executor))
     if hardened is not None:
-        executor = _hardened(executor, hardened)
+        executor = Recipe(executor).make(hardened)
     elif isinstance(executor, HighThroughputExecutor) and not isinstance(executor, Hardening):
         _say_left_alone(executor)
     if isinstance(executor, Hardening):
         executor.link = session
         session.watch(executor)
     return executor
-
-
-def _hardened(executor: ParslExecutor, hardened: type[Hardening]) -> Hardening:
-    arguments = _arguments(type(executor), executor)
-    for name, value in _AS_NOT_GIVEN.items():
-        if name in arguments and arguments[name] == value:
-            arguments[name] = None
-    for handler, flag in _HANDLER_FLAGS:
-        if arguments["block_error_handler"] is handler:
-            arguments["block_error_handler"] = flag
-    made = hardened(**arguments)
-    for name in _SET_AFTERWARDS:
-        if hasattr(executor, name):
-            setattr(made, name, getattr(executor, name))
-    return made
 
 
 def _say_left_alone(executor: HighThroughputExecutor) -> None:
@@ -235,21 +247,3 @@ _HARDENED: dict[type, type[Hardening]] = {
     HighThroughputExecutor: ResilientHighThroughputExecutor,
     MPIExecutor: ResilientMPIExecutor,
 }
-
-#: What the stock constructors store for arguments that were not given, and would not take themselves.
-_AS_NOT_GIVEN = {
-    "max_workers_per_node": math.inf,
-    "interchange_launch_cmd": DEFAULT_INTERCHANGE_LAUNCH_CMD,
-}
-
-#: Attributes that no constructor takes, which others (as Globus Compute) set on the finished executor.
-_SET_AFTERWARDS = ("_check_python_mismatch",)
-
-#: Parsl turns the two flags into these functions, and its constructor takes flags or other functions.
-_HANDLER_FLAGS = ((simple_error_handler, True), (noop_error_handler, False))
-
-
-def _arguments(cls: type, instance: Any) -> dict[str, Any]:
-    """Constructor arguments of a Parsl object, which keeps each under its own name."""
-    names = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]  # type: ignore[misc]
-    return {name: getattr(instance, name) for name in names}

@@ -25,12 +25,13 @@
     │   └── TaskStopped            the task was made to stop while it ran
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
     ├── NoBlocks                   an executor has no block that could run its tasks; has .executor
+    ├── NoMember                   a pool of executors has no member that takes tasks; has .pool
     ├── SeamMissing                this release of Parsl lacks what a part of ours rests on; has .seam
     ├── WorkerDied                 a worker died under its task; has .exit_code, .out_of_memory, .hostname
     ├── NeverStarted               a manager held a task and never started it; has .manager
     └── RunnerUnusable             the workers' environment lacks this package, or has one that does not fit
 
-The last six live in `parsl_diaspora.executors.errors`.
+The last seven live in `parsl_diaspora.executors.errors`.
 Messages are full sentences: what, where, why. The hint says what to do. All of them survive pickling.
 """
 

@@ -38,7 +38,7 @@ OF_PACKAGES = {
     "cli.pools": "add_arguments run",
     "cli.top": "add_arguments run",
     "events.kinds": "KINDS",
-    "executors": "ResilientHighThroughputExecutor ResilientMPIExecutor",
+    "executors": "PoolExecutor ResilientHighThroughputExecutor ResilientMPIExecutor",
     "executors.watch": "PATIENCE_WITH_NEIGHBOURS Watch Watched",
     "fabric": "Consumer Fabric FlushReport Publisher Start open_fabric",
     "fabric.bridge": "Bridge BridgeStatus Filter Reduction fabric_id",
@@ -126,7 +126,11 @@ def test_each_public_name_is_there_and_documented(name):
 def test_executors_for_direct_use_are_these():
     from parsl_diaspora import executors
 
-    assert sorted(executors.__all__) == ["ResilientHighThroughputExecutor", "ResilientMPIExecutor"]
+    assert sorted(executors.__all__) == [
+        "PoolExecutor",
+        "ResilientHighThroughputExecutor",
+        "ResilientMPIExecutor",
+    ]
     for name in executors.__all__:
         assert getattr(executors, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'ResilientExecutor'"):

@@ -113,7 +113,7 @@ def _try_stopped(event: TryStopped) -> str:
 
 
 def _launched(event: TryLaunched) -> str:
-    return f"avoids {', '.join(event.avoid)}" if event.avoid else ""
+    return joined((f"avoids {', '.join(event.avoid)}" if event.avoid else "", event.placed))
 
 
 def _failed(event: TryFailed) -> str:
@@ -242,7 +242,7 @@ _DETAILS: dict[type[Event], Callable[[Any], str]] = {
     **POOL_DETAILS,
     RunStarted: _run_started,
     RunEnded: _run_ended,
-    TaskSubmitted: lambda event: str(event.func),
+    TaskSubmitted: lambda event: joined((event.func, event.placed)),
     TryLaunched: _launched,
     TryStarted: lambda event: f"pid {event.pid}",
     TaskCancelAsked: lambda event: joined((f"by {event.owner}", event.reason)),

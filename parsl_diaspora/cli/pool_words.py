@@ -14,10 +14,13 @@ from parsl_diaspora.events import (
     Event,
     MemberFailed,
     MemberRecovered,
+    MemberReplaced,
     PoolDeficitHealed,
     PoolDeficitSeen,
     StatusUnknown,
     SubmissionRefused,
+    TaskHedged,
+    TaskMoved,
 )
 
 
@@ -47,6 +50,20 @@ def _released(event: BlockReleased) -> str:
     return joined((f"{event.node_hours:.2f} node-hours", lost, event.reason))
 
 
+def _hedged(event: TaskHedged) -> str:
+    after = f"a second copy to {event.to} after {duration(event.after)}"
+    return joined((after, event.reason))
+
+
+def _moved(event: TaskMoved) -> str:
+    return joined((f"to {event.to}", "it had begun" if event.started else "", event.reason))
+
+
+def _replaced(event: MemberReplaced) -> str:
+    number = f"number {event.number} in pool {event.pool}"
+    return joined((number, f"after {duration(event.seconds)}", event.reason))
+
+
 def _member_failed(event: MemberFailed) -> str:
     rests = f"rests for {duration(event.rest)} after {count(event.failures, 'failure')} in a row"
     return joined((event.member, rests, first_line(event.message)))
@@ -69,6 +86,9 @@ POOL_DETAILS: dict[type[Event], Callable[[Any], str]] = {
     BlockRefused: _refused,
     BlockDraining: _draining,
     BlockReleased: _released,
+    TaskHedged: _hedged,
+    TaskMoved: _moved,
+    MemberReplaced: _replaced,
     MemberFailed: _member_failed,
     MemberRecovered: lambda event: joined((event.member, first_line(event.message))),
     SubmissionRefused: _submission_refused,

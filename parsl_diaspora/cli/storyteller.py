@@ -23,6 +23,7 @@ from parsl_diaspora.events import (
     TaskCancelAsked,
     TaskEnded,
     TaskHeld,
+    TaskMoved,
     TaskReleased,
     TaskSubmitted,
     TryDeclined,
@@ -146,10 +147,18 @@ def _hear(event: Event, story: TaskStory, tries: dict[int, TryStory]) -> None:
     elif (tell := _OF_TRIES.get(type(event))) is not None:
         number = event.try_id or 0
         each = tries.setdefault(number, TryStory(number=number))
+        if _is_of_copy(event, each):
+            return
         each.place = {**each.place, **place_of(event)} if not isinstance(event, TryDeclined) else each.place
         tell(event, each, at)
         if isinstance(event, TaskSubmitted):
             story.func = event.func
+
+
+def _is_of_copy(event: Event, each: TryStory) -> bool:
+    """Whether this is about a second copy of a try, which counts only if it ends first."""
+    executor = each.place.get("executor", event.executor)
+    return isinstance(event, TryStarted | TryStopped) and event.executor not in (None, executor)
 
 
 def _hear_hold(event: TaskHeld | TaskReleased, story: TaskStory, at: float) -> None:
@@ -211,6 +220,10 @@ def _stopped(event: TryStopped, each: TryStory, at: float) -> None:
         each.place = {**each.place, "pid": event.pid}
 
 
+def _moved(event: TaskMoved, each: TryStory, at: float) -> None:
+    each.place = {"executor": event.to}
+
+
 def _decided(event: DecisionMade, each: TryStory, at: float) -> None:
     each.decision, each.diagnosis = _choice(event, at), event.diagnosis
 
@@ -223,6 +236,7 @@ _OF_TRIES: dict[type[Event], Callable[[Any, TryStory, float], None]] = {
     TryEnded: _ended,
     TryFailed: _failed,
     TryStopped: _stopped,
+    TaskMoved: _moved,
     DecisionMade: _decided,
 }
 

@@ -4,6 +4,10 @@
     mpi.py       ResilientMPIExecutor: the stock ones with the mixin before them
     mixin.py     what hardens them: the parts below put in
     launch.py    what travels with a try to its worker, and what comes back with it
+    pool/        PoolExecutor: several executors as one
+    remake.py    executors made anew from their own arguments
+    withdrawing.py  tasks taken back before any manager has them
+    walltime.py  walltimes as providers take them
     plain.py     plain data travels by pickle, which costs a tenth of what Parsl's serializer does
     gate.py      the only way in for results: nothing that arrives can end the executor's result thread
     keeping/     interchange, blocks, and the tasks that are with them: replaced, or ended with the reason
@@ -25,10 +29,15 @@ from importlib import import_module as _import_module
 if _typing.TYPE_CHECKING:
     from parsl_diaspora.executors.htex import ResilientHighThroughputExecutor
     from parsl_diaspora.executors.mpi import ResilientMPIExecutor
+    from parsl_diaspora.executors.pool.executor import PoolExecutor
 
-__all__ = ["ResilientHighThroughputExecutor", "ResilientMPIExecutor"]
+__all__ = ["PoolExecutor", "ResilientHighThroughputExecutor", "ResilientMPIExecutor"]
 
-_MODULES = {"ResilientHighThroughputExecutor": "htex", "ResilientMPIExecutor": "mpi"}
+_MODULES = {
+    "PoolExecutor": "pool.executor",
+    "ResilientHighThroughputExecutor": "htex",
+    "ResilientMPIExecutor": "mpi",
+}
 
 
 def __getattr__(name: str) -> _typing.Any:

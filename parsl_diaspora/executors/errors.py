@@ -35,6 +35,18 @@ class NoBlocks(DiasporaError):
         self.executor = executor
 
 
+class NoMember(DiasporaError):
+    """A pool of executors has no member that takes tasks, and none was replaced in time.
+
+    Attributes:
+        pool: the pool's label.
+    """
+
+    def __init__(self, message: str, *, pool: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.pool = pool
+
+
 class SeamMissing(DiasporaError):
     """This release of Parsl lacks something that a part of ours rests on.
 

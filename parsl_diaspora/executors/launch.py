@@ -118,9 +118,17 @@ def unseal(sealed: Any) -> tuple[bytes, bytes] | None:
 
 
 class _Launching(threading.local):
-    """The try that this thread is about to submit: Parsl's executors are not told the task's id."""
+    """The try that this thread is about to submit: Parsl's executors are not told the task's id.
+
+    Attributes:
+        launch: what its worker is told.
+        task: Parsl's record of the task, for pools of executors.
+        placed: why it goes to this one of a pool's executors, in words.
+    """
 
     launch: Launch | None = None
+    task: Any = None
+    placed: str = ""
 
 
 launching = _Launching()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from parsl_diaspora.executors.supervision.launch_command import marked, supervis
 from parsl_diaspora.executors.supervision.orders import OrdersBox
 from parsl_diaspora.executors.sweep import sweep
 from parsl_diaspora.executors.watch import Watch
+from parsl_diaspora.executors.withdrawing import Answer, Withdrawals
 from parsl_diaspora.state import Live
 
 DECLINE_PAUSE = 0.05
@@ -185,6 +187,25 @@ class Hardening(KeptInterchange):
             complete(future, None, self.executor_exception)
         elif not future.done() and future.payload is not None:
             self._send(launch, *future.payload, future)
+
+    @property
+    def can_withdraw(self) -> bool:
+        """Whether tasks that wait at the interchange can be taken back."""
+        lacking = {"withdrawing", "agent", "quarantine"} & self._lacking
+        return self._watch is not None and not lacking
+
+    def withdraw(self, future: TryFuture, answer: Answer) -> None:
+        """Take a task back before any manager has it; whether that came about is told in another thread."""
+        if self._watch is None:
+            answer(False)
+            return
+        self.withdrawals.ask(future, answer)
+        self._watch.wake()
+
+    @cached_property
+    def withdrawals(self) -> Withdrawals:
+        """Tasks that are being taken back."""
+        return Withdrawals(self.tasks)
 
     def use_plain_workers(self) -> None:
         """Send tasks as stock does from now on: the workers' environment lacks this package."""

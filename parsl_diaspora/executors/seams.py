@@ -134,6 +134,12 @@ SEAMS: tuple[Seam, ...] = (
         _holds(interchange, "ic = Interchange(", "_ready_managers", "'last_heartbeat'", "'draining'"),
     ),
     Seam(
+        "pending_task_queue in interchange.py, with add, pop and the task as the last part of an entry",
+        "withdrawing",
+        "tasks that wait at an executor cannot be taken back",
+        _holds(interchange, "self.pending_task_queue.add(queue_entry)", "= self.pending_task_queue.pop()"),
+    ),
+    Seam(
         "the options --uid, --addresses, --port and --block_id of process_worker_pool",
         "supervisors",
         "pools start without supervisors, as stock has it",

@@ -14,6 +14,8 @@ from parsl.dataflow.dflow import DataFlowKernel, DataFlowKernelLoader
 from parsl.dataflow.states import FINAL_STATES, States
 from parsl.executors import ThreadPoolExecutor
 
+from parsl_diaspora.executors.pool.face import executor_behind
+
 LOCK_SECONDS = 0.05
 
 #: A Parsl task record.
@@ -135,7 +137,7 @@ def take_back(task: Record, future: Future[Any]) -> bool:
 
     No other executor of Parsl bears the cancelling of a future that it holds.
     """
-    executor = task["dfk"].executors.get(task["executor"])
+    executor = executor_of(task["dfk"], task["executor"])
     return isinstance(executor, ThreadPoolExecutor) and future.cancel()
 
 
@@ -143,6 +145,11 @@ def loaded(run: str) -> Any:
     """The kernel of a run, if it is the one that the program has loaded."""
     kernel = DataFlowKernelLoader._dfk
     return kernel if kernel is not None and kernel.run_id == run else None
+
+
+def executor_of(kernel: Any, label: str | None) -> Any:
+    """The executor of a label, also behind the face of a pool's member; None for none."""
+    return executor_behind(kernel.executors.get(label))
 
 
 def is_usable(kernel: Any, label: str) -> bool:

@@ -35,6 +35,7 @@ from parsl_diaspora.monitoring.parking.parked import Parked
 from parsl_diaspora.monitoring.parking.task_orders import TaskOrders
 from parsl_diaspora.monitoring.parking.unexplained import Unexplained
 from parsl_diaspora.monitoring.placing.memory import OFF, PlaceMemory, default_url
+from parsl_diaspora.monitoring.placing.pools import RunAdvice
 from parsl_diaspora.monitoring.placing.quarantines import Quarantines
 from parsl_diaspora.monitoring.placing.routing import Routing
 from parsl_diaspora.monitoring.reach import Reach
@@ -47,6 +48,7 @@ from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
 
 if TYPE_CHECKING:
+    from parsl_diaspora.executors.pool.executor import PoolExecutor
     from parsl_diaspora.monitoring.relay import RunRelay
     from parsl_diaspora.monitoring.scaler import Scaler
     from parsl_diaspora.monitoring.triggers import RunTriggers
@@ -105,7 +107,9 @@ class Session:
         self._begin = threading.Lock()
         self._said: set[str] = set()
         self._watched: list[Any] = []
+        self._by_label: dict[str, Any] = {}
         self._shared: PlaceMemory | None = None
+        self._advice: list[RunAdvice] = []
         self._scaler: Scaler | None = None
 
     # --- the run ---
@@ -122,6 +126,14 @@ class Session:
     def watch(self, executor: Any) -> None:
         """Remember an executor whose watching ends with the run."""
         self._watched.append(executor)
+        self._by_label[executor.label] = executor  # a fresh one in a pool's seat takes the place of the old
+
+    def look_after(self, pool: PoolExecutor) -> None:
+        """Let a pool of executors take part in the run."""
+        advice = RunAdvice(self, pool)
+        pool.advice = advice
+        self.routing.pools.add(pool)
+        self._advice.append(advice)
 
     def begin(self, run_id: str) -> Live:
         """The run's state; the first caller makes it and says that the run has started."""
@@ -140,6 +152,8 @@ class Session:
                 live.listen(self.orders.hear)
                 live.listen(self.unexplained.hear)
                 live.listen(self.quarantines.hear)
+                for advice in self._advice:
+                    live.listen(advice.hear)
                 live.start()
                 self._share_places(live)
                 if self.settings.pool is not None:
@@ -214,8 +228,7 @@ class Session:
     def _hold_pool(self, live: Live, spec: PoolSpec) -> None:
         from parsl_diaspora.monitoring.scaler import Scaler
 
-        executors = {executor.label: executor for executor in self._watched}
-        self._scaler = Scaler(spec, executors, live, self.clock)
+        self._scaler = Scaler(spec, self._by_label, live, self.clock)
         self._scaler.start()
 
     def _start_triggers(self, live: Live) -> None:

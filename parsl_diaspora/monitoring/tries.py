@@ -16,6 +16,7 @@ from parsl_diaspora.failures.evidence import clean_text
 from parsl_diaspora.monitoring.deciding.propagated import root_task, tell_root
 from parsl_diaspora.monitoring.kernel import Record
 from parsl_diaspora.monitoring.placing.durations import Durations
+from parsl_diaspora.monitoring.placing.pools import put_in
 from parsl_diaspora.state import Live
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Tries:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._reports: dict[tuple[int, int], Report] = {}
+        self._reports: dict[tuple[int, int, str], Report] = {}
         self._avoid: dict[int, tuple[str, ...]] = {}
         self._durations = Durations()
 
@@ -41,6 +42,7 @@ class Tries:
         """A try is about to be submitted by this thread: route it, say so, and let the executor know."""
         live = self._session.begin(task["dfk"].run_id)
         self._session.unexplained.forget(task)
+        launching.placed = self._put_in_pool(task)
         avoid = self._further(live, task) if task["try_id"] else self._first(live, task)
         launching.launch = Launch(
             run=live.picture.run,
@@ -55,20 +57,40 @@ class Tries:
             memory=self._memory(live, task),
             seconds=self._seconds(live, task),
         )
+        if self._session.routing.pools.with_member(task["executor"]) is not None:
+            launching.task = task
+
+    def _put_in_pool(self, task: Record) -> str:
+        """A try that is for a pool goes to one of its members; why to this one."""
+        routing, drawn = self._session.routing, task["executor"]
+        pool = routing.pools.named(drawn)
+        if pool is None:
+            return ""
+        routing.placed(task)
+        choice = put_in(self._session, pool, task, pool.labels)
+        task["executor"] = choice.label or pool.labels[0]
+        return choice.why
 
     def _first(self, live: Live, task: Record) -> tuple[str, ...]:
         """Send a first try where it is likely to succeed; the managers that hand it back."""
+        drawn = task["executor"]
         if not self._session.parked.is_sent(task):
-            self._session.routing.first(live, task)
+            self._session.routing.first(live, task, in_pool=bool(launching.placed))
         number, executor = task["id"], task["executor"]
-        live.say_soon(TaskSubmitted(task=number, try_id=0, executor=executor, func=task["func_name"]))
+        if executor != drawn:  # out of the pool, or elsewhere in it, for a reason that was told
+            launching.placed = ""
+        event = TaskSubmitted(task=number, try_id=0, executor=executor, func=task["func_name"])
+        event.placed = launching.placed
+        live.say_soon(event)
         self._avoid.pop(number, None)
         return self._session.routing.avoided(live, task)
 
     def _further(self, live: Live, task: Record) -> tuple[str, ...]:
         """Say that there is a further try; the managers that hand it back."""
         avoid = self._avoid.pop(task["id"], ())
-        live.say(TryLaunched(task=task["id"], try_id=task["try_id"], executor=task["executor"], avoid=avoid))
+        event = TryLaunched(task=task["id"], try_id=task["try_id"], executor=task["executor"], avoid=avoid)
+        event.placed = launching.placed
+        live.say(event)
         return avoid
 
     def _memory(self, live: Live, task: Record) -> int:
@@ -97,7 +119,7 @@ class Tries:
         if task["from_memo"]:
             live.say(TaskEnded(task=number, outcome="memoized", tries=0, func=task["func_name"]))
             return
-        report = self._reports.pop((number, try_id), None)
+        report = self.report_of(number, try_id, task["executor"])
         if report is not None:
             self._durations.learn(task["func_name"], report.seconds)
         overcome = _failures_before(live, task)
@@ -132,13 +154,18 @@ class Tries:
 
     def returned(self, launch: Launch, report: Report) -> None:
         """Take note of what a worker told of a try, before its future ends."""
-        self._reports[launch.task, launch.try_id] = report
+        self._reports[launch.task, launch.try_id, launch.executor] = report
         if report.stuck and self._session.live is not None:
             self._session.live.absorb("what tasks change in their workers", RuntimeError(_stuck(report)))
 
-    def report_of(self, task: int, try_id: int) -> Report | None:
-        """What the worker told of a try, once."""
-        return self._reports.pop((task, try_id), None)
+    def report_of(self, task: int, try_id: int, executor: str) -> Report | None:
+        """What the worker told of a try at an executor, once."""
+        return self._reports.pop((task, try_id, executor), None)
+
+    def seconds_of(self, task: int, try_id: int, executor: str) -> float | None:
+        """How long a try that has just ended took, as its worker has told."""
+        report = self._reports.get((task, try_id, executor))
+        return report.seconds if report is not None else None
 
     def avoid(self, task: int, managers: tuple[str, ...]) -> None:
         """Let a task's next try decline these managers."""

@@ -41,6 +41,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         inherit: those come after them.
         memory: bytes that a try needs.
         substitute: the value that stands in for the result of a task that would fail; empty for none.
+        idempotent: it may run twice, even at the same time: only the first result counts.
+        near: site, or label of an executor, where its data are.
     """
 
     retries: dict[str, int] = {}
@@ -50,6 +52,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     inherit: bool = True
     memory: int | None = None
     substitute: tuple[Any, ...] = ()
+    idempotent: bool = False
+    near: str = ""
 
 
 NO_OPTIONS = Options()
@@ -66,6 +70,8 @@ def resilience(
     rules: Iterable[Any] = (),
     memory: int | str | None = None,
     substitute: Any = NOTHING,
+    idempotent: bool = False,
+    near: str = "",
 ) -> Callable[[F], F]:
     """Say how an app's failures are to be met.
 
@@ -79,6 +85,9 @@ def resilience(
         rules: before those of the policy; each a `Rule`, or a mapping as in YAML.
         memory: what a try needs, as ``"4 GB"`` or in bytes.
         substitute: stands in for the result where the task would fail, so that what waits for it goes on.
+        idempotent: running it twice does no harm, even at the same time, as nothing but its result counts. A
+            pool of executors may start a second copy of a try that takes much longer than others.
+        near: site or executor where its data are: a pool of executors prefers it while it is not crowded.
 
     Raises:
         SettingsError: a failure class does not exist, a number is negative, or something in the rules is
@@ -101,6 +110,8 @@ def resilience(
         rules=own.rules if own is not None else (),
         inherit=own is None or own.inherit,
         memory=_bytes(memory),
+        idempotent=_is_flag(idempotent),
+        near=_site(near),
     )
     also = {} if substitute is NOTHING else {"substitute": (substitute,)}
     marked = msgspec.to_builtins(options) | also
@@ -128,6 +139,20 @@ def _check_total(max_tries: int | None) -> None:
 
 def _is_number(value: Any, least: int) -> bool:
     return isinstance(value, int) and value >= least
+
+
+def _is_flag(idempotent: Any) -> bool:
+    if not isinstance(idempotent, bool):
+        hint = "As in idempotent=True."
+        raise SettingsError(f"idempotent in @resilience is True or False, not {idempotent!r}.", hint=hint)
+    return idempotent
+
+
+def _site(near: Any) -> str:
+    if not isinstance(near, str):
+        hint = "As in near='cluster'."
+        raise SettingsError(f"near in @resilience is the name of a site, not {near!r}.", hint=hint)
+    return near
 
 
 def _names(exceptions: Any) -> tuple[str, ...]:

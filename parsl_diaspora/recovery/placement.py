@@ -57,6 +57,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         load: tries outstanding, a worker.
         memory: bytes that a process may have there; 0 if that is not known.
         stale: seconds since the function was last tried there.
+        slots: workers that would take a try at once; only pools of executors count them.
+        near: the task's data are there.
+        left: seconds until its last block ends; infinite where nobody says.
     """
 
     label: str
@@ -68,6 +71,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     load: float = 0.0
     memory: int = 0
     stale: float = 0.0
+    slots: int = 0
+    near: bool = False
+    left: float = float("inf")
 
     @property
     def free(self) -> bool:

@@ -14,6 +14,7 @@ from parsl_diaspora.events import (
     RunStarted,
     TaskEnded,
     TaskHeld,
+    TaskMoved,
     TaskReleased,
     TaskSubmitted,
     TryDeclined,
@@ -172,14 +173,17 @@ class Picture:
             self._outstanding(state.outstanding_at, 1)
 
     def _try_started(self, event: TryStarted) -> None:
-        state = self._try(event)
-        self._take_place(state, event)
-        state.pid = event.pid
-        manager = self._managers.of(event)
+        state, manager = self._try(event), self._managers.of(event)
         if manager is not None:
             manager.started += 1
             manager.pid = event.manager_pid
             manager.last_start = max(manager.last_start, event.time)
+        if _is_of_copy(event, state):
+            if manager is not None:
+                manager.running.add((event.task or 0, event.try_id or 0))
+            return
+        self._take_place(state, event)
+        state.pid = event.pid
         if state.status == "launched":
             state.status = "running"
             if manager is not None:
@@ -206,7 +210,24 @@ class Picture:
         self._count("failed_tries")
 
     def _try_stopped(self, event: TryStopped) -> None:
-        self._close_try(event, "stopped")
+        manager = self._managers.of(event)
+        if not _is_of_copy(event, self._try(event)):
+            self._close_try(event, "stopped")
+        elif manager is not None:
+            manager.running.discard((event.task or 0, event.try_id or 0))
+
+    def _moved(self, event: TaskMoved) -> None:
+        """What a manager of its old place does with it is no longer the try's own."""
+        state = self._try(event)
+        if state.status not in ("launched", "running"):
+            return  # it has ended meanwhile
+        state.executor, state.status = self._word(event.to), "launched"
+        state.block = state.manager = state.node = state.worker = None
+        state.pid = 0
+        if state.outstanding_at is not None:
+            self._outstanding(state.outstanding_at, -1)
+            state.outstanding_at = state.executor
+            self._outstanding(state.outstanding_at, 1)
 
     def _close_try(self, event: Event, status: str) -> tuple[TryState, ManagerState | None]:
         state = self._try(event)
@@ -317,6 +338,11 @@ class Picture:
         self.faults.append(event)
 
 
+def _is_of_copy(event: Event, state: TryState) -> bool:
+    """Whether this is about a second copy of a try, at another executor of the same pool."""
+    return bool(event.executor and state.executor and event.executor != state.executor)
+
+
 #: Classes that say what an executor lacks; the second as earlier releases called it, in their logs.
 _LACKS = ("missing_module", "environment")
 
@@ -332,6 +358,7 @@ _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {
     TryEnded: Picture._try_ended,
     TryFailed: Picture._try_failed,
     TryStopped: Picture._try_stopped,
+    TaskMoved: Picture._moved,
     DecisionMade: Picture._decided,
     TaskEnded: Picture._task_ended,
     TaskHeld: Picture._task_held,

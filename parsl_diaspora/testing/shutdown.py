@@ -80,7 +80,10 @@ def _await_end(mark: str, timeout: float) -> None:
 
 
 def _interchanges(kernel: DataFlowKernel) -> list[subprocess.Popen[bytes]]:
-    started = (getattr(executor, "interchange_proc", None) for executor in kernel.executors.values())
+    executors: list[object] = list(kernel.executors.values())
+    for pool in list(executors):  # what a pool of executors has in its seats
+        executors += [seat.executor for seat in getattr(pool, "seats", {}).values()]
+    started = (getattr(executor, "interchange_proc", None) for executor in executors)
     return [process for process in started if process is not None]
 
 

@@ -51,6 +51,7 @@ from parsl.providers import LocalProvider
 from parsl.serialize import deserialize, pack_apply_message, serialize, unpack_apply_message
 
 from parsl_diaspora.executors import ResilientHighThroughputExecutor, seams
+from parsl_diaspora.executors.agent.pending import Pending
 from parsl_diaspora.executors.keeping import commands
 from parsl_diaspora.executors.launch import Launch, launching, seal
 from parsl_diaspora.executors.plain import PICKLED, is_stock, pack_call, unpack_call
@@ -636,6 +637,18 @@ def test_a_draining_manager_gets_no_tasks():
     made.pending_task_queue.add((0, 1, {"task_id": 1}))
     made.process_tasks_to_send({b"m1"}, None)
     assert len(made.pending_task_queue) == 1
+
+
+@seam("Interchange.pending_task_queue", "tasks that wait cannot be taken back, or the interchange ends")
+def test_the_interchange_hands_out_what_stands_in_for_its_queue_gives():
+    made, pending = an_interchange(m1={"tasks": [], "max_capacity": 3}), Pending()
+    for number in (1, 2, 3):
+        made.pending_task_queue.add((0, -number, {"task_id": number}))
+    made.pending_task_queue = pending.guard(made.pending_task_queue)
+    assert pending.withdraw({2}) == {2}
+    made.process_tasks_to_send({b"m1"}, None)
+    assert made._ready_managers[b"m1"]["tasks"] == [1, 3]
+    assert "queue_entry = (-priority, -task_id, msg)" in inspect.getsource(interchange)
 
 
 @seam("ic in interchange.py", "nodes are heard, and drains obeyed, only from the first task on")

@@ -10,6 +10,7 @@ from parsl.jobs.states import JobState, JobStatus
 from parsl.serialize import pack_apply_message, serialize
 
 from parsl_diaspora.executors.launch import Launch, pack
+from parsl_diaspora.executors.withdrawing import Withdrawals
 from parsl_diaspora.monitoring.runner import run
 
 
@@ -51,6 +52,7 @@ class FakeExecutor:
         self.why_no_blocks = ""
         self.waiting = 1
         self.tasks: dict[int, Future] = {}
+        self.withdrawals = Withdrawals(self.tasks)
         self.interchange_proc = None
         self.bad_state = None
         self.ended_tasks: list[Exception] = []

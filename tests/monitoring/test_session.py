@@ -238,6 +238,8 @@ def test_the_end_stops_the_watching_and_tells_what_was_absorbed(program):
     stopped = []
 
     class Watched:
+        label = "alder"
+
         def stop_watching(self):
             stopped.append(True)
 

@@ -20,6 +20,7 @@ from parsl_diaspora.events import (
     RunEnded,
     RunStarted,
     TaskEnded,
+    TaskMoved,
     TaskSubmitted,
     TryDeclined,
     TryEnded,
@@ -142,6 +143,39 @@ def test_a_cancelled_try_keeps_its_worker_busy_until_it_is_known_to_have_stopped
 
 
 # --- tasks ---
+
+
+def test_a_second_copy_keeps_its_worker_busy_and_changes_nothing_of_the_try():
+    at_birch = {"task": 0, "try_id": 0, "executor": "birch", "manager": "b1", "node": "n2", "worker": 0}
+    made = picture(
+        ManagerSeen(executor="alder", manager="m1"),
+        ManagerSeen(executor="birch", manager="b1"),
+        submitted(),
+        TryStarted(task=0, try_id=0, pid=1, **AT_M1),
+        TryStarted(pid=2, **at_birch),
+    )
+    assert made.last_try(0).manager == "m1"
+    assert made.managers["b1"].running == {(0, 0)}
+    assert made.outstanding == {"alder": 1}
+    made.fold(TryEnded(run=RUN, time=200.0, **at_birch))
+    made.fold(TryStopped(run=RUN, time=201.0, task=0, try_id=0, **AT_M1))
+    assert (made.last_try(0).status, made.last_try(0).executor) == ("ended", "birch")
+    assert made.managers["m1"].running == made.managers["b1"].running == set()
+    assert made.outstanding == {"alder": 0}
+
+
+def test_a_try_that_was_moved_is_owed_by_its_new_executor_and_has_not_begun_there():
+    moved = TaskMoved(task=0, try_id=0, executor="alder", to="birch")
+    made = picture(submitted(), TryStarted(task=0, try_id=0, pid=1, **AT_M1), moved)
+    last = made.last_try(0)
+    assert (last.status, last.executor, last.manager) == ("launched", "birch", None)
+    assert made.outstanding == {"alder": 0, "birch": 1}
+
+
+def test_a_move_that_is_heard_after_the_end_changes_nothing():
+    moved = TaskMoved(task=0, try_id=0, executor="alder", to="birch")
+    made = picture(submitted(), TryEnded(task=0, try_id=0, **AT_M1), moved)
+    assert (made.last_try(0).status, made.last_try(0).executor) == ("ended", "alder")
 
 
 def test_a_task_is_followed_from_its_submission_to_its_end():

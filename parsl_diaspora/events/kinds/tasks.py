@@ -59,9 +59,11 @@ class TaskSubmitted(Event, tag="task.submitted"):
 
     Attributes:
         func: name of the app.
+        placed: why at this one of a pool's executors, in words; empty where there was no pool.
     """
 
     func: str = ""
+    placed: str = ""
 
 
 class TryLaunched(Event, tag="task.try_launched"):
@@ -69,9 +71,11 @@ class TryLaunched(Event, tag="task.try_launched"):
 
     Attributes:
         avoid: managers that decline this try.
+        placed: why at this one of a pool's executors, in words; empty where there was no pool.
     """
 
     avoid: tuple[str, ...] = ()
+    placed: str = ""
 
 
 class TryStarted(Event, tag="task.try_started"):

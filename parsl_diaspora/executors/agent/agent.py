@@ -29,6 +29,7 @@ from parsl_diaspora.executors.agent.control import (
 )
 from parsl_diaspora.executors.agent.hearing import Hearing
 from parsl_diaspora.executors.agent.parent import Parent
+from parsl_diaspora.executors.agent.pending import GuardedQueue, Pending, held_by
 
 logger = logging.getLogger("parsl.executors.high_throughput.interchange")  # whose log file is there
 
@@ -49,10 +50,12 @@ class Agent:
 
     Attributes:
         records: the interchange's managers by id, once they are known.
+        pending: what is taken back of the tasks that wait.
     """
 
     def __init__(self, directory: Path, program: int) -> None:
         self.records: dict[bytes, Record] | None = None
+        self.pending = Pending()
         self._control = control_file(directory)
         self._sightings = sightings_file(directory)
         self._mail = directory / MAIL
@@ -64,6 +67,7 @@ class Agent:
         self._faults = 0
         self._draining: frozenset[str] = frozenset()
         self._see_at = 0.0
+        self._withdrawing: frozenset[int] = frozenset()
         self._thread = threading.Thread(target=self._run, name="diaspora-agent", daemon=True)
 
     def start(self) -> None:
@@ -94,7 +98,8 @@ class Agent:
             return
         control = self._control.read()
         self._obey(control, records)
-        if now >= self._see_at:
+        if now >= self._see_at or control.withdrawn != self._withdrawing:
+            self._withdrawing = control.withdrawn
             self._see_at = now + SEE_PERIOD
             self.see({name.decode(): record for name, record in list(records.items())}, control, now)
 
@@ -114,10 +119,19 @@ class Agent:
             interchange=os.getpid(),
             nodes=self._see_nodes(managers, now),
             managers=tuple(_manager(name, each, control) for name, each in _real(managers)),
+            withdrawn=frozenset(self.pending.withdraw(control.withdrawn)),
+            begun=frozenset(held_by(control.withdrawn, managers.values())),
         )
         if seen != self._written:
             self._sightings.write(seen)
             self._written = seen
+
+    def guard_queue(self) -> None:
+        """Let tasks that wait be taken back; called in the main thread before it hands any out."""
+        interchange = getattr(sys.modules.get("__main__"), "ic", None)
+        queue = getattr(interchange, "pending_task_queue", None)
+        if hasattr(queue, "add") and hasattr(queue, "remove") and not isinstance(queue, GuardedQueue):
+            interchange.pending_task_queue = self.pending.guard(queue)  # type: ignore[union-attr]
 
     def _see_nodes(self, managers: dict[str, Record], now: float) -> tuple[NodeSighting, ...]:
         links = {name: record for name, record in managers.items() if name.startswith(NODE_LINK)}

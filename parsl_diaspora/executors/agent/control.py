@@ -25,6 +25,7 @@ class Control(msgspec.Struct, frozen=True, omit_defaults=True):
         draining: managers that are to leave when they have ended what they hold.
         asked: managers whose tasks are to be listed.
         trials: managers that hold one task at a time.
+        withdrawn: the executor's numbers of tasks that no manager is to get.
     """
 
     denied: frozenset[str] = frozenset()
@@ -34,6 +35,7 @@ class Control(msgspec.Struct, frozen=True, omit_defaults=True):
     draining: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
     trials: frozenset[str] = frozenset()
+    withdrawn: frozenset[int] = frozenset()
 
 
 class NodeSighting(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,11 +82,15 @@ class Sightings(msgspec.Struct, frozen=True, omit_defaults=True):
         interchange: its process id; 0 before any has looked.
         nodes: their supervisors.
         managers: those that are connected.
+        withdrawn: of the tasks that are to be withdrawn, those that no manager will ever get.
+        begun: those that a manager has.
     """
 
     interchange: int = 0
     nodes: tuple[NodeSighting, ...] = ()
     managers: tuple[ManagerSighting, ...] = ()
+    withdrawn: frozenset[int] = frozenset()
+    begun: frozenset[int] = frozenset()
 
 
 def control_file(directory: Path) -> SharedFile[Control]:

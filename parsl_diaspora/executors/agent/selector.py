@@ -60,6 +60,7 @@ class QuarantineSelector(ManagerSelector):
         """
         if self._agent is not None:
             self._agent.records = ready_managers
+            self._agent.guard_queue()
         links = [name for name in manager_list if name.startswith(NODE_LINK.encode())]
         wanted = self._permitted(ready_managers, manager_list.difference(links))
         return [*links, *self.inner.sort_managers(ready_managers, wanted)]

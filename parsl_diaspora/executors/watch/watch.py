@@ -118,6 +118,7 @@ class Watch:
         self._mail.look()
         self._blocks.look(self._executor.status_facade)
         seen = self._see()
+        self._executor.withdrawals.look(seen)
         if self._executor.reachable:
             listed = self._executor.connected_managers()
             now = {each["manager"]: each for each in listed if not each["manager"].startswith(NODE_LINK)}
@@ -130,10 +131,16 @@ class Watch:
         self._exclusions.look()
         self._tell_interchange()
 
+    def wake(self) -> None:
+        """Tell the interchange at once what it is asked, and hear soon what it answers."""
+        self._wake.set()
+
     def act_on_news(self) -> None:
         """Do at once what cannot wait for the next look."""
         if self._news:
             self._take_news()
+            self._tell_interchange()
+        elif self._executor.withdrawals.numbers:
             self._tell_interchange()
 
     def _see(self) -> Sightings:
@@ -163,6 +170,7 @@ class Watch:
             draining=held.draining,
             asked=frozenset(self._unstarted.asked),
             trials=self._on_trial(),
+            withdrawn=self._executor.withdrawals.numbers,
         )
         if control != self._written:
             self._control.write(control)

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from parsl.jobs.states import JobStatus
 
+from parsl_diaspora.executors.withdrawing import Withdrawals
+
 #: As the interchange lists them.
 ManagerRecord = dict[str, Any]
 
@@ -20,6 +22,11 @@ class Watched(Protocol):
     heartbeat_threshold: int
     blocks_to_job_id: dict[str, Any]
     interchange_proc: Any
+
+    @property
+    def withdrawals(self) -> Withdrawals:
+        """Tasks that are being taken back."""
+        ...
 
     @property
     def provider(self) -> Any:

@@ -23,12 +23,15 @@ from parsl_diaspora.events import (
     TryStarted,
     TryStopped,
 )
+from parsl_diaspora.executors.pool.work import PoolFuture
 from parsl_diaspora.monitoring import kernel
 from parsl_diaspora.monitoring.cancelling.stops import Stops
 from parsl_diaspora.monitoring.errands import Errands
 from parsl_diaspora.monitoring.kernel import Record
 
 if TYPE_CHECKING:
+    from parsl_diaspora.executors.launch import Launch, Report
+    from parsl_diaspora.executors.pool.work import Attempt
     from parsl_diaspora.monitoring.session import Session
 
 RULE = "cancelled"
@@ -196,8 +199,33 @@ class Cancels:
         outcome = Cancelled(stop.outlook)
         ended = self._end(task, asked, outcome)
         stop.begin()
+        self._stop_other_copies(task, future, asked.reason)
         future.add_done_callback(lambda done: self._ended_late(task, stop.try_id, asked, done))
         return ended
+
+    def _stop_other_copies(self, task: Record, future: Future[Any], reason: str) -> None:
+        """A pool of executors may have started a second copy of a slow try."""
+        if not isinstance(future, PoolFuture):
+            return
+        future.work.withdrawn = True
+        for attempt in future.copies():
+            if attempt.label != task["executor"] and future.work.launch is not None:
+                self.stop_copy(future.work.launch, attempt, reason)
+
+    def stop_copy(self, launch: Launch, attempt: Attempt, reason: str) -> None:
+        """Stop one copy of a try of which nobody waits for the end, where it runs or as soon as it begins."""
+        stop = self._stops.of_copy(launch, attempt, reason)
+        if stop.outlook != "left_running":
+            stop.begin()
+            if stop.manager is None and attempt.manager is not None:  # it began meanwhile
+                stop.manager = attempt.manager
+                stop.order()
+
+    def copy_ended(self, launch: Launch, attempt: Attempt, report: Report | None) -> None:
+        """A copy of which nobody waited for the end has ended."""
+        future = attempt.future
+        error = future.exception() if future is not None and not future.cancelled() else None
+        self._stops.copy_ended((launch.task, launch.try_id, attempt.label), report, _how(error))
 
     def _end_join(self, task: Record, asked: Asked) -> Cancelled:
         outcome = self._end(task, asked, Cancelled.WITHDRAWN)

@@ -13,7 +13,7 @@ from parsl.executors import HighThroughputExecutor
 from parsl_diaspora.events import DecisionMade
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.monitoring.deciding.situations import MEGABYTE
-from parsl_diaspora.monitoring.kernel import Record
+from parsl_diaspora.monitoring.kernel import Record, executor_of
 from parsl_diaspora.monitoring.parking.parked import Otherwise
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Chosen
@@ -78,7 +78,7 @@ class Carrying:
         wanted = dict(had)
         if decision.memory is not None and "memory" in had:
             wanted["memory"] = math.ceil(decision.memory / MEGABYTE)
-        executor = task["dfk"].executors.get(task["executor"])
+        executor = executor_of(task["dfk"], task["executor"])
         if decision.priority is not None and (
             "priority" in had or isinstance(executor, HighThroughputExecutor)
         ):
@@ -87,7 +87,7 @@ class Carrying:
             task["resource_specification"] = wanted
 
     def _use_plain_workers(self, live: Live, task: Record) -> None:
-        executor = task["dfk"].executors.get(task["executor"])
+        executor = executor_of(task["dfk"], task["executor"])
         if isinstance(executor, Hardening):
             executor.use_plain_workers()
             why = "its workers' environment lacks parsl_diaspora; they run tasks as stock Parsl's do"

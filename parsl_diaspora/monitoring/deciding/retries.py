@@ -22,7 +22,7 @@ from parsl_diaspora.executors.launch import Report
 from parsl_diaspora.failures import describe, is_infrastructure
 from parsl_diaspora.monitoring.deciding.carrying import Carrying
 from parsl_diaspora.monitoring.deciding.situations import Situations
-from parsl_diaspora.monitoring.kernel import Record
+from parsl_diaspora.monitoring.kernel import Record, executor_of
 from parsl_diaspora.monitoring.parking.unexplained import LateEvidence, Revision
 from parsl_diaspora.monitoring.session import Session
 from parsl_diaspora.recovery import Chosen, choose
@@ -131,7 +131,7 @@ class RetryHandler:
     # --- evidence ---
 
     def _say_failed(self, live: Live, error: Exception, task: Record) -> TryFailed:
-        report = self._session.tries.report_of(task["id"], task["try_id"])
+        report = self._session.tries.report_of(task["id"], task["try_id"], task["executor"])
         failure = report.failure if report is not None else None
         event = TryFailed(
             task=task["id"],
@@ -227,7 +227,7 @@ def _describe(error: Exception, task: Record, session: Session) -> Failure:
     if isinstance(error, WorkerLost | ManagerLost | NeverStarted):
         return describe(error, phase="lost", traceback_limit=0)
     launching = task["status"] == States.pending
-    executor = task["dfk"].executors.get(task["executor"])
+    executor = executor_of(task["dfk"], task["executor"])
     if launching and error is getattr(executor, "executor_exception", None):
         error = BadStateException(executor, error)  # whatever ended the executor, it is not about this task
     limit = session.settings.traceback_limit

@@ -9,7 +9,7 @@ from typing import Any
 from parsl_diaspora.events import DecisionMade, Failure, TryFailed
 from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.deciding.context import context_of, is_healthy
-from parsl_diaspora.monitoring.kernel import Record, is_usable
+from parsl_diaspora.monitoring.kernel import Record, executor_of, is_usable
 from parsl_diaspora.monitoring.parking.unexplained import Revision
 from parsl_diaspora.monitoring.placing.apps import has_staged_files
 from parsl_diaspora.monitoring.session import Session
@@ -55,7 +55,7 @@ class Situations:
             revision: why it is decided upon anew; the failure is charged once.
         """
         failure, state = failed.failure, live.picture.tasks[task["id"]]
-        executor = task["dfk"].executors.get(failed.executor)
+        executor = executor_of(task["dfk"], failed.executor)
         context = context_of(live.picture, failed, executor, self._session.clock.time())
         if revision is not None:
             context = context.with_more(revision.evidence.context)
@@ -120,7 +120,9 @@ class Situations:
             "worker": failed.worker,
             "seconds": failed.seconds,
             "executor_usable": is_usable(task["dfk"], here),
-            "bound": _bound(task, self._session.settings.move),
+            "bound": ""
+            if len(self._session.routing.pools.peers(here)) > 1
+            else _bound(task, self._session.settings.move),
             "counter": counter_of(live.picture, failed, task["func_name"], sites_of(sites, here)),
         }
 

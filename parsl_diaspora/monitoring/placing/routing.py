@@ -6,6 +6,7 @@ All of it happens in Parsl's own threads: it reads memory, and answers at once.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import msgspec
 
@@ -16,6 +17,7 @@ from parsl_diaspora.monitoring.kernel import Record, is_usable
 from parsl_diaspora.monitoring.placing.apps import INTERNAL, has_staged_files
 from parsl_diaspora.monitoring.placing.learning import MEMORY, MISSING_MODULE, MODULE, Learning
 from parsl_diaspora.monitoring.placing.needs import Distributions
+from parsl_diaspora.monitoring.placing.pools import Pools
 from parsl_diaspora.recovery.placement import Candidate, Choice, best_first, choose
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
@@ -35,6 +37,9 @@ class Routing(Learning):
         settings: the program's settings.
         clock: time.
         chance: source of draws.
+
+    Attributes:
+        pools: executors that stand for several.
     """
 
     def __init__(self, settings: Settings, clock: Clock, chance: random.Random | None = None) -> None:
@@ -43,6 +48,7 @@ class Routing(Learning):
         self._chance = chance or random.Random()
         self._distributions = Distributions()
         self._explored: dict[tuple[str, str], float] = {}
+        self.pools = Pools()
 
     def begin(self, live: Live) -> None:
         """The run begins."""
@@ -52,15 +58,20 @@ class Routing(Learning):
     # --- questions ---
 
     def allowed(self, task: Record) -> list[str]:
-        """Labels that the task may run at, its present one among them."""
+        """Labels that the task may run at, its present one among them; those of members for a pool's."""
         here = task["executor"]
         if self._settings.move == "none" or here == INTERNAL or has_staged_files(task):
-            return [here]
+            return self.pools.peers(here)
         known = task["dfk"].executors
         if self._settings.move == "any":
-            return [label for label in known if label != INTERNAL]
+            return self.pools.expanded(label for label in known if label != INTERNAL)
         declared = self._apps.declared(task["func"], known)
-        return sorted(declared if declared is not None else {here, *self._apps.of(task["func"]).placed})
+        placed = {here, *self._apps.of(task["func"]).placed}
+        return self.pools.expanded(sorted(declared if declared is not None else placed))
+
+    def believed(self, live: Live, task: Record, labels: Sequence[str]) -> list[Candidate]:
+        """What is believed of executors as places for a task."""
+        return self._candidates(live, task, list(labels))
 
     def others(self, task: Record, live: Live) -> list[str]:
         """Other executors that the task may move to, the best first: those with managers, the likeliest."""
@@ -81,13 +92,24 @@ class Routing(Learning):
 
     # --- first tries ---
 
-    def first(self, live: Live, task: Record) -> None:
-        """Send a first try where it is likely to succeed: where Parsl has drawn, unless another is better."""
+    def placed(self, task: Record) -> None:
+        """Parsl has drawn an executor for the task: its app may go there."""
+        self._apps.of(task["func"]).placed.add(task["executor"])
+
+    def first(self, live: Live, task: Record, *, in_pool: bool = False) -> None:
+        """Send a first try where it is likely to succeed: where Parsl has drawn, unless another is better.
+
+        Args:
+            live: the run's state.
+            task: Parsl's record.
+            in_pool: a pool has just chosen among its members.
+        """
         here = task["executor"]
-        self._apps.of(task["func"]).placed.add(here)
+        if not in_pool:
+            self.placed(task)
         labels = self.allowed(task)
-        if len(labels) < 2:  # noqa: PLR2004 - nothing to choose between
-            return
+        if len(labels) < 2 or (in_pool and set(labels) <= set(self.pools.peers(here))):  # noqa: PLR2004
+            return  # nothing to choose between, or chosen already
         func = self.identity(task["func"])
         candidates = self._candidates(live, task, labels)
         unmeasured = not self.places.is_known(func) and not self._apps.memory(task["func"])

@@ -17,8 +17,9 @@ from parsl_diaspora.events import (
     WorkerEnded,
     WorkerSampled,
 )
+from parsl_diaspora.executors.walltime import walltime_seconds
 from parsl_diaspora.failures import Diagnoser
-from parsl_diaspora.monitoring.deciding.context import context_of, is_healthy, walltime_seconds
+from parsl_diaspora.monitoring.deciding.context import context_of, is_healthy
 from parsl_diaspora.state import Picture, TryState
 
 HERE = {"executor": "alder", "block": "0", "manager": "m1", "worker": 1}

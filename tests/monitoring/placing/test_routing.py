@@ -101,7 +101,7 @@ def test_a_place_with_less_memory_than_a_success_elsewhere_has_used_is_avoided(p
     tell(made, "birch", memory=2_000)
     task = first(made, grow, "birch")
     made.report(manager="birch-1")
-    made.session.tries._reports[task["id"], 0].memory = 900
+    made.session.tries._reports[task["id"], 0, "birch"].memory = 900
     made.succeed(task)
     assert first(made, grow)["executor"] == "birch"
 
@@ -169,13 +169,13 @@ def test_a_node_where_memory_was_short_is_avoided_until_a_try_succeeds_there(pro
     mixed(made)
     task = first(made, grow)
     made.report(MemoryError("no"), manager="bare")
-    made.session.tries._reports[task["id"], 0].node = "node-bare"
+    made.session.tries._reports[task["id"], 0, "alder"].node = "node-bare"
     made.fail(task, MemoryError("no"))
     first(made, grow)
     assert made.launch_seen.avoid == ("bare",)
     again = first(made, grow)
     made.report(manager="bare")
-    made.session.tries._reports[again["id"], 0].node = "node-bare"
+    made.session.tries._reports[again["id"], 0, "alder"].node = "node-bare"
     made.succeed(again)
     first(made, grow)
     assert made.launch_seen.avoid == ()
