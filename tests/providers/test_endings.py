@@ -51,11 +51,16 @@ def test_nothing_is_written_to_the_scripts_output(tmp_path):
     assert read(base).status == 0
 
 
+def sleeper_of(process):
+    """What runs in a script that has come to its own lines."""
+    return [each for each in psutil.Process(process.pid).children() if "sleep" in each.name()]
+
+
 @pytest.mark.parametrize("text", ["sleep 60 &\nwait $!\n", "sleep 60 &\nwait\n"])
 def test_the_signal_that_ends_a_script_is_written_down_and_ends_it(tmp_path, text):
     base, command = script(tmp_path, text)
     process = subprocess.Popen(command, start_new_session=True)
-    until(lambda: read(base), 30)
+    until(lambda: sleeper_of(process), 30)
     assert not read(base).has_ended
     os.killpg(process.pid, signal.SIGTERM)
     assert process.wait(30) == -signal.SIGTERM
@@ -65,9 +70,7 @@ def test_the_signal_that_ends_a_script_is_written_down_and_ends_it(tmp_path, tex
 def test_what_runs_below_a_script_gets_signals_as_ever(tmp_path):
     base, command = script(tmp_path, "sleep 60 &\nwait $!\n")
     process = subprocess.Popen(command, start_new_session=True)
-    (child,) = until(
-        lambda: [each for each in psutil.Process(process.pid).children() if "sleep" in each.name()], 30
-    )
+    (child,) = until(lambda: sleeper_of(process), 30)
     os.killpg(process.pid, signal.SIGTERM)
     process.wait(30)
     until(lambda: not is_alive(child), 30)
