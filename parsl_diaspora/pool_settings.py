@@ -202,10 +202,10 @@ def _unmet(spec: PoolSpec) -> Iterator[tuple[str, str]]:
     """What no set of its sites can meet."""
     minima = sum(site.min_nodes for site in spec.sites.values())
     if spec.min_nodes > spec.most:
-        problem = f"it needs {spec.min_nodes} nodes in all, and its sites may hold {spec.most:g} together"
+        problem = f"it needs {_nodes(spec.min_nodes)} in all, and its sites may hold {spec.most:g} together"
         yield problem, "Raise a site's max_nodes, or lower min_nodes."
     if spec.max_nodes is not None and minima > spec.max_nodes:
-        problem = f"its sites need {minima} nodes together, and it may hold {spec.max_nodes} in all"
+        problem = f"its sites need {_nodes(minima)} together, and it may hold {spec.max_nodes} in all"
         yield problem, "Raise max_nodes, or lower a site's min_nodes."
     yield from _unmet_spread(spec)
     yield from _unmet_capabilities(spec)
@@ -214,7 +214,7 @@ def _unmet(spec: PoolSpec) -> Iterator[tuple[str, str]]:
 def _unmet_spread(spec: PoolSpec) -> Iterator[tuple[str, str]]:
     least = spec.min_nodes_per_location
     able, together = _able(spec, least), spec.min_locations * least
-    asked = f"{spec.min_locations} locations with {least} nodes each"
+    asked = f"{spec.min_locations} locations with {_nodes(least)} each"
     if spec.min_locations > len(able):
         problem = f"it must be spread over {asked}, and only {len(able)} may hold as many"
         yield (
@@ -222,7 +222,7 @@ def _unmet_spread(spec: PoolSpec) -> Iterator[tuple[str, str]]:
             "Lower min_locations or min_nodes_per_location, or raise the max_nodes of sites elsewhere.",
         )
     elif spec.min_locations > 1 and together > spec.most:
-        problem = f"{asked} are {together} nodes, and it may hold {spec.most:g} in all"
+        problem = f"{asked} are {_nodes(together)}, and it may hold {spec.most:g} in all"
         yield problem, "Raise max_nodes, or lower min_nodes_per_location."
 
 
@@ -232,8 +232,12 @@ def _unmet_capabilities(spec: PoolSpec) -> Iterator[tuple[str, str]]:
         most = min(sum(spec.sites[name].most for name in having), spec.most)
         if count > most:
             where = ", ".join(having) or "none"
-            problem = f"it needs {count} nodes with {capability!r}, and the sites that have it ({where})"
+            problem = f"it needs {_nodes(count)} with {capability!r}, and the sites that have it ({where})"
             yield f"{problem} may hold {most:g}", "Name it at further sites, or ask for fewer."
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node{'' if count == 1 else 's'}"
 
 
 def _able(spec: PoolSpec, nodes: int) -> list[str]:

@@ -69,4 +69,5 @@ def none_available(reasons: Mapping[str, str], rejected: Sequence[str], wait: fl
         reasons=dict(reasons),
         rejected=tuple(rejected),
         wait=wait,
+        hint="Do what the scheduler asks for; provider.health() tells how each member is doing.",
     )

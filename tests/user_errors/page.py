@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.user_errors import command_cases, fabric_cases, policy_cases, running_cases, settings_cases
+from tests.user_errors import (
+    command_cases,
+    fabric_cases,
+    policy_cases,
+    pool_cases,
+    running_cases,
+    settings_cases,
+)
 from tests.user_errors.case import Case, Said
 
 HEAD = """\
@@ -29,6 +36,7 @@ GROUPS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         "From Python, YAML and the environment; [all settings](settings.md).",
         settings_cases.SETTINGS,
     ),
+    ("Pools", "[What a pool can ask for](pools.md).", pool_cases.POOLS),
     (
         "Triggers",
         "`ENDED` is the pattern `{'kind': ['run.ended']}`; [triggers](settings.md#triggers).",
