@@ -98,6 +98,7 @@ class TryStory(msgspec.Struct, kw_only=True):
         nearby: what else happened there.
         stopped: how it was stopped: ``signal``, ``kill``, or ``end`` if it ran on to its own end.
         compacted: a compaction dropped its details, as it was the only try and succeeded.
+        copies: executors of a pool that had it, where they were more than one.
     """
 
     number: int
@@ -115,6 +116,7 @@ class TryStory(msgspec.Struct, kw_only=True):
     nearby: list[Nearby] = []
     stopped: str = ""
     compacted: bool = False
+    copies: tuple[str, ...] = ()
 
 
 class Cancel(msgspec.Struct, kw_only=True):

@@ -22,6 +22,7 @@ from parsl_diaspora.events import (
     RunStarted,
     TaskCancelAsked,
     TaskEnded,
+    TaskHedged,
     TaskHeld,
     TaskMoved,
     TaskReleased,
@@ -156,9 +157,10 @@ def _hear(event: Event, story: TaskStory, tries: dict[int, TryStory]) -> None:
 
 
 def _is_of_copy(event: Event, each: TryStory) -> bool:
-    """Whether this is about a second copy of a try, which counts only if it ends first."""
-    executor = each.place.get("executor", event.executor)
-    return isinstance(event, TryStarted | TryStopped) and event.executor not in (None, executor)
+    """Whether this is about another copy of a try, which counts only if it ends first."""
+    if not isinstance(event, TryStarted | TryStopped) or event.executor == each.place.get("executor"):
+        return False
+    return event.executor in each.copies
 
 
 def _hear_hold(event: TaskHeld | TaskReleased, story: TaskStory, at: float) -> None:
@@ -221,7 +223,11 @@ def _stopped(event: TryStopped, each: TryStory, at: float) -> None:
 
 
 def _moved(event: TaskMoved, each: TryStory, at: float) -> None:
-    each.place = {"executor": event.to}
+    each.place, each.copies = {"executor": event.to}, (*each.copies, event.executor or "")
+
+
+def _hedged(event: TaskHedged, each: TryStory, at: float) -> None:
+    each.copies = (*each.copies, event.executor or "", event.to)
 
 
 def _decided(event: DecisionMade, each: TryStory, at: float) -> None:
@@ -236,6 +242,7 @@ _OF_TRIES: dict[type[Event], Callable[[Any, TryStory, float], None]] = {
     TryEnded: _ended,
     TryFailed: _failed,
     TryStopped: _stopped,
+    TaskHedged: _hedged,
     TaskMoved: _moved,
     DecisionMade: _decided,
 }

@@ -24,7 +24,9 @@ from parsl_diaspora.events import (
     ManagerLost,
     PlaceQuarantined,
     TaskEnded,
+    TaskHedged,
     TryDeclined,
+    TryStopped,
 )
 from parsl_diaspora.state import read_events
 
@@ -185,6 +187,18 @@ def test_declined_and_avoided_places_are_told(call, log):
     assert "decision avoid manager m0" in words
     assert "avoids manager m0 declined +0.7 s by alder, node n1, block 0, manager m0, worker 1" in words
     assert "where birch, node n2, block 0, manager m1, worker 1, pid 77" in words
+
+
+def test_a_copy_that_loses_does_not_end_the_try(call, log):
+    log.submitted(7, 10, label="alder")
+    log.started(7, 0, 11, label="alder")
+    log.say(20.0, TaskHedged(task=7, try_id=0, executor="alder", to="birch", after=9.0, usual=1.0))
+    log.started(7, 0, 20.1, label="birch")
+    log.succeeded(7, 0, 21, label="birch")
+    log.say(21.5, TryStopped(task=7, try_id=0, how="kill", **log.place("alder")))
+    (told,) = json.loads(call("explain", 7, "--json").out)["tries"]
+    assert (told["status"], told["place"]["executor"]) == ("succeeded", "birch")
+    assert set(told["copies"]) == {"alder", "birch"}
 
 
 def test_what_befell_the_place_meanwhile_is_told(call, log):

@@ -12,6 +12,7 @@ from parsl_diaspora.executors.errors import NoMember
 from parsl_diaspora.executors.pool.dispatch import Dispatch, PoolParts
 from parsl_diaspora.executors.pool.hedging import Hedging, Straggler
 from parsl_diaspora.executors.pool.member import Member, Surroundings, end
+from parsl_diaspora.recovery.placement import Choice
 
 PERIOD = 0.25
 WINDOW = 3600.0  # seconds within which replacements of one member are counted
@@ -190,15 +191,20 @@ class Keeper:
             return  # a copy that waits in a queue helps nobody, and keeps others waiting
         work.hedged = True
         self._pool.hedging.hedged += 1
+        self._say_hedged(straggler, first.label, choice)
         try:
             self._pool.dispatch.send(work, choice)
         except InvalidStateError:  # it has ended meanwhile
             return
+
+    def _say_hedged(self, straggler: Straggler, first: str, choice: Choice) -> None:
+        """Said first: the copy may begin before this thread goes on."""
+        launch = straggler.work.launch
         self._pool.advice.say(
             TaskHedged(
-                task=work.launch.task if work.launch is not None else None,
-                try_id=work.launch.try_id if work.launch is not None else None,
-                executor=first.label,
+                task=launch.task if launch is not None else None,
+                try_id=launch.try_id if launch is not None else None,
+                executor=first,
                 to=choice.label,
                 after=straggler.after,
                 usual=straggler.usual,
