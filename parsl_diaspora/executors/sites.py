@@ -10,12 +10,11 @@ from typing import Any
 from parsl.jobs.states import JobState
 
 from parsl_diaspora.clock import Clock
-from parsl_diaspora.errors import PoolError
 from parsl_diaspora.events import Event, PlaceHeld
 from parsl_diaspora.executors.mixin import Hardening
+from parsl_diaspora.executors.walltime import walltime_seconds
 from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.providers.holes import Holes
-from parsl_diaspora.providers.walltimes import seconds_of
 from parsl_diaspora.scaling.counts import executor_of
 from parsl_diaspora.scaling.sites import Granted, Hole, Offer, Refused, Whereabouts, site_of
 
@@ -162,10 +161,7 @@ def _walltime(provider: Any, job: object) -> float | None:
     """Seconds that a job may run, as far as its provider tells."""
     if (walltime_of := getattr(provider, "walltime_of", None)) is not None:
         return float(found) if (found := walltime_of(job)) is not None else None
-    try:
-        return float(seconds_of(getattr(provider, "walltime", None)))
-    except PoolError:
-        return None  # it has none, or writes it in a way of its own
+    return walltime_seconds(getattr(provider, "walltime", None))
 
 
 def _clock_time(seconds: float) -> str:

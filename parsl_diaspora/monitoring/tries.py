@@ -15,8 +15,8 @@ from parsl_diaspora.executors.launch import Launch, Report, launching
 from parsl_diaspora.failures.evidence import clean_text
 from parsl_diaspora.monitoring.deciding.propagated import root_task, tell_root
 from parsl_diaspora.monitoring.kernel import Record
-from parsl_diaspora.monitoring.placing.durations import Durations
 from parsl_diaspora.monitoring.placing.pools import put_in
+from parsl_diaspora.scaling.durations import Durations
 from parsl_diaspora.state import Live
 
 if TYPE_CHECKING:

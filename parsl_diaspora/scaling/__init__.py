@@ -6,6 +6,8 @@
     counts.py       what is held beside what should be
     work.py         nodes that the work asks for
     forecast.py     how long things take
+    durations.py    how long the tries of each app take
+    quantiles.py    the value below which a part of them lies
     trend.py        what has lasted
     planner.py      what to ask for
     choice.py       of which site, for how long

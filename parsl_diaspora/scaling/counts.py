@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from parsl_diaspora.pool_settings import PoolSpec
-from parsl_diaspora.scaling.forecast import LONG, Forecast
+from parsl_diaspora.scaling.forecast import Forecast
+from parsl_diaspora.scaling.quantiles import LONG
 from parsl_diaspora.scaling.supply import Block, Supply
 
 #: How many nodes more than asked for some sites should hold together.

@@ -15,7 +15,7 @@ from parsl_diaspora.events import (
     TryLaunched,
     TryStopped,
 )
-from parsl_diaspora.scaling.forecast import Quantiles
+from parsl_diaspora.scaling.quantiles import Quantiles
 
 _UNKNOWN = ""
 

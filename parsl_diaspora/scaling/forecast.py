@@ -2,61 +2,13 @@
 
 from __future__ import annotations
 
-import bisect
-from collections import deque
 from collections.abc import Iterable
 
+from parsl_diaspora.scaling.quantiles import LONG, TYPICAL, Quantiles
 from parsl_diaspora.scaling.supply import Block
 
-KEPT = 128  # newest values
-TYPICAL, LONG = 0.5, 0.9
 UNUSUAL, AT_LEAST = 3.0, 60.0  # so many times the longest usual wait, and seconds more, are unusual
 UNUSUAL_AT_FIRST = 900.0  # seconds, while no wait is known
-
-
-class Quantiles:
-    """The newest values of something, in order.
-
-    Example:
-        >>> waits = Quantiles([10.0, 20.0, 90.0])
-        >>> waits.at(0.5), waits.mean, len(waits)
-        (20.0, 40.0, 3)
-    """
-
-    def __init__(self, values: Iterable[float] = ()) -> None:
-        self._newest: deque[float] = deque()
-        self._sorted: list[float] = []
-        self._sum = 0.0
-        for value in values:
-            self.add(value)
-
-    def __len__(self) -> int:
-        return len(self._sorted)
-
-    def add(self, value: float) -> None:
-        """Take in one value; the oldest is forgotten."""
-        self._newest.append(value)
-        bisect.insort(self._sorted, value)
-        self._sum += value
-        if len(self._newest) > KEPT:
-            oldest = self._newest.popleft()
-            del self._sorted[bisect.bisect_left(self._sorted, oldest)]
-            self._sum -= oldest
-
-    def at(self, part: float) -> float:
-        """The value below which that part of them lies.
-
-        Raises:
-            ValueError: there are none.
-        """
-        if not self._sorted:
-            raise ValueError("There are no values yet.")
-        return self._sorted[min(len(self._sorted) - 1, int(part * len(self._sorted)))]
-
-    @property
-    def mean(self) -> float:
-        """Their mean; 0 if there are none."""
-        return self._sum / len(self._sorted) if self._sorted else 0.0
 
 
 class Forecast:

@@ -32,8 +32,9 @@ from parsl_diaspora.events import (
 from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.scaling.budget import HOUR
 from parsl_diaspora.scaling.counts import Count, count
-from parsl_diaspora.scaling.forecast import LONG, TYPICAL, Forecast
+from parsl_diaspora.scaling.forecast import Forecast
 from parsl_diaspora.scaling.held import HeldShare
+from parsl_diaspora.scaling.quantiles import LONG, TYPICAL
 from parsl_diaspora.scaling.sites import Whereabouts, site_of
 from parsl_diaspora.scaling.supply import Supply
 from parsl_diaspora.settings import Settings

@@ -9,7 +9,6 @@ placer.py      which member gets it
 advice.py      what the pool asks of the run that it is part of
 homeless.py    work that waits for a member
 moving.py      work that people move
-durations.py   how long functions take
 hedging.py     which work deserves a second copy
 keeper.py      the pool's thread: replacements, stragglers
 """

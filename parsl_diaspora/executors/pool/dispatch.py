@@ -19,7 +19,6 @@ from parsl_diaspora.executors.errors import InterchangeLost, NoBlocks
 from parsl_diaspora.executors.gate import complete
 from parsl_diaspora.executors.launch import launching
 from parsl_diaspora.executors.pool.advice import Advice
-from parsl_diaspora.executors.pool.durations import Durations
 from parsl_diaspora.executors.pool.homeless import Homeless
 from parsl_diaspora.executors.pool.member import Member
 from parsl_diaspora.executors.pool.placer import Placer
@@ -27,6 +26,7 @@ from parsl_diaspora.executors.pool.wants import wants_of
 from parsl_diaspora.executors.pool.work import Attempt, Outcome, Work, outcome_of
 from parsl_diaspora.recovery.options import options_of
 from parsl_diaspora.recovery.placement import Choice
+from parsl_diaspora.scaling.durations import Durations
 
 MOST_FAILOVERS = 8  # members that one piece of work may be lost with
 

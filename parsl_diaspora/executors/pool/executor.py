@@ -18,7 +18,6 @@ from parsl.utils import RepresentationMixin
 from parsl_diaspora.errors import ConfigurationError
 from parsl_diaspora.executors.pool.advice import Advice, Alone
 from parsl_diaspora.executors.pool.dispatch import Dispatch
-from parsl_diaspora.executors.pool.durations import Durations
 from parsl_diaspora.executors.pool.face import MemberFace
 from parsl_diaspora.executors.pool.hedging import Hedging
 from parsl_diaspora.executors.pool.keeper import Keeper
@@ -26,6 +25,7 @@ from parsl_diaspora.executors.pool.member import Factory, Member, Surroundings
 from parsl_diaspora.executors.pool.moving import Moving
 from parsl_diaspora.executors.pool.placer import Placer
 from parsl_diaspora.executors.pool.work import Outstanding, Work
+from parsl_diaspora.scaling.durations import Durations
 
 
 class PoolExecutor(ParslExecutor, RepresentationMixin):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from parsl_diaspora.executors.pool.durations import Durations
 from parsl_diaspora.executors.pool.work import Work
+from parsl_diaspora.scaling.durations import Durations
 
 SAMPLES = 10  # tries of a function that have to have ended before any is called a straggler
 SLACK = 1.5  # times the quantile: a little later than most is no straggler

@@ -10,11 +10,11 @@ import msgspec
 from parsl.data_provider.files import File
 
 from parsl_diaspora.executors.pool.advice import Advice
-from parsl_diaspora.executors.pool.durations import Durations
 from parsl_diaspora.executors.pool.member import Member
 from parsl_diaspora.executors.pool.work import Work
 from parsl_diaspora.recovery.placement import Candidate, Choice
 from parsl_diaspora.recovery.pool_placement import place
+from parsl_diaspora.scaling.durations import Durations
 
 
 class Placer:
