@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 
-MINUTE = 60.0
+MINUTE = 60.001  # seconds; a little more, so that no rounding of times makes it less
 FIRST, LONGEST = 5.0, 900.0
 JITTER = 0.25
 
@@ -20,7 +20,7 @@ class Pace:
     Example:
         >>> pace = Pace(2, random.Random(1))
         >>> pace.asked(0.0), pace.asked(1.0), pace.opens_in(2.0)
-        (None, None, 58.0)
+        (None, None, 58.001)
     """
 
     def __init__(self, per_minute: int, rng: random.Random) -> None:
