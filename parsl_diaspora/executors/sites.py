@@ -20,6 +20,7 @@ from parsl_diaspora.scaling.sites import Granted, Hole, Offer, Refused, Whereabo
 
 OWNER = "the pool controller"
 NEVER = float("inf")
+FIRST_BLOCKS = 30.0  # seconds after which Parsl is not waited for
 NOT_READY = 1.0  # seconds after which an executor that starts, or is mended, is looked at again
 
 
@@ -41,6 +42,8 @@ class ExecutorSites:
         clock: Clock,
     ) -> None:
         self._holes = Holes(clock)
+        self._clock = clock
+        self._since: dict[str, float] = {}
         self._spec = spec
         self._executors = executors
         self._say = say
@@ -53,11 +56,12 @@ class ExecutorSites:
         for site in self._spec.sites:
             executor = self._executors.get(executor_of(site))
             if executor is not None and executor.provider is not None:
-                opens_in, why = _opening(executor, site)
+                opens_in, why = self._first_blocks(executor) or _opening(executor, site)
                 yield (
                     site,
                     Offer(
                         executor=executor.label,
+                        blocks=len(executor.active_blocks),
                         nodes_per_block=executor.provider.nodes_per_block,
                         workers_per_node=_workers(executor),
                         opens_in=opens_in,
@@ -65,6 +69,16 @@ class ExecutorSites:
                         holes=self._free(executor.provider, site) if not opens_in else (),
                     ),
                 )
+
+    def _first_blocks(self, executor: Hardening) -> tuple[float, str] | None:
+        """Parsl asks for the first blocks by itself, soon after the start."""
+        now, provider = self._clock.monotonic(), executor.provider
+        since = self._since.setdefault(executor.label, now)
+        if provider is None or now - since > FIRST_BLOCKS:
+            return None
+        if len(executor.status_facade) >= provider.init_blocks:
+            return None
+        return NOT_READY, "its first blocks have not been asked for yet"
 
     def _free(self, provider: Any, site: str) -> tuple[Hole, ...]:
         found = self._holes.of(getattr(provider, "members", {}).get(_member(site), provider))

@@ -6,8 +6,11 @@ same code runs in a program, where its sites are Parsl's executors, and in the s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
+
+import msgspec
 
 from parsl_diaspora.events import (
     BlockDraining,
@@ -94,7 +97,7 @@ class Controller:
         Args:
             now: seconds UTC.
         """
-        offers = self._sites.offers()
+        offers = self._known(self._sites.offers())
         self._nodes_per_block.update({site: offer.nodes_per_block for site, offer in offers.items()})
         self._look(now, offers)
         counts = count(self.spec, self.supply, self.forecast, now)
@@ -111,6 +114,17 @@ class Controller:
         waiting = [block for block in self.supply if block.site in helps and not block.draining]
         left = [self.forecast.left(block, now) for block in waiting if not self.supply.working(block)]
         return min((each for each in left if each is not None), default=None)
+
+    def _known(self, offers: Mapping[str, Offer]) -> dict[str, Offer]:
+        """Executors with blocks of which nobody has heard yet, as their first ones, are asked for none."""
+        known = Counter(block.executor for block in self.supply)
+        why = "not all of its blocks are known yet"
+        return {
+            site: msgspec.structs.replace(offer, opens_in=max(PERIOD, offer.opens_in), why=offer.why or why)
+            if known[offer.executor] < offer.blocks
+            else offer
+            for site, offer in offers.items()
+        }
 
     def _spare(self, now: float) -> Spare:
         """Spare nodes by sites, as losses are now; the same question is asked often within one step."""

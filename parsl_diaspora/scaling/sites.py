@@ -44,9 +44,11 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         opens_in: seconds after which it may be asked; 0 for now, infinite for never.
         why: why it may not be asked now, in words; the scheduler's own where it has said any.
         holes: free parts of its queue, where the scheduler tells them.
+        blocks: that the executor has, over all its sites: while events tell of fewer, nothing is asked.
     """
 
     executor: str
+    blocks: int = 0
     nodes_per_block: int = 1
     workers_per_node: int = 0
     opens_in: float = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from parsl_diaspora import PoolSpec, SiteSpec
@@ -11,6 +12,7 @@ from parsl_diaspora.events import (
     BlockRefused,
     BlockReleased,
     BlockRequested,
+    BlockSeen,
     PoolDeficitHealed,
     PoolDeficitSeen,
     TryStarted,
@@ -174,6 +176,24 @@ def test_a_scheduler_that_does_not_answer_causes_neither_requests_nor_losses():
     cluster.offers = answers
     world.go_on(60.0)
     assert len(cluster.requests["cpu"]) == 2
+
+
+def test_nothing_is_asked_for_while_an_executor_has_blocks_of_which_nobody_has_heard():
+    """As its first blocks, which Parsl asks for by itself."""
+    world = World(1)
+    spec = PoolSpec(sites=ONE, min_nodes=2)
+    cluster = Cluster(world, spec, Scenario.read({"sites": {"cpu": STEADY}}))
+    controller = Controller(spec, cluster, world.picture, world.say, seed=1)
+    told = cluster.offers
+    cluster.offers = lambda: {
+        site: msgspec.structs.replace(offer, blocks=1) for site, offer in told().items()
+    }
+    controller.step(world.now)
+    assert cluster.requests["cpu"] == []
+    world.listen(controller.fold)
+    world.say(BlockSeen(executor="cpu", block="99", state="PENDING"))
+    controller.step(world.now)
+    assert len(cluster.requests["cpu"]) == 1
 
 
 def test_a_block_is_not_given_back_while_a_try_that_was_on_its_way_runs_there():
