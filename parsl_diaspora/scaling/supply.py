@@ -74,11 +74,9 @@ class Usage(msgspec.Struct):
 
     Attributes:
         node_seconds: of nodes, from a block's start to its end.
-        lost: blocks that ended unasked.
     """
 
     node_seconds: float = 0.0
-    lost: int = 0
 
 
 class Supply:
@@ -207,7 +205,6 @@ class Supply:
         if block.running:
             usage.node_seconds += block.nodes * max(0.0, event.time - block.running)
         if not event.expected and not block.draining:
-            usage.lost += 1
             self._note_losses(block, block.working, event.time)
 
 

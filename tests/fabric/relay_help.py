@@ -19,13 +19,8 @@ import psutil
 
 from parsl_diaspora.fabric.file import FileFabric
 from parsl_diaspora.fabric.relay import Hub, RelayFabric
+from tests.ports import free_port
 from tests.waiting import becomes
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class HubProcess:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -61,11 +60,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     makespan: float
     deficits: dict[str, int]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
-        return plain
 
 
 class Measure:

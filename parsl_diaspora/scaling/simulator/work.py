@@ -7,6 +7,7 @@ from collections import deque
 import msgspec
 
 from parsl_diaspora.events import (
+    Event,
     TaskEnded,
     TaskSubmitted,
     TryEnded,
@@ -99,16 +100,7 @@ class Tasks:
         node.running.add(key)
         self._running[key] = task
         task.begun = self._world.now
-        self._world.say(
-            TryStarted(
-                task=key[0],
-                try_id=key[1],
-                executor=task.executor,
-                block=node.block.number,
-                manager=node.name,
-                node=node.name,
-            )
-        )
+        self._world.say(_at(node, TryStarted(task=key[0], try_id=key[1], executor=task.executor)))
         self._world.after(task.burst.seconds, lambda: self._end(key, node))
 
     def _end(self, key: tuple[int, int], node: Node) -> None:
@@ -120,14 +112,9 @@ class Tasks:
         self.seconds += task.burst.seconds
         self._last_end = self._world.since_start
         self._world.say(
-            TryEnded(
-                task=key[0],
-                try_id=key[1],
-                executor=task.executor,
-                manager=node.name,
-                block=node.block.number,
-                node=node.name,
-                seconds=task.burst.seconds,
+            _at(
+                node,
+                TryEnded(task=key[0], try_id=key[1], executor=task.executor, seconds=task.burst.seconds),
             )
         )
         self._world.say(TaskEnded(task=key[0], outcome="done", tries=key[1] + 1, func=task.burst.func))
@@ -139,17 +126,15 @@ class Tasks:
             task = self._running.pop(key)
             self.lost += 1
             self.redone += self._world.now - task.begun
-            self._world.say(
-                TryFailed(
-                    task=key[0],
-                    try_id=key[1],
-                    executor=task.executor,
-                    manager=node.name,
-                    block=node.block.number,
-                )
-            )
+            self._world.say(_at(node, TryFailed(task=key[0], try_id=key[1], executor=task.executor)))
             task.tries += 1
             self._waiting.setdefault(task.executor, deque()).appendleft(task)
             self._world.say(TryLaunched(task=task.number, try_id=task.tries, executor=task.executor))
         node.running.clear()
         self._begin(node.block.executor)
+
+
+def _at(node: Node, event: Event) -> Event:
+    """The event, with where it happened."""
+    event.block, event.manager, event.node = node.block.number, node.name, node.name
+    return event

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.ports import free_ports
 from tests.services.kafka.certificates import make_certificates
 from tests.services.kafka.jars import kafka_jars
 
@@ -40,7 +41,7 @@ class Broker:
         self.data = data or directory / "data"
         self.process: subprocess.Popen | None = None
         self._classes = f"{kafka_jars()}/*"
-        self.ports = dict(zip((*LISTENERS, "CONTROLLER"), _free_ports(len(LISTENERS) + 1), strict=True))
+        self.ports = dict(zip((*LISTENERS, "CONTROLLER"), free_ports(len(LISTENERS) + 1), strict=True))
         self.certificates = directory / "certificates"
         make_certificates(self.certificates)
         self._config = directory / "server.properties"
@@ -183,16 +184,6 @@ class Broker:
 def _escaped(text: str) -> str:
     """As a file of properties, which is read as Latin-1, wants other characters."""
     return "".join(one if ord(one) < 128 else f"\\u{ord(one):04x}" for one in text)
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def _die_with_parent() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.ports import free_ports
 from tests.services.slurm import processes
 from tests.services.slurm.configuration import configuration
 from tests.services.slurm.programs import programs
@@ -62,7 +62,7 @@ class SlurmCluster:
         key = directory / "munge" / "key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
-        self.conf.write_text(configuration(directory, self.nodes, _free_ports(nodes + 1), options), "utf-8")
+        self.conf.write_text(configuration(directory, self.nodes, free_ports(nodes + 1), options), "utf-8")
 
     # ---------------------------------------------------------------- all of it
 
@@ -279,13 +279,3 @@ class SlurmCluster:
     def _last_words(self) -> str:
         logs = sorted((self.directory / "log").glob("slurm*"))
         return "\n".join(f"{each.name}: {each.read_text(errors='replace')[-1500:]}" for each in logs)
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
