@@ -72,8 +72,8 @@ GROUPS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
 
 #: Classes that nothing above can bring, and why.
 ELSEWHERE = {
-    "NoMember": "no member of a `PoolExecutor` takes a task, and none comes back in time: the message says why "
-    "of each. With `resilient()` the task is tried again like after any loss of infrastructure.",
+    "NoMember": "no member of a `PoolExecutor` takes a task, and none comes back in time: the message says "
+    "why of each. With `resilient()` the task is tried again like after any loss of infrastructure.",
     "NeverStarted": "a manager took the task and never started it, though later ones have run there: a "
     "worker was killed while it held the lock of its queue, say. The task is tried again by itself.",
     "SeamMissing": "this release of Parsl lacks what a part of this package rests on. The part stays out of "
