@@ -18,6 +18,7 @@ GROUP_FILE = "MOFKA_GROUP_FILE"
 
 class TestDiasporaFiles(FabricContract):
     can_break = True
+    last_words = 1.0
     patience = 15.0
 
     @pytest.fixture
@@ -35,6 +36,7 @@ class TestDiasporaFiles(FabricContract):
 
 class TestMofka(FabricContract):
     can_break = True
+    last_words = 1.0
     patience = 20.0
 
     @pytest.fixture

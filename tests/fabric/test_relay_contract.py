@@ -18,6 +18,7 @@ class TestRelayToFile(FabricContract):
     can_break = True
     can_slow = True
     patience = 10.0
+    last_words = 1.0
 
     @pytest.fixture
     def fabric_url(self, tmp_path):

@@ -33,6 +33,8 @@ class ContractBase:
         may_double: a reader may meet an event again, as at-least-once delivery allows.
         hands_over: what a killed process leaves goes on by way of another one, so that a reader may meet it
             before what the dead had handed on itself.
+        last_words: seconds that a process lives on after its last immediate publish before it is killed,
+            where that waits for a short while only, whatever a busy machine needs.
         goes_by_arrival: a start at a time goes by when events arrived, not by when they were published.
         can_break: the class has an `outage`.
         can_slow: the class has a `slowness`.
@@ -50,6 +52,7 @@ class ContractBase:
     reads_elsewhere: bool = True
     may_double: bool = False
     hands_over: bool = False
+    last_words: float = 0.0
     goes_by_arrival: bool = False
     can_break: bool = False
     can_slow: bool = False

@@ -15,12 +15,13 @@ from parsl_diaspora.testing.history import HistoryReader, HistoryWriter, Notes, 
 from parsl_diaspora.testing.history.actors import Reader, Writer, play
 
 _SPEAKER = """
-import os, signal, sys
+import os, signal, sys, time
 from parsl_diaspora.events import TaskSubmitted
 from parsl_diaspora.fabric import open_fabric
 publisher = open_fabric(sys.argv[1]).publisher("another process", immediate=True)
 for number in range(5):
     publisher.publish(TaskSubmitted(task=number))
+time.sleep(float(sys.argv[2]))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 _QUIET = 0.2  # seconds without an event after which a reader believes that it has all
@@ -46,7 +47,8 @@ class Deaths(ContractBase):
     def test_killed_process_leaves_what_it_published_at_once(self, fabric: Fabric) -> None:
         self.need(self.reaches_processes, "reaches no other process")
         assert fabric.node_url is not None
-        subprocess.run([sys.executable, "-c", _SPEAKER, fabric.node_url], check=False, timeout=60)
+        command = [sys.executable, "-c", _SPEAKER, fabric.node_url, str(self.last_words)]
+        subprocess.run(command, check=False, timeout=60)
         events = self.read_all(fabric, 5)
         assert [(event.source, event.task) for event in events] == [("another process", n) for n in range(5)]
 
