@@ -15,10 +15,10 @@ from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.executors.walltime import walltime_seconds
 from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.providers.holes import Holes
+from parsl_diaspora.providers.walltimes import text_of
 from parsl_diaspora.scaling.counts import executor_of
-from parsl_diaspora.scaling.sites import Granted, Hole, Offer, Refused, Whereabouts, site_of
+from parsl_diaspora.scaling.sites import OWNER, Granted, Hole, Offer, Refused, Whereabouts, site_of
 
-OWNER = "the pool controller"
 NEVER = float("inf")
 FIRST_BLOCKS = 30.0  # seconds after which Parsl is not waited for
 NOT_READY = 1.0  # seconds after which an executor that starts, or is mended, is looked at again
@@ -166,7 +166,7 @@ def _directed(provider: Any, site: str, walltime: float | None) -> AbstractConte
     if (directed := getattr(provider, "directed", None)) is None:
         return nullcontext()
     made: AbstractContextManager[Any] = directed(
-        _member(site), walltime=None if walltime is None else _clock_time(walltime)
+        _member(site), walltime=None if walltime is None else text_of(60 * math.ceil(walltime / 60))
     )
     return made
 
@@ -176,17 +176,6 @@ def _walltime(provider: Any, job: object) -> float | None:
     if (walltime_of := getattr(provider, "walltime_of", None)) is not None:
         return float(found) if (found := walltime_of(job)) is not None else None
     return walltime_seconds(getattr(provider, "walltime", None))
-
-
-def _clock_time(seconds: float) -> str:
-    """As batch systems write it; they count in minutes.
-
-    Example:
-        >>> _clock_time(5400.0)
-        '01:30:00'
-    """
-    minutes = max(1, math.ceil(seconds / 60))
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:00"
 
 
 def _refusal(executor: Hardening, before: set[str]) -> str:

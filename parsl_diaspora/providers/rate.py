@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from parsl_diaspora.clock import Clock
+from parsl_diaspora.throttle import Throttle
 
 MINUTE = 60.0  # seconds
 
 
 class SubmissionRate:
-    """A sliding window: however it is used, no stretch of 60 s holds more submissions than are allowed.
+    """However it is used, no stretch of 60 s holds more submissions than are allowed.
 
     Args:
         clock: time.
@@ -29,29 +28,24 @@ class SubmissionRate:
 
     def __init__(self, clock: Clock, per_minute: int) -> None:
         self._clock = clock
-        self._taken: deque[float] = deque(maxlen=per_minute)
+        self._per_minute = per_minute
+        self._throttle = Throttle(per_minute, MINUTE)
 
     @property
     def recent(self) -> int:
         """Submissions within the last minute."""
-        since = self._clock.monotonic() - MINUTE
-        return sum(when > since for when in self._taken)
+        return self._throttle.recent(self._clock.monotonic())
 
     @property
     def left(self) -> int:
         """Submissions that are allowed at this moment."""
-        return (self._taken.maxlen or 0) - self.recent
+        return self._per_minute - self.recent
 
     @property
     def wait(self) -> float:
         """Seconds until the next submission is allowed; 0 if it is now."""
-        if len(self._taken) < (self._taken.maxlen or 0):
-            return 0.0
-        return max(0.0, self._taken[0] + MINUTE - self._clock.monotonic())
+        return self._throttle.wait(self._clock.monotonic())
 
     def take(self) -> bool:
         """Count a submission that is made now; False if none is allowed."""
-        if self.wait > 0:
-            return False
-        self._taken.append(self._clock.monotonic())
-        return True
+        return self._throttle.allows(self._clock.monotonic())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections import deque
+
+from parsl_diaspora.throttle import Throttle
 
 MINUTE = 60.001  # seconds; a little more, so that no rounding of times makes it less
 FIRST, LONGEST = 5.0, 900.0
@@ -24,21 +25,18 @@ class Pace:
     """
 
     def __init__(self, per_minute: int, rng: random.Random) -> None:
-        self._per_minute = per_minute
         self._rng = rng
-        self._asked: deque[float] = deque(maxlen=per_minute)
+        self._throttle = Throttle(per_minute, MINUTE)
         self._failures = 0
         self._closed_until = float("-inf")
 
     def opens_in(self, now: float) -> float:
         """Seconds until it may be asked; 0 for now."""
-        full = len(self._asked) == self._per_minute
-        by_rate = self._asked[0] + MINUTE - now if full else 0.0
-        return max(0.0, by_rate, self._closed_until - now)
+        return max(self._throttle.wait(now), self._closed_until - now)
 
     def asked(self, now: float) -> None:
         """A request was made, whatever came of it."""
-        self._asked.append(now)
+        self._throttle.note(now)
 
     def failed(self, now: float, at_least: float = 0.0) -> float:
         """A request was refused, or its block ended before it worked.

@@ -9,6 +9,9 @@ import msgspec
 
 from parsl_diaspora.pool_settings import PoolSpec
 
+#: Who holds a place that the controller drains.
+OWNER = "the pool controller"
+
 
 class Whereabouts(NamedTuple):
     """Where a block is, and how long it may run there.

@@ -36,7 +36,7 @@ from parsl_diaspora.scaling.forecast import Forecast
 from parsl_diaspora.scaling.held import HeldShare
 from parsl_diaspora.scaling.quantiles import LONG, TYPICAL
 from parsl_diaspora.scaling.sites import Whereabouts, site_of
-from parsl_diaspora.scaling.supply import Supply
+from parsl_diaspora.scaling.supply import BLOCK_EVENTS, Supply
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Picture
 from parsl_diaspora.state.reading import Reading
@@ -134,7 +134,8 @@ class _Log:
             return
         self._picture.fold(event)
         self._supply.fold(event)
-        self._forecast.look(self._supply)
+        if type(event) in BLOCK_EVENTS:
+            self._forecast.look(self._supply)
         if isinstance(event, RunStarted):
             self._begin(event)
         elif self._spec is not None and self._held is not None and isinstance(event, _CHANGES):

@@ -1,40 +1,12 @@
-"""What a trigger is not to do again: an event that came twice, one like another, one too many."""
+"""What a trigger is not to do again: an event that came twice, or one like another."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 MOST_REMEMBERED = 100_000
 _NOT_THERE = object()
-
-
-class Throttle:
-    """At most so many within any span of time.
-
-    Args:
-        most: how many; None for no limit.
-        span: seconds.
-
-    Example:
-        >>> throttle = Throttle(2, 10.0)
-        >>> [throttle.allows(now) for now in (0, 1, 2, 10, 11)]
-        [True, True, False, True, True]
-    """
-
-    def __init__(self, most: int | None, span: float) -> None:
-        self._span = span
-        self._most = most
-        self._times: deque[float] = deque(maxlen=most)
-
-    def allows(self, now: float) -> bool:
-        """Whether one more is within the limit; counts it if so."""
-        if self._most is not None and len(self._times) == self._most and now - self._times[0] < self._span:
-            return False
-        if self._most is not None:
-            self._times.append(now)
-        return True
 
 
 class Recent:

@@ -10,9 +10,10 @@ import msgspec
 from parsl_diaspora.events import Event, TriggerFailed, TriggerFired, TriggerHeldBack
 from parsl_diaspora.fabric.triggers.handlers import Handler
 from parsl_diaspora.fabric.triggers.job import Job, Lane, is_final, why
-from parsl_diaspora.fabric.triggers.limits import Recent, Throttle, values_at
+from parsl_diaspora.fabric.triggers.limits import Recent, values_at
 from parsl_diaspora.fabric.triggers.pattern import Pattern
 from parsl_diaspora.fabric.triggers.tree import plain
+from parsl_diaspora.throttle import Throttle
 from parsl_diaspora.trigger_settings import Trigger
 
 logger = logging.getLogger(__name__)

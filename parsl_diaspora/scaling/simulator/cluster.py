@@ -19,7 +19,7 @@ from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.scaling.counts import executor_of
 from parsl_diaspora.scaling.simulator.scenario import Scenario, SimulatedSite
 from parsl_diaspora.scaling.simulator.world import World
-from parsl_diaspora.scaling.sites import Granted, Offer, Refused, Whereabouts
+from parsl_diaspora.scaling.sites import OWNER, Granted, Offer, Refused, Whereabouts
 from parsl_diaspora.sizes import parse_seconds
 
 
@@ -133,9 +133,7 @@ class Cluster:
         """Give a block no new work; it may have gone, without anybody knowing yet."""
         if (found := self.blocks.get((executor, block))) is not None:
             found.draining = True
-        self._world.say(
-            PlaceHeld(executor=executor, block=block, drain=True, reason=reason, owner="the pool controller")
-        )
+        self._world.say(PlaceHeld(executor=executor, block=block, drain=True, reason=reason, owner=OWNER))
         self.on_change()
 
     def release(self, executor: str, block: str, reason: str) -> None:

@@ -14,11 +14,12 @@ from parsl_diaspora.events import (
     TryEnded,
 )
 from parsl_diaspora.pool_settings import PoolSpec
+from parsl_diaspora.scaling.budget import HOUR
 from parsl_diaspora.scaling.counts import executor_of
 from parsl_diaspora.scaling.forecast import Forecast
-from parsl_diaspora.scaling.simulator.scenario import HOUR, Burst, Losses, Scenario, SimulatedSite
+from parsl_diaspora.scaling.simulator.scenario import Burst, Losses, Scenario, SimulatedSite
 from parsl_diaspora.scaling.sites import Whereabouts, site_of
-from parsl_diaspora.scaling.supply import Supply
+from parsl_diaspora.scaling.supply import BLOCK_EVENTS, Supply
 from parsl_diaspora.state import Picture
 
 TOGETHER = 1.0  # tasks of one app that were submitted within so many seconds are one burst
@@ -53,13 +54,15 @@ class _Reading:
         self._funcs: dict[int, str] = {}
 
     def take(self, event: Event) -> None:
-        working = self._working()
+        is_loss = isinstance(event, BlockLost | ManagerLost | NodeLost)
+        working = self._working() if is_loss else 0
         self._picture.fold(event)
         self._supply.fold(event)
-        self._forecast.look(self._supply)
+        if type(event) in BLOCK_EVENTS:
+            self._forecast.look(self._supply)
         if isinstance(event, ManagerSeen):
             self._workers[event.executor or ""] = event.workers
-        elif isinstance(event, BlockLost | ManagerLost | NodeLost):
+        elif is_loss:
             self._note_losses(event, working - self._working())
         elif isinstance(event, TaskSubmitted):
             self._note_task(event)

@@ -9,6 +9,7 @@ import msgspec
 
 from parsl_diaspora.events import BlockReleased, Event, PoolDeficitSeen
 from parsl_diaspora.pool_settings import PoolSpec
+from parsl_diaspora.scaling.budget import HOUR
 from parsl_diaspora.scaling.counts import Count, floors, no_spare
 from parsl_diaspora.scaling.held import HeldShare
 from parsl_diaspora.scaling.simulator.cluster import Cluster
@@ -16,7 +17,6 @@ from parsl_diaspora.scaling.simulator.scenario import Scenario
 from parsl_diaspora.scaling.simulator.work import Tasks
 from parsl_diaspora.scaling.simulator.world import World
 
-HOUR = 3600.0
 MINUTE = 60.0
 
 

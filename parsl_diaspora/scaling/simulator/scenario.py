@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 
 from parsl_diaspora.errors import SettingsError
+from parsl_diaspora.scaling.budget import HOUR
 from parsl_diaspora.sizes import parse_seconds
-
-HOUR = 3600.0
 
 
 class SimulatedSite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

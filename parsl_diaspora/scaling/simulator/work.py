@@ -26,7 +26,6 @@ class _Task(msgspec.Struct, eq=False):
     burst: Burst
     executor: str
     tries: int = 0
-    begun: float = 0.0
 
 
 class Tasks:
@@ -42,7 +41,6 @@ class Tasks:
         done: how many have ended.
         lost: tries that were lost with their nodes.
         seconds: that all successful tries took together.
-        redone: seconds of work that was lost.
     """
 
     def __init__(self, world: World, cluster: Cluster, executor: str) -> None:
@@ -52,7 +50,7 @@ class Tasks:
         self._room: dict[str, dict[Node, None]] = {}
         self._running: dict[tuple[int, int], _Task] = {}
         self.submitted = self.done = self.lost = 0
-        self.seconds = self.redone = 0.0
+        self.seconds = 0.0
         self._last_end = 0.0
         cluster.on_nodes = self._offer
         cluster.on_lost = self._lose
@@ -99,7 +97,6 @@ class Tasks:
         key = task.number, task.tries
         node.running.add(key)
         self._running[key] = task
-        task.begun = self._world.now
         self._world.say(_at(node, TryStarted(task=key[0], try_id=key[1], executor=task.executor)))
         self._world.after(task.burst.seconds, lambda: self._end(key, node))
 
@@ -125,7 +122,6 @@ class Tasks:
         for key in sorted(node.running):
             task = self._running.pop(key)
             self.lost += 1
-            self.redone += self._world.now - task.begun
             self._world.say(_at(node, TryFailed(task=key[0], try_id=key[1], executor=task.executor)))
             task.tries += 1
             self._waiting.setdefault(task.executor, deque()).appendleft(task)
