@@ -22,7 +22,8 @@
     │   ├── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
     │   ├── TaskExited             the task called sys.exit(); has .exit_code
     │   ├── TaskInterrupted        KeyboardInterrupt or another interrupt ended the task; has .kind
-    │   └── TaskStopped            the task was made to stop while it ran
+    │   ├── TaskStopped            the task was made to stop while it ran
+    │   └── RunAgain               a program has saved its files and asks to be run again; has .exit_code
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
     ├── NoBlocks                   an executor has no block that could run its tasks; has .executor
     ├── NoMember                   a pool of executors has no member that takes tasks; has .pool
@@ -295,3 +296,17 @@ class TaskInterrupted(TaskFailure):
 
 class TaskStopped(TaskFailure):
     """The task was made to stop while it ran, because somebody asked for it."""
+
+
+class RunAgain(TaskFailure):
+    """The program of a bash app has ended with the exit code that says: checkpointed, run me again.
+
+    Its files were saved, and they are others than those that it began with.
+
+    Attributes:
+        exit_code: of the program.
+    """
+
+    def __init__(self, message: str, *, exit_code: int = 85, place: str = "", hint: str = "") -> None:
+        super().__init__(message, place=place, hint=hint)
+        self.exit_code = exit_code
