@@ -29,7 +29,8 @@
     │   ├── TaskExited             the task called sys.exit(); has .exit_code
     │   ├── TaskInterrupted        KeyboardInterrupt or another interrupt ended the task; has .kind
     │   ├── TaskStopped            the task was made to stop while it ran
-    │   └── TaskLeft               the task saved its state and left its place, to go on elsewhere; has .reason
+    │   ├── TaskLeft               the task saved its state and left its place, to go on elsewhere; has .reason
+    │   └── RunAgain               a program has saved its files and asks to be run again; has .exit_code
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
     ├── NoBlocks                   an executor has no block that could run its tasks; has .executor
     ├── NoMember                   a pool of executors has no member that takes tasks; has .pool
@@ -354,3 +355,17 @@ class CheckpointFenced(CheckpointError):
 
 class CheckpointTooLarge(CheckpointError):
     """A save would need more room than the task may have."""
+
+
+class RunAgain(TaskFailure):
+    """The program of a bash app has ended with the exit code that says: checkpointed, run me again.
+
+    Its files were saved, and they are others than those that it began with.
+
+    Attributes:
+        exit_code: of the program.
+    """
+
+    def __init__(self, message: str, *, exit_code: int = 85, place: str = "", hint: str = "") -> None:
+        super().__init__(message, place=place, hint=hint)
+        self.exit_code = exit_code
