@@ -101,6 +101,7 @@ class Session:
         self.second_opinion = second_opinion_for(self)
         self.orders = TaskOrders(self, self.parked)
         self.unexplained = Unexplained(self)
+        self._by_label: dict[str, Any] = {}
         self.checkpoints = Checkpoints(self)
         self.tries = Tries(self)
         self._reach: Reach | None = None
@@ -110,10 +111,14 @@ class Session:
         self._begin = threading.Lock()
         self._said: set[str] = set()
         self._watched: list[Any] = []
-        self._by_label: dict[str, Any] = {}
         self._shared: PlaceMemory | None = None
         self._advice: list[RunAdvice] = []
         self._scaler: Scaler | None = None
+
+    @property
+    def executors(self) -> dict[str, Any]:
+        """The hardened executors, by label, those in pools included."""
+        return self._by_label
 
     # --- the run ---
 
@@ -232,9 +237,12 @@ class Session:
             self._shared.start()
 
     def _hold_pool(self, live: Live, spec: PoolSpec) -> None:
+        from parsl_diaspora.monitoring.checkpointing.interrupting import TasksWithCheckpoints
         from parsl_diaspora.monitoring.scaler import Scaler
 
-        self._scaler = Scaler(spec, self._by_label, live, self.clock)
+        checkpoints = self.checkpoints
+        tasks = TasksWithCheckpoints(live.picture, checkpoints.running, checkpoints.leaving)
+        self._scaler = Scaler(spec, self._by_label, live, self.clock, interruptible=tasks)
         self._scaler.start()
 
     def _start_triggers(self, live: Live) -> None:
