@@ -12,7 +12,6 @@ import msgspec
 from parsl_diaspora.cli.action_words import action_words
 from parsl_diaspora.cli.nearby import NearbyEvents
 from parsl_diaspora.cli.story import Cancel, Choice, Decline, HoldStory, TaskStory, TryStory
-from parsl_diaspora.cli.summary import run_state
 from parsl_diaspora.errors import NotFound
 from parsl_diaspora.events import (
     DecisionMade,
@@ -35,6 +34,7 @@ from parsl_diaspora.events import (
     TryStopped,
 )
 from parsl_diaspora.events.envelope import place_of
+from parsl_diaspora.state.run_state import run_state
 
 _CAUSE = re.compile(r"cause is via (.*)", re.DOTALL)
 _TASK = re.compile(r"task (\d+)")
