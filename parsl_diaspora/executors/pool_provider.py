@@ -16,7 +16,6 @@ from parsl_diaspora.providers import ResilientPoolProvider
 from parsl_diaspora.state import Live
 from parsl_diaspora.state.quarantined import NODE
 
-
 _FAILED = (JobState.FAILED, JobState.MISSING)
 
 

@@ -44,6 +44,7 @@ def check_ends(events, tasks):
     assert {event.action for event in decisions} > {"fail"}, "it was tried again before"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3 * LONG)
 def test_all_members_of_a_pool_provider(program, check_story):
     sites, arguments = pooled(program)
