@@ -211,6 +211,11 @@ def _checkpoints_of(context: TaskContext) -> TaskCheckpoints | None:
     return current.checkpoints or None
 
 
+def own_checkpoints() -> TaskCheckpoints | None:
+    """What the try that runs now does with states; None if it saves none."""
+    return _checkpoints_of(current_task())
+
+
 def begin_task(launch: Launch, report: Report, slot: Slot | None = None) -> None:
     """The runner begins a try, on the worker with that place on the board."""
     global _current  # noqa: PLW0603 - a worker runs one try at a time, in its main thread

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from parsl_diaspora.checkpoint.instructions import Instructions
 from parsl_diaspora.checkpoint_settings import Checkpoint, interval_seconds
 from parsl_diaspora.monitoring.checkpointing.failures_between import FailuresBetween
-from parsl_diaspora.monitoring.checkpointing.keys import Keys
+from parsl_diaspora.monitoring.checkpointing.keys import Keys, files_of
 from parsl_diaspora.monitoring.errands import Errands
 from parsl_diaspora.monitoring.kernel import Record
 from parsl_diaspora.sizes import parse_seconds
@@ -69,7 +69,7 @@ class Checkpoints:
             quota=spec.quota_bytes,
             copy=spec.copy if options.copy is None else options.copy,
             compress=spec.compress,
-            files=options.files,
+            files=files_of(task, options),
             exit_code=options.exit_code,
             signal=options.signal,
         )

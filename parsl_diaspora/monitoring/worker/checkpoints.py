@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from parsl_diaspora.checkpoint import Heard, Identity, Interval, Save, Saved, Saver, restore
+from parsl_diaspora.checkpoint import Heard, Identity, Interval, Manifest, Save, Saved, Saver, restore
 from parsl_diaspora.errors import CheckpointError
 from parsl_diaspora.events import CheckpointLost, CheckpointRestored, CheckpointSaved, Event
 from parsl_diaspora.executors.supervision.board import COPY, LEAVE, SAVE, Slot
@@ -37,6 +37,9 @@ class TaskCheckpoints(Heard):
         launch: of the try.
         report: tells where it runs.
         slot: this worker's place on the board; None if there is none, so that nobody can ask.
+
+    Attributes:
+        restored: what the save consists of that the try goes on from; None if it began anew.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class TaskCheckpoints(Heard):
         self._since = time.monotonic()
         self._answered = False
         self._begun = False
+        self.restored: Manifest | None = None
         self._store = instructions.store()
         identity = Identity(
             run=launch.run, task=launch.task, attempt=launch.try_id, launch=instructions.launch
@@ -77,6 +81,7 @@ class TaskCheckpoints(Heard):
         if found is None:
             return default
         self._saver.go_on_from(found.save, found.manifest)
+        self.restored = found.manifest
         self._since = time.monotonic()
         self._say(
             CheckpointRestored(
@@ -202,6 +207,10 @@ def checkpoints_of(launch: Launch, report: Report, slot: Slot | None) -> TaskChe
     if launch.checkpoint is None:
         return None
     try:
+        if launch.checkpoint.files:
+            from parsl_diaspora.monitoring.worker.program_saves import FileCheckpoints
+
+            return FileCheckpoints(launch.checkpoint, launch, report, slot)
         return TaskCheckpoints(launch.checkpoint, launch, report, slot)
     except CheckpointError as error:
         say(launch, report, CheckpointLost(reason="states can be kept nowhere from here", error=str(error)))

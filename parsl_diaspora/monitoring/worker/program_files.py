@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import signal as signals
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from parsl.app.errors import AppTimeout
 
@@ -14,47 +14,14 @@ from parsl_diaspora.checkpoint.programs import Watch, looks_of, read_whole, remo
 from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.errors import CheckpointError, RunAgain
 from parsl_diaspora.monitoring.worker.program import Program
+from parsl_diaspora.monitoring.worker.program_saves import FileCheckpoints
 from parsl_diaspora.monitoring.worker.stopping import Stop
 
 logger = logging.getLogger(__name__)
 
-RUN_ME_AGAIN = 85  # the exit code that HTCondor knows, too
 POLL = 0.25  # seconds between two looks
 GRACE = 30.0  # seconds that a program has to save when its task must leave
 LAST_CHANCE = 0.3  # seconds: a worker that was told to stop is killed after half a second
-
-
-class Saves(Protocol):
-    """What is asked of the saves of a try."""
-
-    def restore(self) -> Collection[str] | None:
-        """Put the files of the newest whole save in place; their names, or None if there is none."""
-        ...
-
-    def save(self, state: Mapping[str, Any], *, final: bool) -> bool:
-        """Save files and wait until they are safe; whether they are."""
-        ...
-
-    def is_due(self) -> bool:
-        """Whether it is time to save."""
-        ...
-
-    def must_leave(self) -> bool:
-        """Whether the task is to leave this place."""
-        ...
-
-    def time_left(self) -> float:
-        """Seconds for which this place will be there; infinite if nobody knows."""
-        ...
-
-    @property
-    def has_progressed(self) -> bool:
-        """Whether this try has saved anything but what it began with."""
-        ...
-
-    def leaving(self) -> BaseException:
-        """What ends a try whose task leaves."""
-        ...
 
 
 class ProgramFiles:
@@ -63,7 +30,7 @@ class ProgramFiles:
     Args:
         saves: of the try.
         patterns: which files, see `looks_of`.
-        exit_code: of a program that has saved its files and asks to be run again.
+        exit_code: of a program that has saved its files and asks to be run again; None for none.
         signal: name of the one that asks the program to save; empty for none.
         clock: time.
         program: the processes that the try starts.
@@ -71,10 +38,10 @@ class ProgramFiles:
 
     def __init__(
         self,
-        saves: Saves,
+        saves: FileCheckpoints,
         patterns: Sequence[str],
         *,
-        exit_code: int | None = RUN_ME_AGAIN,
+        exit_code: int | None = None,
         signal: str = "",
         clock: Clock | None = None,
         program: Program | None = None,
@@ -112,7 +79,7 @@ class ProgramFiles:
     # --- before ---
 
     def _begin(self) -> None:
-        names = self._saves.restore()
+        names = self._saves.restore_files()
         if names is not None:
             remove_others(self._patterns, names)
         self._watch.taken = looks_of(self._patterns)
@@ -123,10 +90,10 @@ class ProgramFiles:
     def _run(self) -> None:
         while not self._clock.wait(self._ended, POLL):
             try:
-                if self._saves.must_leave():
-                    self._leave()
+                if not self._saves.must_leave():
+                    self._step(final=False)
+                elif self._leave():
                     return
-                self._step(final=False)
             except Exception:  # the program goes on without being saved, until the next time
                 logger.exception("The files of a bash app could not be saved; it goes on.")
 
@@ -142,19 +109,20 @@ class ProgramFiles:
         if found is None:
             return False
         looks, files = found
-        if not self._saves.save(files, final=final):
+        if not self._saves.save_files(files, final=final):
             return False
         self._watch.took(looks)
         return True
 
-    def _leave(self) -> None:
-        """Let the program save, and end it; it may end by itself before."""
+    def _leave(self) -> bool:
+        """Let the program save, and end it; False if it has ended by itself, or may stay after all."""
         ends = self._clock.monotonic() + max(0.0, min(GRACE, self._saves.time_left() - POLL))
         while self._clock.monotonic() < ends and not self._step(final=True) and not self._has_nothing_new():
-            if self._clock.wait(self._ended, POLL):
-                return
+            if self._clock.wait(self._ended, POLL) or not self._saves.must_leave():
+                return False
         self._left = True
         self._program.end()
+        return True
 
     def _has_nothing_new(self) -> bool:
         """Whether the newest save is as good as it gets, since the program is not asked for another one."""

@@ -1,96 +1,86 @@
-"""The saves of a try of a bash app: files instead of what the app itself hands over."""
+"""The saves of a try whose state is files that its program writes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+import time
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
-from parsl_diaspora.checkpoint import Interval, Manifest, Restored, Saver, Store, restore
-from parsl_diaspora.checkpoint.loader import Lost
-from parsl_diaspora.clock import Clock, SystemClock
+import msgspec
 
-WAIT = 600.0  # seconds for a save to become safe
+from parsl_diaspora.checkpoint import Manifest, Saved
+from parsl_diaspora.executors.supervision.board import SAVE
+from parsl_diaspora.monitoring.worker.checkpoints import TaskCheckpoints
+from parsl_diaspora.monitoring.worker.stopping import Leave
+
+if TYPE_CHECKING:
+    from parsl_diaspora.checkpoint.instructions import Instructions
+    from parsl_diaspora.executors.launch import Launch, Report
+    from parsl_diaspora.executors.supervision.board import Slot
 
 
-class SavesOfFiles:
-    """Restores, saves, and says when it is time to.
+class FileCheckpoints(TaskCheckpoints):
+    """What one try does with its program's files. It goes on while they are written, so nothing is copied.
 
     Args:
-        store: of the task.
-        saver: of the try.
-        interval: between two saves.
-        must_leave: whether the task is to leave this place.
-        time_left: seconds for which this place will be there.
-        leaving: makes what ends a try whose task leaves.
-        lost: told of each save that cannot be used, and why.
+        instructions: that came with the try.
         launch: of the try.
-        clock: time.
+        report: tells where it runs.
+        slot: this worker's place on the board; None if there is none.
     """
 
     def __init__(
-        self,
-        store: Store,
-        saver: Saver,
-        interval: Interval,
-        *,
-        must_leave: Callable[[], bool],
-        time_left: Callable[[], float],
-        leaving: Callable[[], BaseException],
-        lost: Lost | None = None,
-        restored: Callable[[Restored], None] | None = None,
-        launch: int | None = None,
-        clock: Clock | None = None,
+        self, instructions: Instructions, launch: Launch, report: Report, slot: Slot | None = None
     ) -> None:
-        self._store = store
-        self._saver = saver
-        self._interval = interval
-        self._lost = lost
-        self._restored = restored
-        self._launch = launch
-        self._clock = clock or SystemClock()
-        self._last = self._clock.monotonic()
-        self._first: Manifest | None = None
-        self.must_leave = must_leave
-        self.time_left = time_left
-        self.leaving = leaving
+        super().__init__(msgspec.structs.replace(instructions, copy=False), launch, report, slot)
 
-    def restore(self) -> Collection[str] | None:
+    def restore_files(self) -> Collection[str] | None:
         """Put the files of the newest whole save in place; their names, or None if there is none.
 
         Raises:
-            CheckpointError, OSError: what is saved cannot be had.
+            StateNotRestored: one cannot be written.
         """
-        found = restore(self._store, None, self._lost, self._launch)
-        if found is None:
-            return None
-        self._first = found.manifest
-        self._saver.go_on_from(found.save, found.manifest)
-        if self._restored is not None:
-            self._restored(found)
-        return [leaf.about["path"] for leaf in found.manifest.leaves if leaf.kind == "file"]
+        state = self.restore(None)
+        return list(state) if isinstance(state, Mapping) else None
 
-    def save(self, state: Mapping[str, Any], *, final: bool) -> bool:
+    def save_files(self, files: Mapping[str, Any], *, final: bool) -> bool:
         """Save files and wait until they are safe; whether they are.
 
         Raises:
             StateNotSavable: one of them cannot be read.
         """
-        try:
-            before = self._saver.newest
-            taken = self._saver.save(state, final=final) and self._saver.wait(WAIT)
-            return taken and self._saver.newest is not before
-        finally:
-            self._last = self._clock.monotonic()  # if it came to nothing, not at once again, either
+        self._begin_if_not_begun()
+        before, answers = self._saver.newest, self._is_asked(SAVE)
+        taken = self._saver.save(files, final=final)
+        self._since = max(self._since, time.monotonic())
+        self._answered = answers
+        return taken and self._saver.newest is not before
 
     def is_due(self) -> bool:
-        """Whether the interval is over."""
-        return self._clock.monotonic() - self._last >= self._interval.seconds
+        """Whether it is time to save."""
+        return self.should_checkpoint()
+
+    def must_leave(self) -> bool:
+        """Whether the task must leave its place."""
+        return self.should_exit()
+
+    def time_left(self) -> float:
+        """Seconds until the block ends; infinite if nobody has told."""
+        return float("inf") if self._ends is None else self._ends - time.time()
+
+    def leaving(self) -> BaseException:
+        """What ends a try whose task leaves."""
+        return Leave(self._why_leave() or "it was asked to")
 
     @property
     def has_progressed(self) -> bool:
         """Whether this try has saved anything but what it began with."""
         newest = self._saver.newest
-        return newest is not None and _content(newest) != _content(self._first)
+        return newest is not None and _content(newest) != _content(self.restored)
+
+    def saved(self, saved: Saved) -> None:
+        """A save is safe."""
+        super().saved(msgspec.structs.replace(saved, stopped=0.0))
 
 
 def _content(manifest: Manifest | None) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -13,12 +14,19 @@ import pytest
 from parsl.app.bash import BashApp
 from parsl.app.errors import AppTimeout, BashExitFailure
 
-from parsl_diaspora.checkpoint import DirectoryLevel, Identity, Interval, Saver, Store
-from parsl_diaspora.errors import RunAgain, TaskLeft
+from parsl_diaspora.checkpoint import DirectoryLevel, Store
+from parsl_diaspora.checkpoint.instructions import Instructions
+from parsl_diaspora.errors import RunAgain, StateNotRestored
+from parsl_diaspora.executors.launch import Launch
+from parsl_diaspora.executors.supervision.board import LEAVE, STAY
+from parsl_diaspora.monitoring.worker import program_files
 from parsl_diaspora.monitoring.worker.children import begun as begun_at
 from parsl_diaspora.monitoring.worker.children import end_children
+from parsl_diaspora.monitoring.worker.place import here
 from parsl_diaspora.monitoring.worker.program_files import ProgramFiles
-from parsl_diaspora.monitoring.worker.program_saves import SavesOfFiles
+from parsl_diaspora.monitoring.worker.program_saves import FileCheckpoints
+from parsl_diaspora.monitoring.worker.stopping import Leave
+from parsl_diaspora.settings import BLOCK_ENDS_VARIABLE
 from tests.waiting import until
 
 PROGRAM = Path(__file__).with_name("counting.py")
@@ -41,29 +49,31 @@ def place(tmp_path, monkeypatch):
 
 
 class Tries:
-    """One task's tries, one after the other, as workers would run them."""
+    """One task's tries, one after the other, as a worker would run them."""
 
-    def __init__(self, place):
+    def __init__(self, place, board, monkeypatch):
         self.store = Store([DirectoryLevel(place.parent / "saves")], "key")
         self.launch = 0
-        self.leave = threading.Event()
-        self.left = float("inf")
+        self.slot = board.slot(3)
+        self.patch = monkeypatch
 
-    def files(self, interval=0.2, **options):
+    def files(self, interval=0.2, files=("state.txt",), **options):
         self.launch += 1
-        identity = Identity(run="r", task=0, attempt=self.launch - 1, launch=self.launch)
-        self.store.begin(self.launch)
-        self.saver = Saver(self.store, identity, copy=False)
-        saves = SavesOfFiles(
-            self.store,
-            self.saver,
-            Interval(interval),
-            must_leave=self.leave.is_set,
-            time_left=lambda: self.left,
-            leaving=lambda: TaskLeft("It goes on elsewhere."),
+        told = Instructions(
+            key="key",
+            levels=(str(self.store.levels[0].url),),
             launch=self.launch,
+            interval=interval,
+            files=files,
         )
-        return ProgramFiles(saves, ["state.txt"], **options)
+        launch = Launch(run="r", task=7, try_id=self.launch, executor="alder")
+        self.slot.enter(os.getpid(), 7, self.launch)
+        self.patch.setattr(Instructions, "store", lambda _: self.store)
+        self.checkpoints = FileCheckpoints(told, launch, here(), self.slot)
+        return ProgramFiles(self.checkpoints, told.files, **{"exit_code": 85, **options})
+
+    def ask(self, what):
+        self.slot.ask(7, self.launch, what)
 
     def run(self, *words, interval=0.2, options=None, **kwargs):
         """The result, or what was raised."""
@@ -73,13 +83,14 @@ class Tries:
         except BaseException as error:
             return error
         finally:
-            self.saver.close()
+            self.checkpoints.close()
+            self.slot.leave()
         return getattr(outcome, "e_value", outcome)
 
 
 @pytest.fixture
-def tries(place):
-    return Tries(place)
+def tries(place, board, monkeypatch):
+    return Tries(place, board, monkeypatch)
 
 
 def begun():
@@ -165,7 +176,7 @@ def test_a_program_is_asked_for_its_state_through_the_shell_that_started_it(trie
 def leave_when(condition, tries):
     def wait():
         until(condition, 20)
-        tries.leave.set()
+        tries.ask(LEAVE)
 
     thread = threading.Thread(target=wait)
     thread.start()
@@ -182,11 +193,10 @@ def test_a_program_that_must_leave_is_asked_saved_and_ended(tries, answer):
     words = ("pause=0.05", "write=0", answer)
     error = tries.run(2000, *words, interval=100.0, options={"signal": "SIGUSR1"})
     thread.join()
-    assert isinstance(error, TaskLeft)
+    assert isinstance(error, Leave)
     assert time.monotonic() - began < 15
     (save,) = tries.store.saves()
     assert tries.store.manifest(save).final
-    tries.leave.clear()
     lose_the_directory()
     assert tries.run(1) == 0
     assert begun()[1] > 0
@@ -196,26 +206,24 @@ def test_a_program_without_a_handler_leaves_with_what_it_has_written(tries):
     thread = leave_when(lambda: Path("state.txt").exists(), tries)
     error = tries.run(2000, "pause=0.9", interval=100.0, options={"signal": "SIGUSR1"})
     thread.join()
-    assert isinstance(error, TaskLeft)
+    assert isinstance(error, Leave)
     assert tries.store.saves()
 
 
 def test_a_program_that_has_written_nothing_leaves_at_once(tries):
     thread = leave_when(lambda: Path(HAS_BEGUN).exists(), tries)
     began = time.monotonic()
-    assert isinstance(tries.run(2000, "pause=0.1", "write=0"), TaskLeft)
+    assert isinstance(tries.run(2000, "pause=0.1", "write=0"), Leave)
     thread.join()
     assert time.monotonic() - began < 10
     assert tries.store.saves() == []
 
 
-def test_nobody_waits_longer_for_a_program_than_its_place_is_there(tries):
-    thread = leave_when(lambda: Path("state.txt").exists(), tries)
-    tries.left = 1.0
+def test_nobody_waits_longer_for_a_program_than_its_place_is_there(tries, monkeypatch):
     began = time.monotonic()
-    assert isinstance(tries.run(2000, "pause=0.05", "rename=no", interval=100.0), TaskLeft)
-    thread.join()
-    assert time.monotonic() - began < 10
+    monkeypatch.setenv(BLOCK_ENDS_VARIABLE, str(int(time.time()) + 7))
+    assert isinstance(tries.run(2000, "pause=0.05", "rename=no", interval=100.0), Leave)
+    assert time.monotonic() - began < 7
     assert tries.store.saves() == []  # it was never at rest
 
 
@@ -245,12 +253,34 @@ def test_a_store_that_takes_nothing_makes_no_free_try_of_it(tries, place):
 
 
 def test_files_that_came_after_the_save_are_gone_when_it_is_restored(tries, place):
-    first = tries.files()
-    first._patterns = ["state.*"]
+    first = tries.files(files=("state.*",))
     with pytest.raises(RunAgain):
         first.call(APP, 9, before="echo 5 >state.txt; exit 85;")
     Path("state.later").write_text("6")
-    second = tries.files()
-    second._patterns = ["state.*"]
-    assert second.call(APP, 9) == 0
+    assert tries.files(files=("state.*",)).call(APP, 9) == 0
     assert "state.later" not in os.listdir(place)
+
+
+def test_a_try_that_cannot_write_its_files_back_does_not_begin_with_some_of_them(tries, place):
+    assert isinstance(tries.run(9, before="echo 5 >state.txt; exit 85;"), RunAgain)
+    Path("state.txt").unlink()
+    Path("state.txt").mkdir()
+    error = tries.run(9)
+    assert isinstance(error, StateNotRestored)
+    assert error.errno == errno.EISDIR
+    assert not Path("begun.txt").exists()
+
+
+def test_a_program_that_was_to_leave_and_may_stay_runs_on(tries, monkeypatch):
+    monkeypatch.setattr(program_files, "POLL", 0.05)
+
+    def change_of_mind():
+        until(Path("state.txt").exists)
+        tries.ask(LEAVE)
+        time.sleep(0.3)
+        tries.ask(STAY)
+
+    thread = threading.Thread(target=change_of_mind)
+    thread.start()
+    assert tries.run(20, "pause=0.05", "rename=no", interval=100.0) == 0
+    thread.join()
