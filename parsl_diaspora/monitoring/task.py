@@ -211,6 +211,11 @@ def _checkpoints_of(context: TaskContext) -> TaskCheckpoints | None:
     return current.checkpoints or None
 
 
+def own_checkpoints() -> TaskCheckpoints | None:
+    """What the try that runs now does with states; None if it saves none."""
+    return _checkpoints_of(current_task())
+
+
 def waits_for_predecessor() -> bool:
     """Whether this try succeeds one that still runs, and has not taken over from it."""
     current = _current
