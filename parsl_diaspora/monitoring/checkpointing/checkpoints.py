@@ -24,6 +24,7 @@ from parsl_diaspora.monitoring.checkpointing.migrations import Migrations
 from parsl_diaspora.monitoring.checkpointing.running import RunningTries
 from parsl_diaspora.monitoring.errands import Errands
 from parsl_diaspora.monitoring.kernel import Record
+from parsl_diaspora.monitoring.worker.declining import BLOCK
 from parsl_diaspora.sizes import parse_seconds
 
 if TYPE_CHECKING:
@@ -135,10 +136,19 @@ class Checkpoints:
         reason, left = self.leaving.forget(task["id"], task["try_id"]), failure_class == LEFT
         if left and reason:
             decision.reason = f"{reason}; {decision.reason}"
+        elif left:
+            self._avoid_block(task, decision)
         if not tries or not (left or is_infrastructure(failure_class)):
             return
         if (migration := self.migrations.take_over(task, left=left)) is not None:
             self.migrations.follow(decision, migration, left=left)
+
+    def _avoid_block(self, task: Record, decision: DecisionMade) -> None:
+        """A try that left by itself did so as its block ends: the next one has nothing to seek there."""
+        live = self._session.live
+        last = live.picture.last_try(task["id"]) if live is not None else None
+        if last is not None and last.block and decision.target is None:
+            decision.avoid = (*decision.avoid, f"{BLOCK}{last.block}")
 
     def done(self, task: int) -> None:
         """A task has its result: nothing needs its states any more."""
