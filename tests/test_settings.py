@@ -54,6 +54,7 @@ FILLED = {
         }
     ],
     "pool": {"sites": {"cpu": {"min_nodes": 1, "max_nodes": 8}}, "min_nodes": 2, "idle": "1m"},
+    "checkpoint": {"store": "./states", "local": "/local", "interval": "30s", "keep": 3, "quota": "10GB"},
 }
 FILE = """
 fabric: file:./events
@@ -97,6 +98,12 @@ pool:
     cpu: {min_nodes: 1, max_nodes: 8}
   min_nodes: 2
   idle: 1m
+checkpoint:
+  store: ./states
+  local: /local
+  interval: 30s
+  keep: 3
+  quota: 10GB
 """
 
 
