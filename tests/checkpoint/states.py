@@ -31,7 +31,9 @@ STRUCTURED = st.builds(
     st.lists(FIELD, min_size=1, max_size=4),
     st.booleans(),
 )
-DTYPES = st.one_of(PLAIN, STRUCTURED, STRUCTURED.map(lambda dtype: np.dtype([("inner", dtype), ("n", "<i2")])))
+DTYPES = st.one_of(
+    PLAIN, STRUCTURED, STRUCTURED.map(lambda dtype: np.dtype([("inner", dtype), ("n", "<i2")]))
+)
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)
 
 
@@ -95,12 +97,16 @@ def same(one: Any, other: Any) -> bool:
             and _bits(one) == _bits(other)
         )
     if isinstance(one, dict):
-        return isinstance(other, dict) and list(one) == list(other) and all(
-            same(value, other[name]) for name, value in one.items()
+        return (
+            isinstance(other, dict)
+            and list(one) == list(other)
+            and all(same(value, other[name]) for name, value in one.items())
         )
     if isinstance(one, (list, tuple)):
-        return type(one) is type(other) and len(one) == len(other) and all(
-            same(*pair) for pair in zip(one, other, strict=True)
+        return (
+            type(one) is type(other)
+            and len(one) == len(other)
+            and all(same(*pair) for pair in zip(one, other, strict=True))
         )
     if isinstance(one, (float, complex)):
         return type(one) is type(other) and repr(one) == repr(other)

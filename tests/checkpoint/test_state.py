@@ -25,9 +25,7 @@ def there_and_back(state):
     from parsl_diaspora.checkpoint.state import Leaf
 
     pieces = flatten(state)
-    leaves = msgspec.msgpack.decode(
-        msgspec.msgpack.encode([piece.leaf for piece in pieces]), type=list[Leaf]
-    )
+    leaves = msgspec.msgpack.decode(msgspec.msgpack.encode([piece.leaf for piece in pieces]), type=list[Leaf])
     rooms = [room_for(leaf) for leaf in leaves]
     for room, piece in zip(rooms, pieces, strict=True):
         for target, source in zip(room.buffers, piece.buffers, strict=True):
@@ -178,7 +176,7 @@ def test_an_empty_file_and_one_in_the_working_directory(tmp_path, monkeypatch):
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(StateNotSavable, match="'model'.*cannot be saved") as caught:
+    with pytest.raises(StateNotSavable, match=r"'model'.*cannot be saved") as caught:
         flatten({"model": StateFile(str(tmp_path / "nowhere"))})
     assert caught.value.part == "model"
 
@@ -213,7 +211,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_saved(tmp_path, monkeypatch
     ids=["lambda", "lock", "generator", "array of locks"],
 )
 def test_what_cannot_be_pickled_is_told_by_its_name(value):
-    with pytest.raises(StateNotSavable, match="'bad'.*cannot be pickled") as caught:
+    with pytest.raises(StateNotSavable, match=r"'bad'.*cannot be pickled") as caught:
         flatten({"good": 1, "bad": value})
     assert caught.value.part == "bad"
     assert caught.value.hint
