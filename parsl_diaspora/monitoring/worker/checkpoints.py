@@ -198,7 +198,7 @@ class TaskCheckpoints(Heard):
         return self._follows
 
     def close(self, *, done: bool) -> None:
-        """The try has ended; if the task is done, what is kept near is not needed: the last level has it, too.
+        """The try has ended; if the task is done, what is kept near is not needed, as the last level has it.
 
         What that keeps goes when the submit side has the result.
         """
