@@ -13,10 +13,13 @@ import typing as _typing
 from importlib import import_module as _import_module
 
 if _typing.TYPE_CHECKING:
+    from parsl_diaspora.checkpoint.state.files import StateFile
+    from parsl_diaspora.checkpoint_settings import Checkpoint, CheckpointSpec
     from parsl_diaspora.configure import resilient
     from parsl_diaspora.errors import DiasporaError, NonRetryable, RetryAfter, TaskCancelled
     from parsl_diaspora.fabric import open_fabric
     from parsl_diaspora.monitoring.cancelling.cancel import cancel
+    from parsl_diaspora.monitoring.checkpointing.migrate import migrate
     from parsl_diaspora.monitoring.holds import drain, hold, release
     from parsl_diaspora.monitoring.task import current_task
     from parsl_diaspora.pool_settings import PoolSpec, SiteSpec
@@ -27,6 +30,8 @@ if _typing.TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "Checkpoint": "parsl_diaspora.checkpoint_settings",
+    "CheckpointSpec": "parsl_diaspora.checkpoint_settings",
     "DiasporaError": "parsl_diaspora.errors",
     "NonRetryable": "parsl_diaspora.errors",
     "PoolSpec": "parsl_diaspora.pool_settings",
@@ -34,11 +39,13 @@ _HOMES = {
     "RetryAfter": "parsl_diaspora.errors",
     "Settings": "parsl_diaspora.settings",
     "SiteSpec": "parsl_diaspora.pool_settings",
+    "StateFile": "parsl_diaspora.checkpoint.state.files",
     "TaskCancelled": "parsl_diaspora.errors",
     "cancel": "parsl_diaspora.monitoring.cancelling.cancel",
     "current_task": "parsl_diaspora.monitoring.task",
     "drain": "parsl_diaspora.monitoring.holds",
     "hold": "parsl_diaspora.monitoring.holds",
+    "migrate": "parsl_diaspora.monitoring.checkpointing.migrate",
     "open_fabric": "parsl_diaspora.fabric",
     "release": "parsl_diaspora.monitoring.holds",
     "resilience": "parsl_diaspora.recovery.options",
@@ -46,6 +53,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "Checkpoint",
+    "CheckpointSpec",
     "DiasporaError",
     "NonRetryable",
     "PoolSpec",
@@ -53,11 +62,13 @@ __all__ = [
     "RetryAfter",
     "Settings",
     "SiteSpec",
+    "StateFile",
     "TaskCancelled",
     "cancel",
     "current_task",
     "drain",
     "hold",
+    "migrate",
     "open_fabric",
     "release",
     "resilience",

@@ -30,6 +30,13 @@ from parsl_diaspora.events.kinds.held import (
     TaskHeld,
     TaskReleased,
 )
+from parsl_diaspora.events.kinds.migrations import (
+    MigrationDone,
+    MigrationFailed,
+    MigrationReady,
+    MigrationRound,
+    MigrationStarted,
+)
 from parsl_diaspora.events.kinds.nodes import (
     InterchangeEnded,
     InterchangeStarted,
@@ -121,6 +128,11 @@ __all__ = [
     "MemberFailed",
     "MemberRecovered",
     "MemberReplaced",
+    "MigrationDone",
+    "MigrationFailed",
+    "MigrationReady",
+    "MigrationRound",
+    "MigrationStarted",
     "NodeEnding",
     "NodeLost",
     "NodeRecovered",

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from parsl_diaspora.checkpoint.instructions import Instructions
 from parsl_diaspora.events import Event, Failure
 
 #: Import path of the function that runs tries on workers. Named, not imported: it lives in a higher layer.
@@ -37,6 +38,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
         plain: the arguments are plain data, which ``pickle`` alone can read.
         memory: bytes that the try needs: a worker with less hands it back; 0 if that is not known.
         seconds: that the try may need: a worker whose block ends before hands it back; 0 if not known.
+        checkpoint: how the task's state is saved; None if it is not.
     """
 
     run: str
@@ -52,6 +54,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
     plain: bool = False
     memory: int = 0
     seconds: float = 0.0
+    checkpoint: Instructions | None = None
 
 
 class Report(msgspec.Struct, array_like=True, gc=False):
@@ -124,11 +127,13 @@ class _Launching(threading.local):
         launch: what its worker is told.
         task: Parsl's record of the task, for pools of executors.
         placed: why it goes to this one of a pool's executors, in words.
+        adopted: future of a try that runs already, which this one stands for; None for a new one.
     """
 
     launch: Launch | None = None
     task: Any = None
     placed: str = ""
+    adopted: Any = None
 
 
 launching = _Launching()
