@@ -78,7 +78,7 @@ class Runner:
         report.seconds = time.monotonic() - started
         report.memory = self.peak.end(report.seconds)
         report.cpu = round(_cpu_seconds() - used, 3) or None
-        end_task()
+        end_task(done=not isinstance(outcome, _Raised))
         if launch.restore and self.state is not None:
             self._restore(self.state, report)
         return _packed(outcome, phase, launch, report, started)

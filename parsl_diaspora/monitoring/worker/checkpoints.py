@@ -197,9 +197,14 @@ class TaskCheckpoints(Heard):
         """Whether this is a successor that has not begun to go on."""
         return self._follows
 
-    def close(self) -> None:
-        """The try has ended."""
+    def close(self, *, done: bool) -> None:
+        """The try has ended; if the task is done, what is kept near is not needed, as the last level has it.
+
+        What that keeps goes when the submit side has the result.
+        """
         self._saver.close()
+        for level in self._store.levels[:-1] if done else ():
+            level.remove_all(self._store.key)
 
     # --- why ---
 
