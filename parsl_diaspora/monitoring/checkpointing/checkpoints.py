@@ -115,12 +115,12 @@ class Checkpoints:
 
     def hear(self, event: Event) -> None:
         """Take note of an event of the run, in the thread that met it."""
+        self.migrations.hear(event)
         if not self._told:
             return
         self._between.hear(event)
         self.running.hear(event)
         self.leaving.hear(event)
-        self.migrations.hear(event)
 
     def decided(self, task: Record, failed: TryFailed, decision: DecisionMade, *, tries: bool) -> None:
         """A try has failed, and this will be done: say why it left, and let a successor go on that is there.
