@@ -13,6 +13,12 @@
     ├── EventError                 bytes that are no event of ours, or an event that cannot become bytes
     ├── NotFound                   a run or task that the log does not know; has .what and .where
     ├── NotInTask                  current_task() was called outside a task
+    ├── CheckpointError            a task's state cannot be saved or restored
+    │   ├── StateNotSavable        a part of it cannot be made bytes; has .part
+    │   ├── StateChanged           what was saved does not fit the program any more; has .part
+    │   ├── CheckpointDamaged      a save is torn or its bytes are others
+    │   ├── CheckpointFenced       a later try has begun, so this one saves no more
+    │   └── CheckpointTooLarge     a save would pass the task's quota
     ├── TaskCancelled              cancel() ended the task; has .task and .reason
     ├── TaskHeldTooLong            a task that never ran was held to the end, or failed by hand; has .task
     ├── NonRetryable               raised by an app: trying again cannot help; has .type
@@ -22,7 +28,9 @@
     │   ├── ExceptionUnreadable    the task's exception cannot be rebuilt; has .chain and .traceback
     │   ├── TaskExited             the task called sys.exit(); has .exit_code
     │   ├── TaskInterrupted        KeyboardInterrupt or another interrupt ended the task; has .kind
-    │   └── TaskStopped            the task was made to stop while it ran
+    │   ├── TaskStopped            the task was made to stop while it ran
+    │   ├── TaskLeft               the task saved its state and left its place, to go on elsewhere; has .reason
+    │   └── RunAgain               a program has saved its files and asks to be run again; has .exit_code
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
     ├── NoBlocks                   an executor has no block that could run its tasks; has .executor
     ├── NoMember                   a pool of executors has no member that takes tasks; has .pool
@@ -295,3 +303,69 @@ class TaskInterrupted(TaskFailure):
 
 class TaskStopped(TaskFailure):
     """The task was made to stop while it ran, because somebody asked for it."""
+
+
+class TaskLeft(TaskFailure):
+    """The task saved its state and left its place, to go on from there elsewhere.
+
+    Attributes:
+        reason: why, in words.
+    """
+
+    def __init__(self, message: str, *, reason: str = "", place: str = "", hint: str = "") -> None:
+        super().__init__(message, place=place, hint=hint)
+        self.reason = reason
+
+
+class CheckpointError(DiasporaError):
+    """A task's state cannot be saved or restored."""
+
+
+class StateNotSavable(CheckpointError):
+    """A part of a task's state cannot be made bytes.
+
+    Attributes:
+        part: its name.
+    """
+
+    def __init__(self, message: str, *, part: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.part = part
+
+
+class StateChanged(CheckpointError):
+    """What was saved does not fit the program as it is now.
+
+    Attributes:
+        part: name of the part of the state.
+    """
+
+    def __init__(self, message: str, *, part: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.part = part
+
+
+class CheckpointDamaged(CheckpointError):
+    """A save is torn, or its bytes are not those that were written."""
+
+
+class CheckpointFenced(CheckpointError):
+    """A later try of the task has begun, so this one can save no more."""
+
+
+class CheckpointTooLarge(CheckpointError):
+    """A save would need more room than the task may have."""
+
+
+class RunAgain(TaskFailure):
+    """The program of a bash app has ended with the exit code that says: checkpointed, run me again.
+
+    Its files were saved, and they are others than those that it began with.
+
+    Attributes:
+        exit_code: of the program.
+    """
+
+    def __init__(self, message: str, *, exit_code: int = 85, place: str = "", hint: str = "") -> None:
+        super().__init__(message, place=place, hint=hint)
+        self.exit_code = exit_code

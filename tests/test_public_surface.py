@@ -51,7 +51,9 @@ OF_PACKAGES = {
     "fabric.relay": "Hub RelayFabric RelayPublisher Ticket make_keys",
     "fabric.spool": "HOST SpoolReport SpooledFabric open_spool",
     "fabric.triggers": ("Counts Handler Maker Mismatch Pattern TriggerEngine Voice find make_handler plain"),
-    "failures": ("CLASSES Context Diagnoser FailureClass current_name describe diagnose is_infrastructure"),
+    "failures": (
+        "CLASSES Context Diagnoser FailureClass current_name describe diagnose got_on is_infrastructure"
+    ),
     "failures.model": "LearnedModel Weights model_for read_weights shipped",
     "scaling.simulator": "Outcome Scenario scenario_of simulate",
     "providers": "MemberHealth ResilientPoolProvider",

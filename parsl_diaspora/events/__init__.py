@@ -7,6 +7,7 @@ Nothing here knows how events travel (`parsl_diaspora.fabric`) or what they mean
 from parsl_diaspora.events.codec import decode, decode_many, encode, join, split
 from parsl_diaspora.events.envelope import Event, Unknown
 from parsl_diaspora.events.kinds import KINDS
+from parsl_diaspora.events.kinds.checkpoints import CheckpointLost, CheckpointRestored, CheckpointSaved
 from parsl_diaspora.events.kinds.decisions import (
     DecisionMade,
     DiagnosisRevised,
@@ -97,6 +98,9 @@ __all__ = [
     "BlockReleased",
     "BlockRequested",
     "BlockSeen",
+    "CheckpointLost",
+    "CheckpointRestored",
+    "CheckpointSaved",
     "DecisionMade",
     "Diagnosis",
     "DiagnosisRevised",

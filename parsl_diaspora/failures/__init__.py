@@ -13,7 +13,7 @@ from importlib import import_module as _import_module
 
 from parsl_diaspora.failures.context import Context
 from parsl_diaspora.failures.evidence import describe
-from parsl_diaspora.failures.taxonomy import CLASSES, FailureClass, current_name, is_infrastructure
+from parsl_diaspora.failures.taxonomy import CLASSES, FailureClass, current_name, got_on, is_infrastructure
 
 if _typing.TYPE_CHECKING:
     from parsl_diaspora.failures.diagnosis import Diagnoser, diagnose
@@ -26,6 +26,7 @@ __all__ = [
     "current_name",
     "describe",
     "diagnose",
+    "got_on",
     "is_infrastructure",
 ]
 

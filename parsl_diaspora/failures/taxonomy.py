@@ -12,6 +12,9 @@ import msgspec
 
 Layer = Literal["application", "framework", "runtime", "environment"]
 
+#: A budget that no program spends.
+AS_OFTEN_AS_IT_TAKES = 1_000_000
+
 
 class FailureClass(msgspec.Struct, frozen=True, kw_only=True):
     """One class of failures.
@@ -24,6 +27,7 @@ class FailureClass(msgspec.Struct, frozen=True, kw_only=True):
         budget: failures of this class that a task may have and still be tried again; None takes the
             application's budget.
         infrastructure: the program had no part in it, so its own budget is not touched.
+        got_on: the task got on in the try, which counts for no total.
     """
 
     name: str
@@ -32,6 +36,7 @@ class FailureClass(msgspec.Struct, frozen=True, kw_only=True):
     example: str
     budget: int | None = None
     infrastructure: bool = False
+    got_on: bool = False
 
 
 _ALL = (
@@ -116,6 +121,15 @@ _ALL = (
         example="TaskStopped",
         budget=4,
         infrastructure=True,
+    ),
+    FailureClass(
+        name="checkpointed",
+        layer="framework",
+        definition="A program has saved its state and asks to be run again: it got on, so it is no failure.",
+        example="RunAgain by a bash app with exit code 85",
+        budget=AS_OFTEN_AS_IT_TAKES,
+        infrastructure=True,
+        got_on=True,
     ),
     # --- workers, nodes, blocks, batch system ---
     FailureClass(
@@ -313,3 +327,14 @@ def is_infrastructure(name: str) -> bool:
     """Whether the program had no part in failures of a class."""
     known = CLASSES.get(current_name(name))
     return known is not None and known.infrastructure
+
+
+def got_on(name: str) -> bool:
+    """Whether failures of a class end tries in which the task got on.
+
+    Example:
+        >>> got_on("checkpointed"), got_on("stopped")
+        (True, False)
+    """
+    known = CLASSES.get(current_name(name))
+    return known is not None and known.got_on

@@ -72,7 +72,7 @@ def choose(situation: Situation, settings: Settings, policy: Policy) -> Chosen:
                 passed.append(f"{rule.name}: {why_not}")
         elif why_not:
             passed.append(f"{rule.name}: {why_not}")
-    none = HARD_TOTAL if situation.tries >= situation.max_tries else NO_RULE
+    none = HARD_TOTAL if situation.tries_are_spent else NO_RULE
     return _chosen(none, FAIL, situation, settings, passed)
 
 
@@ -80,7 +80,7 @@ def _no_more_tries(situation: Situation) -> str:
     """Why no rule may try the task again, whoever wrote it; empty if one may."""
     if situation.diagnosis.failure_class in _FINAL:
         return _FINAL[situation.diagnosis.failure_class]
-    if situation.tries >= situation.max_tries:
+    if situation.tries_are_spent:
         return f"the task had all its {situation.max_tries} tries"
     if not situation.failure.retryable:
         return "the app said that trying again cannot help"
@@ -93,7 +93,7 @@ _FINAL = {"cancelled": "the task is to be stopped", "dependency": "a task that i
 def _stopped(rule: Rule, do: Do, situation: Situation, no_more: str) -> str:
     """What goes over the rule: final failures, the hard total, the budget, the rule's own number."""
     if do.action == "hold":
-        over = situation.tries >= situation.max_tries or situation.diagnosis.failure_class in _FINAL
+        over = situation.tries_are_spent or situation.diagnosis.failure_class in _FINAL
         return no_more if over else ""
     if not do.tries:
         return ""

@@ -29,6 +29,7 @@ _NOT_THE_PLACE = frozenset(
         "dependency",
         "submission",
         "cancelled",
+        "checkpointed",
     }
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from parsl_diaspora.events import Diagnosis, Failure
-from parsl_diaspora.failures import Context
+from parsl_diaspora.failures import Context, got_on
 from parsl_diaspora.failures.context import NOTHING_KNOWN
 from parsl_diaspora.recovery.language.rules import CountBy
 from parsl_diaspora.recovery.options import NO_OPTIONS, Options
@@ -101,6 +101,11 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     avoid: tuple[str, ...] = ()
     uses: dict[str, int] = {}
     counter: Counter = _none
+
+    @property
+    def tries_are_spent(self) -> bool:
+        """Whether the task had the hard total; a try in which it got on goes over none."""
+        return self.tries >= self.max_tries and not got_on(self.diagnosis.failure_class)
 
     @property
     def memory_peak(self) -> int | None:

@@ -27,7 +27,7 @@ from parsl_diaspora.events import (
 from parsl_diaspora.state.held import HeldTasks
 from parsl_diaspora.state.managers import Managers
 from parsl_diaspora.state.recent import Recent
-from parsl_diaspora.state.records import ManagerState, TaskState, TryState
+from parsl_diaspora.state.records import GOT_ON, ManagerState, TaskState, TryState
 from parsl_diaspora.state.surroundings import Surroundings
 
 #: Workers that lack this package run tasks as stock Parsl does, so they are not unfit for the app.
@@ -258,6 +258,7 @@ class Picture:
         if event.revises:
             self._take_back(event.task or 0, task, state)
         state.failure_class = self._word(event.diagnosis.failure_class)
+        task.free += state.failure_class in GOT_ON
         if event.budget:
             task.spent = {**task.spent, event.budget: event.used}
             state.charged = self._word(event.budget)
@@ -275,6 +276,7 @@ class Picture:
 
     def _take_back(self, number: int, task: TaskState, state: TryState) -> None:
         """A decision is replaced: what it charged and whom it blamed counts no more."""
+        task.free -= state.failure_class in GOT_ON
         left = task.spent.get(state.charged, 0) - 1
         task.spent = {name: count for name, count in task.spent.items() if name != state.charged}
         if left > 0:
@@ -332,7 +334,7 @@ class Picture:
         self.held.lift(event)
         if event.how == "retry":
             state = self._task(event)
-            state.spent, state.forgiven = {}, len(state.tries)
+            state.spent, state.forgiven, state.free = {}, len(state.tries), 0
 
     def _fault(self, event: FaultInjected) -> None:
         self.faults.append(event)

@@ -8,6 +8,9 @@ import msgspec
 
 RECENT = 64
 
+#: Classes of failures whose tries got on: none of them counts as a try, however many there are.
+GOT_ON = frozenset({"checkpointed"})
+
 
 class TryState(msgspec.Struct, gc=False):
     """One try of a task: where it is or was, and how it went.
@@ -62,6 +65,7 @@ class TaskState(msgspec.Struct, gc=False):
         spent: failures charged so far, by budget.
         error: what the program saw.
         forgiven: tries that count no more, as somebody gave the task fresh budgets.
+        free: later ones that do not count, either, as the task got on in them.
     """
 
     func: str = ""
@@ -70,6 +74,7 @@ class TaskState(msgspec.Struct, gc=False):
     spent: dict[str, int] = {}
     error: str = ""
     forgiven: int = 0
+    free: int = 0
     memory: int | None = None
 
 

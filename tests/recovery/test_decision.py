@@ -40,6 +40,8 @@ TABLE = [
     ("lacking-everywhere", "fail", situation("missing_module", missing="x", unfit_everywhere=True, limit=4)),
     ("budget-spent", "fail", situation(used=2, limit=1, **ELSEWHERE)),
     ("budget-spent", "fail", situation("worker_lost", used=5, limit=4)),
+    ("checkpointed-again", "retry", situation("checkpointed", tries=12, max_tries=12, used=900, limit=1_000)),
+    ("budget-spent", "fail", situation("checkpointed", used=3, limit=2)),
     ("asked-to-wait", "retry", situation("transient", retry_after=30.0, used=9, limit=1)),
     ("budget-spent", "fail", situation("transient", retry_after=1.0, used=9, uses={"asked-to-wait": 10})),
     # a module is missing

@@ -30,7 +30,9 @@ from parsl_diaspora.events import (
     TryStopped,
     Unknown,
 )
+from parsl_diaspora.failures import CLASSES, got_on
 from parsl_diaspora.state import Picture
+from parsl_diaspora.state.records import GOT_ON
 from tests.state.stories import RUN, arrival, stories
 
 AT_M1 = {"executor": "alder", "block": "0", "manager": "m1", "node": "n1", "worker": 1}
@@ -350,3 +352,21 @@ def test_events_of_other_runs_change_nothing(event):
 def test_events_that_this_release_does_not_know_are_no_trouble():
     made = picture(Unknown(said_kind="task.teleported"), Event())
     assert made.tasks == {}
+
+
+def test_tries_in_which_a_task_got_on_count_no_more():
+    story = [submitted()]
+    for try_id, kind in enumerate(("checkpointed", "bug", "checkpointed", "checkpointed")):
+        story += [TryFailed(task=0, try_id=try_id), decided(kind, try_id=try_id)]
+        story += [TryLaunched(task=0, try_id=try_id + 1, executor="alder")]
+    assert picture(*story).tasks[0].free == 3
+
+
+def test_a_decision_that_is_revised_takes_back_what_it_let_pass_for_free():
+    first = decided("checkpointed", budget="checkpointed", used=1)
+    again = decided("bug", budget="application", used=1, revises="e1")
+    assert picture(submitted(), TryFailed(task=0, try_id=0), first, again).tasks[0].free == 0
+
+
+def test_the_classes_in_which_a_task_gets_on_are_those_of_the_taxonomy():
+    assert {name for name in CLASSES if got_on(name)} == GOT_ON

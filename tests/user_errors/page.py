@@ -80,6 +80,8 @@ ELSEWHERE = {
     "the way; it is said once, in Parsl's log and as an event.",
     "Refusal": "the web service of Octopus did not do what it was asked to; its words stand in the message.",
     "TaskStopped": "what a worker says of a task that was cancelled; the future ends with `TaskCancelled`.",
+    "RunAgain": "what a worker says of a bash app that has saved its files and asks to be run again; the "
+    "task goes on from there by itself.",
 }
 
 

@@ -7,6 +7,7 @@ that turns the old one into the new.
 from parsl_diaspora.events.envelope import Event as _Event
 from parsl_diaspora.events.envelope import kind_of as _kind_of
 from parsl_diaspora.events.kinds import (
+    checkpoints,
     decisions,
     fabrics,
     held,
@@ -20,7 +21,7 @@ from parsl_diaspora.events.kinds import (
 
 __all__ = ["KINDS"]
 
-_WHERE = (decisions, fabrics, held, nodes, places, pools, resources, tasks, triggers)
+_WHERE = (checkpoints, decisions, fabrics, held, nodes, places, pools, resources, tasks, triggers)
 _MODULES = {module.__name__ for module in _WHERE}
 
 

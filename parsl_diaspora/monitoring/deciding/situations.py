@@ -99,7 +99,7 @@ class Situations:
         if self._asks_own and budget == "application":
             limit = self._session.settings.max_tries  # the program's own handler keeps that account
         return {
-            "tries": len(state.tries) - state.forgiven,
+            "tries": len(state.tries) - state.forgiven - state.free,
             "max_tries": budgets.max_tries(options),
             "budget": budget,
             "used": spent[budget],

@@ -19,7 +19,7 @@ CONDITIONS: dict[str, Condition] = {
     "own_handler_stops": lambda s: s.own_handler_stops,
     "destined": lambda s: s.diagnosis.destined,
     "proven_before": lambda s: bool(s.proof),
-    "tries_spent": lambda s: s.tries >= s.max_tries,
+    "tries_spent": lambda s: s.tries_are_spent,
     "budget_spent": lambda s: s.used > s.limit,
     "asked_to_wait": lambda s: s.failure.retry_after is not None,
     "own_package_missing": lambda s: s.diagnosis.missing == OWN_PACKAGE and s.used == 1,

@@ -19,6 +19,7 @@ from parsl.logconfigs.noop import NoopLogging
 from parsl.serialize.errors import SerializationError
 
 from parsl_diaspora import NonRetryable, resilience, resilient
+from parsl_diaspora.errors import RunAgain
 from parsl_diaspora.events import (
     DecisionMade,
     PlaceQuarantined,
@@ -661,3 +662,27 @@ def test_many_delayed_tasks_wait_in_parsl_without_a_thread_each(tmp_path):
             most = max(most, threading.active_count())
         assert [future.result() for future in futures] == list(range(60))
     assert most - before < 20
+
+
+# --- programs that save their files and ask to be run again ---
+
+
+def test_a_program_may_ask_to_be_run_again_as_often_as_it_gets_on(program):
+    made = program("alder", retries=0)
+    made.see_manager("m1")
+    task = made.task()
+    for _ in range(40):
+        made.launch(task)
+        assert made.fail(task, RunAgain("It has saved its files.", exit_code=85))
+    assert set(rules(made)) == {"checkpointed-again"}
+
+
+def test_other_failures_in_between_are_counted_as_ever(program):
+    made = program("alder", retries=1)
+    made.see_manager("m1")
+    task, answers = made.task(), []
+    for error in (RunAgain("saved"), ValueError("x"), RunAgain("saved"), RunAgain("saved"), ValueError("x")):
+        made.launch(task)
+        answers.append(made.fail(task, error))
+    assert rules(made)[-1] == "budget-spent"
+    assert answers == [True, True, True, True, False]
