@@ -13,6 +13,8 @@ import typing as _typing
 from importlib import import_module as _import_module
 
 if _typing.TYPE_CHECKING:
+    from parsl_diaspora.checkpoint.state.files import StateFile
+    from parsl_diaspora.checkpoint_settings import Checkpoint, CheckpointSpec
     from parsl_diaspora.configure import resilient
     from parsl_diaspora.errors import DiasporaError, NonRetryable, RetryAfter, TaskCancelled
     from parsl_diaspora.fabric import open_fabric
@@ -27,6 +29,8 @@ if _typing.TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "Checkpoint": "parsl_diaspora.checkpoint_settings",
+    "CheckpointSpec": "parsl_diaspora.checkpoint_settings",
     "DiasporaError": "parsl_diaspora.errors",
     "NonRetryable": "parsl_diaspora.errors",
     "PoolSpec": "parsl_diaspora.pool_settings",
@@ -34,6 +38,7 @@ _HOMES = {
     "RetryAfter": "parsl_diaspora.errors",
     "Settings": "parsl_diaspora.settings",
     "SiteSpec": "parsl_diaspora.pool_settings",
+    "StateFile": "parsl_diaspora.checkpoint.state.files",
     "TaskCancelled": "parsl_diaspora.errors",
     "cancel": "parsl_diaspora.monitoring.cancelling.cancel",
     "current_task": "parsl_diaspora.monitoring.task",
@@ -46,6 +51,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "Checkpoint",
+    "CheckpointSpec",
     "DiasporaError",
     "NonRetryable",
     "PoolSpec",
@@ -53,6 +60,7 @@ __all__ = [
     "RetryAfter",
     "Settings",
     "SiteSpec",
+    "StateFile",
     "TaskCancelled",
     "cancel",
     "current_task",

@@ -1,4 +1,4 @@
-"""How running tasks are saved: what the program's settings say of all, and what an app's author says of one."""
+"""How running tasks are saved: what the settings say of all, and what an app's author says of one."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@
     │   ├── TaskExited             the task called sys.exit(); has .exit_code
     │   ├── TaskInterrupted        KeyboardInterrupt or another interrupt ended the task; has .kind
     │   ├── TaskStopped            the task was made to stop while it ran
-    │   ├── TaskLeft               the task saved its state and left its place, to go on elsewhere; has .reason
+    │   ├── TaskLeft               the task saved its state and left, to go on elsewhere; has .reason
     │   └── RunAgain               a program has saved its files and asks to be run again; has .exit_code
     ├── InterchangeLost            an executor's interchange process ended; has .executor and .exit_code
     ├── NoBlocks                   an executor has no block that could run its tasks; has .executor

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from parsl_diaspora.checkpoint_settings import CheckpointSpec
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.hints import nearest, nearest_name
 from parsl_diaspora.masking import without_secrets
@@ -117,6 +118,7 @@ class Settings(
             ``places`` beside those of the runs, ``off`` for a memory that ends with the run.
         pool: nodes that must be held, and how far they may become more or fewer with the work; see
             `PoolSpec`. None to leave both to Parsl's own strategy.
+        checkpoint: where and how the states of running tasks are kept; see `CheckpointSpec`.
 
     Example:
         >>> Settings(retries={"memory": 3}, max_tries=8).max_tries
@@ -155,6 +157,7 @@ class Settings(
     triggers: tuple[Trigger, ...] = ()
     places: str | None = None
     pool: PoolSpec | None = None
+    checkpoint: CheckpointSpec = CheckpointSpec()
 
     def __post_init__(self) -> None:
         if isinstance(self.relay, bool):
@@ -162,6 +165,11 @@ class Settings(
         pool: object = self.pool
         if isinstance(pool, dict):
             msgspec.structs.force_setattr(self, "pool", _convert(pool, PoolSpec, "'pool'"))
+        checkpoint: object = self.checkpoint
+        if isinstance(checkpoint, dict):
+            msgspec.structs.force_setattr(
+                self, "checkpoint", _convert(checkpoint, CheckpointSpec, "'checkpoint'")
+            )
         _check(self)
 
     @classmethod
@@ -214,7 +222,9 @@ class Settings(
         """All fields as plain data; `from_dict` takes it back."""
         values = {name: getattr(self, name) for name in self.__struct_fields__}
         pool = self.pool.to_dict() if self.pool is not None else None
-        return {**values, "pool": pool, "triggers": [trigger.to_dict() for trigger in self.triggers]}
+        checkpoint = self.checkpoint.to_dict()
+        triggers = [trigger.to_dict() for trigger in self.triggers]
+        return {**values, "pool": pool, "checkpoint": checkpoint, "triggers": triggers}
 
     def shown(self) -> dict[str, Any]:
         """All fields as plain data without secrets: for logs, events and people."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from parsl_diaspora.checkpoint.instructions import Instructions
 from parsl_diaspora.events import Event, Failure
 
 #: Import path of the function that runs tries on workers. Named, not imported: it lives in a higher layer.
@@ -37,6 +38,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
         plain: the arguments are plain data, which ``pickle`` alone can read.
         memory: bytes that the try needs: a worker with less hands it back; 0 if that is not known.
         seconds: that the try may need: a worker whose block ends before hands it back; 0 if not known.
+        checkpoint: how the task's state is saved; None if it is not.
     """
 
     run: str
@@ -52,6 +54,7 @@ class Launch(msgspec.Struct, array_like=True, gc=False):
     plain: bool = False
     memory: int = 0
     seconds: float = 0.0
+    checkpoint: Instructions | None = None
 
 
 class Report(msgspec.Struct, array_like=True, gc=False):

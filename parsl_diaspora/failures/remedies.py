@@ -18,6 +18,7 @@ REMEDIES: dict[str, str] = {
     "serialization": "Pass and return plain data or files; open files, locks and connections cannot travel.",
     "stopped": "Nothing: it was asked for, and the task is tried again.",
     "checkpointed": "Nothing: the program asked for it, and goes on from its files.",
+    "left": "Nothing: it goes on from the state that it saved.",
     "worker_lost": "Look at the node's and the manager's log around that time; see who ends processes there.",
     "manager_lost": "Look at the manager's log and at the batch job's output.",
     "node_lost": "Tell the site of the node if it happens again; leave it out of later jobs.",

@@ -131,6 +131,15 @@ _ALL = (
         infrastructure=True,
         got_on=True,
     ),
+    FailureClass(
+        name="left",
+        layer="framework",
+        definition="The task saved its state and left its place, as that ends or somebody asked: it got on.",
+        example="TaskLeft when a block is drained, or near its walltime",
+        budget=AS_OFTEN_AS_IT_TAKES,
+        infrastructure=True,
+        got_on=True,
+    ),
     # --- workers, nodes, blocks, batch system ---
     FailureClass(
         name="signalled",

@@ -61,7 +61,7 @@ class Runner:
             self.state.begin()
         self.peak.begin()
         used, started = _cpu_seconds(), time.monotonic()
-        begin_task(launch, report)
+        begin_task(launch, report, self.slot)
         try:
             outcome, phase = self._call(buffer, launch)
         except BaseException as error:  # noqa: BLE001 - a stop that came while another end was dealt with

@@ -28,6 +28,7 @@ from parsl_diaspora.failures.evidence import named_redactor
 from parsl_diaspora.failures.model import model_for
 from parsl_diaspora.masking import without_secrets
 from parsl_diaspora.monitoring.cancelling.cancels import Cancels
+from parsl_diaspora.monitoring.checkpointing.checkpoints import Checkpoints
 from parsl_diaspora.monitoring.deciding.second_opinion import second_opinion_for
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.order_gate import OrderGate
@@ -77,6 +78,7 @@ class Session:
         second_opinion: the site's own diagnoser, if it has one.
         orders: carries out what people ask of tasks.
         unexplained: losses that may yet be explained.
+        checkpoints: the states of running tasks.
         tries: the tries of its tasks, as they are launched and as they end.
     """
 
@@ -99,6 +101,7 @@ class Session:
         self.second_opinion = second_opinion_for(self)
         self.orders = TaskOrders(self, self.parked)
         self.unexplained = Unexplained(self)
+        self.checkpoints = Checkpoints(self)
         self.tries = Tries(self)
         self._reach: Reach | None = None
         self._triggers: RunTriggers | None = None
@@ -117,6 +120,7 @@ class Session:
     def open(self, run_dir: str) -> None:
         """Take note of Parsl's run directory."""
         self._run_dir = Path(run_dir).absolute()
+        self.checkpoints.open(self._run_dir)
 
     @property
     def relay(self) -> RunRelay | None:
@@ -152,6 +156,7 @@ class Session:
                 live.listen(self.orders.hear)
                 live.listen(self.unexplained.hear)
                 live.listen(self.quarantines.hear)
+                live.listen(self.checkpoints.hear)
                 for advice in self._advice:
                     live.listen(advice.hear)
                 live.start()
@@ -178,6 +183,7 @@ class Session:
         self._attempt("late evidence", self.unexplained.close)
         self._attempt("parked tasks", self.parked.close)
         self._attempt("cancel", self.cancels.close)
+        self._attempt("checkpoints", self.checkpoints.close)
         if self.second_opinion is not None:
             self._attempt("the site's diagnoser", self.second_opinion.close)
         if self.live is None:

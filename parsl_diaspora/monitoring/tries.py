@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from parsl.dataflow.errors import DependencyError
 
+from parsl_diaspora.checkpoint.instructions import Instructions
 from parsl_diaspora.errors import TaskCancelled
 from parsl_diaspora.events import TaskEnded, TaskSubmitted, TryEnded, TryLaunched
 from parsl_diaspora.executors.launch import Launch, Report, launching
@@ -56,9 +57,14 @@ class Tries:
             restore=self._session.settings.restore_workers,
             memory=self._memory(live, task),
             seconds=self._seconds(live, task),
+            checkpoint=self._checkpoint(task),
         )
         if self._session.routing.pools.with_member(task["executor"]) is not None:
             launching.task = task
+
+    def _checkpoint(self, task: Record) -> Instructions | None:
+        options = self._session.policies.of(task["func"]).options.checkpoint
+        return self._session.checkpoints.instructions(task, options) if options is not None else None
 
     def _put_in_pool(self, task: Record) -> str:
         """A try that is for a pool goes to one of its members; why to this one."""
@@ -126,6 +132,7 @@ class Tries:
         live.say_soon(_try_ended(task, report))
         live.say_soon(TaskEnded(task=number, outcome="done", tries=try_id + 1))
         self._session.routing.succeeded(task, report, overcome)
+        self._session.checkpoints.done(number)
         self._session.quarantines.succeeded(live, task["executor"], report)
 
     def tell_root(self, task: Record, error: BaseException) -> None:
@@ -140,6 +147,7 @@ class Tries:
         """A task ended with an exception."""
         live = self._session.begin(task["dfk"].run_id)
         self._avoid.pop(task["id"], None)
+        self._session.checkpoints.failed(task["id"])
         outcome = _outcome(error)
         text = clean_text(lambda: f"{type(error).__name__}: {error}", self._session.redact)[:ERROR_LIMIT]
         live.catch_up()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from parsl_diaspora.checkpoint_settings import Checkpoint
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.failures import CLASSES, current_name
 from parsl_diaspora.hints import nearest
@@ -43,6 +44,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         substitute: the value that stands in for the result of a task that would fail; empty for none.
         idempotent: it may run twice, even at the same time: only the first result counts.
         near: site, or label of an executor, where its data are.
+        checkpoint: how its tasks are saved while they run; None if they are not.
     """
 
     retries: dict[str, int] = {}
@@ -54,6 +56,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     substitute: tuple[Any, ...] = ()
     idempotent: bool = False
     near: str = ""
+    checkpoint: Checkpoint | None = None
 
 
 NO_OPTIONS = Options()
@@ -72,6 +75,7 @@ def resilience(
     substitute: Any = NOTHING,
     idempotent: bool = False,
     near: str = "",
+    checkpoint: Checkpoint | bool | str | float | None = None,
 ) -> Callable[[F], F]:
     """Say how an app's failures are to be met.
 
@@ -88,6 +92,8 @@ def resilience(
         idempotent: running it twice does no harm, even at the same time, as nothing but its result counts. A
             pool of executors may start a second copy of a try that takes much longer than others.
         near: site or executor where its data are: a pool of executors prefers it while it is not crowded.
+        checkpoint: tasks save their state while they run, by ``current_task().save(...)``, and go on from
+            there when they are lost: True, the time between two saves as ``"30s"``, or a `Checkpoint`.
 
     Raises:
         SettingsError: a failure class does not exist, a number is negative, or something in the rules is
@@ -112,6 +118,7 @@ def resilience(
         memory=_bytes(memory),
         idempotent=_is_flag(idempotent),
         near=_site(near),
+        checkpoint=Checkpoint.of(checkpoint),
     )
     also = {} if substitute is NOTHING else {"substitute": (substitute,)}
     marked = msgspec.to_builtins(options) | also

@@ -30,6 +30,7 @@ _NOT_THE_PLACE = frozenset(
         "submission",
         "cancelled",
         "checkpointed",
+        "left",
     }
 )
 

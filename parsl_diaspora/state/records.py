@@ -9,7 +9,7 @@ import msgspec
 RECENT = 64
 
 #: Classes of failures whose tries got on: none of them counts as a try, however many there are.
-GOT_ON = frozenset({"checkpointed"})
+GOT_ON = frozenset({"checkpointed", "left"})
 
 
 class TryState(msgspec.Struct, gc=False):

@@ -80,7 +80,7 @@ def use_memory(mebibytes: int) -> int:
     hold = bytearray(mebibytes << 20)
     for offset in range(0, len(hold), 4096):
         hold[offset] = 1
-    current_task().progress(0.5, "touched")
+    current_task().progress(0.5, note="touched")
     return len(hold)
 
 

@@ -33,7 +33,7 @@ class DirectoryLevel:
         """See `Level`."""
         return sorted(name for name in _listed(self._path / key) if not name.startswith("."))
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """See `Level`."""
         return sorted(name for name in _listed(self._path) if not name.startswith("."))
 
@@ -70,6 +70,13 @@ class DirectoryLevel:
         for name in names:
             with suppress(OSError):
                 (self._path / key / name).unlink(missing_ok=True)
+
+    def touched(self, key: str) -> float:
+        """See `Level`."""
+        try:
+            return (self._path / key).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def remove_all(self, key: str) -> None:
         """See `Level`; with what was left unfinished."""

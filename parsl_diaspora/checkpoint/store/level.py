@@ -29,7 +29,7 @@ class Level(Protocol):
         """
         ...
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """Of all tasks that have objects.
 
         Raises:
@@ -68,6 +68,14 @@ class Level(Protocol):
 
     def remove(self, key: str, names: Iterable[str]) -> None:
         """Remove objects, those that are there. What cannot be removed stays, without a word."""
+        ...
+
+    def touched(self, key: str) -> float:
+        """When anything of a task was written last, seconds UTC; 0 if there is nothing of it.
+
+        Raises:
+            OSError: the place cannot be asked.
+        """
         ...
 
     def remove_all(self, key: str) -> None:

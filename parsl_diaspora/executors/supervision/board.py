@@ -2,7 +2,8 @@
 
 A killed worker cannot tell what it ran: this tells it for it. The other way round, the supervisor writes here
 which try must stop, so that a worker that is signalled can see whether it is meant. A file of fixed size,
-mapped by both sides; one slot a worker, written by that worker only, but for the two words of the stop.
+mapped by both sides; one slot a worker, written by that worker only, but for the words by which it is asked
+for something.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ SLOTS = 1024
 IDLE = -1
 
 _MAGIC = int.from_bytes(b"PDboard1", "little", signed=True)
-_LAYOUT = 1
+_LAYOUT = 2
 _WORDS = 8  # of 64 bits: as many in the header as in a slot
 _SIZE = (SLOTS + 1) * _WORDS * 8
-_PID, _TASK, _TRY, _CHANGES, _STARTED, _STOP_TASK, _STOP_TRY = range(7)
+_PID, _TASK, _TRY, _CHANGES, _STARTED, _STOP_TASK, _STOP_TRY, _ASKED = range(8)
 _HEADER_MAGIC, _HEADER_LAYOUT, _HEADER_STOPS = range(3)
 _READS = 100
+
+#: What the try that a worker runs may be asked for, besides to stop: see `Slot.ask`.
+SAVE, LEAVE, STAY, COPY = range(1, 5)
+_WHAT_BITS, _TRY_BITS = 4, 24
 _YOUNG = 60.0  # seconds
 
 
@@ -115,6 +120,24 @@ class Slot:
             and words[at + _STOP_TASK] == words[at + _TASK]
             and words[at + _STOP_TRY] == words[at + _TRY]
         )
+
+    def ask(self, task: int, try_id: int, what: int) -> None:
+        """Let that try, and no other one of this worker, see what it is asked for.
+
+        Args:
+            task: its task.
+            try_id: its number.
+            what: `SAVE` its state; save and `LEAVE`; `STAY` after all; `COPY` its state again and again, as
+                it is about to leave.
+        """
+        self._words[self._at + _ASKED] = (((task << _TRY_BITS) | try_id) << _WHAT_BITS) | what
+
+    @property
+    def asked(self) -> int:
+        """What the try that the worker runs was asked for last; 0 for nothing."""
+        words, at = self._words, self._at
+        try_, what = divmod(words[at + _ASKED], 1 << _WHAT_BITS)
+        return what if try_ == (words[at + _TASK] << _TRY_BITS) | words[at + _TRY] else 0
 
     def clear(self, pid: int) -> None:
         """Take away what a worker left that died, unless another has taken its place already."""
@@ -210,6 +233,7 @@ class Board:
             for word, value in ((_PID, 0), (_TASK, IDLE), (_TRY, IDLE), (_CHANGES, 0), (_STARTED, 0)):
                 self._words[at + word] = value
             self._words[at + _STOP_TASK] = self._words[at + _STOP_TRY] = IDLE - 1
+            self._words[at + _ASKED] = 0
         self._words[_HEADER_LAYOUT], self._words[_HEADER_STOPS] = _LAYOUT, 0
         self._words[_HEADER_MAGIC] = _MAGIC
 

@@ -38,6 +38,20 @@ class StopOrder(msgspec.Struct, kw_only=True, frozen=True):
     grace: float = GRACE
 
 
+class AskOrder(msgspec.Struct, kw_only=True, frozen=True):
+    """That a try which runs here is to be asked for something; see `Slot.ask`.
+
+    Attributes:
+        task: its task.
+        try_id: number of the try.
+        what: number of what it is asked for.
+    """
+
+    task: int
+    try_id: int = msgspec.field(name="try")
+    what: int
+
+
 class _Stop(msgspec.Struct):
     order: StopOrder
     since: float
@@ -75,6 +89,11 @@ class Stops:
         stop = _Stop(order=order, since=self._now())
         self._stops.append(stop)
         self.step()
+
+    def ask(self, order: AskOrder) -> None:
+        """Let a try see what it is asked for, if it runs here."""
+        if (slot := self._board.find(order.task, order.try_id)) is not None:
+            slot.ask(order.task, order.try_id, order.what)
 
     @property
     def waits_for(self) -> float | None:

@@ -28,10 +28,10 @@ from parsl_diaspora.monitoring.node.life import Pool
 from parsl_diaspora.monitoring.node.presence import open_link
 from parsl_diaspora.monitoring.node.program import Program
 from parsl_diaspora.monitoring.node.signals import Signals
-from parsl_diaspora.monitoring.node.stops import StopOrder, Stops
+from parsl_diaspora.monitoring.node.stops import AskOrder, StopOrder, Stops
 from parsl_diaspora.monitoring.node.usage import Usage
 
-ORDERS = ("stop", "restart_pool", "end")
+ORDERS = ("stop", "ask", "restart_pool", "end")
 TICK = 0.2  # seconds
 RESTARTS_WITHIN = 300.0  # seconds
 MOST_TROUBLES = 20
@@ -222,6 +222,8 @@ class Supervisor:
         kind, reason = message.get("kind"), str(message.get("reason", ""))
         if kind == "stop":
             self._stops.order(msgspec.convert(message, StopOrder))
+        elif kind == "ask":
+            self._stops.ask(msgspec.convert(message, AskOrder))
         elif kind == "restart_pool":
             self._restart(reason or "asked to")
         elif kind == "end":

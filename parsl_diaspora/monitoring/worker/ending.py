@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from parsl_diaspora.errors import TaskExited, TaskInterrupted, TaskStopped
-from parsl_diaspora.monitoring.worker.stopping import Stop
+from parsl_diaspora.errors import TaskExited, TaskInterrupted, TaskLeft, TaskStopped
+from parsl_diaspora.monitoring.worker.stopping import Leave, Stop
 
 
 def as_failure(error: BaseException) -> Exception:
@@ -18,13 +18,16 @@ def as_failure(error: BaseException) -> Exception:
     if isinstance(error, Exception):
         return error
     failure = _failure(error)
-    failure.__cause__ = None if isinstance(error, Stop) else error
+    failure.__cause__ = None if isinstance(error, (Leave, Stop)) else error
     return failure.with_traceback(error.__traceback__)
 
 
 def _failure(error: BaseException) -> Exception:
     if isinstance(error, Stop):
         return TaskStopped("The task was stopped while it ran, as it was asked to.")
+    if isinstance(error, Leave):
+        message = f"The task saved its state and left its place: {error.reason}."
+        return TaskLeft(message, reason=error.reason, hint="Its next try goes on from there.")
     if isinstance(error, SystemExit):
         code = exit_code(error.code)
         words = f" It said: {error.code}" if isinstance(error.code, str) else ""

@@ -27,18 +27,18 @@ def unsaid() -> str:
 
 def say_started(launch: Launch, report: Report) -> None:
     """A try begins."""
+    say(launch, report, TryStarted(pid=report.pid, manager_pid=os.getppid()))
+
+
+def say(launch: Launch, report: Report, event: Event) -> None:
+    """Something about a try. Never raises: a fabric in trouble is no trouble of the task."""
     publisher = publisher_of(launch.url, launch.run, launch.executor)
-    if publisher is not None:
-        event = TryStarted(
-            run=launch.run,
-            task=launch.task,
-            try_id=launch.try_id,
-            executor=launch.executor,
-            pid=report.pid,
-            manager_pid=os.getppid(),
-        )
-        report.put_place_on(event)
-        _say(publisher, event, report)
+    if publisher is None:
+        return
+    event.run, event.task, event.try_id = launch.run, launch.task, launch.try_id
+    event.executor = launch.executor
+    report.put_place_on(event)
+    _say(publisher, event, report)
 
 
 def _say(publisher: Publisher, event: Event, report: Report) -> None:
@@ -93,19 +93,7 @@ class Progress:
     def _say(self, part: float | None, note: str, now: float) -> None:
         launch, report = self._launch, self._report
         self._waiting, self._next = None, now + PROGRESS_PERIOD
-        publisher = publisher_of(launch.url, launch.run, launch.executor)
-        if publisher is None:
-            return
-        event = TaskProgressed(
-            run=launch.run,
-            task=launch.task,
-            try_id=launch.try_id,
-            executor=launch.executor,
-            part=part,
-            note=note,
-        )
-        report.put_place_on(event)
-        _say(publisher, event, report)
+        say(launch, report, TaskProgressed(part=part, note=note))
 
 
 @lru_cache(maxsize=4)

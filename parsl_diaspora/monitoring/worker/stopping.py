@@ -17,6 +17,18 @@ class Stop(BaseException):
     """Raised inside a task that must stop; no ``except Exception`` of the program keeps it."""
 
 
+class Leave(BaseException):
+    """Raised inside a task that has saved its state and must leave.
+
+    Args:
+        reason: in words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Stopping:
     """Raises `Stop` in the main thread while a try runs that was asked to stop, once.
 

@@ -21,7 +21,7 @@ def told(url):
 
 def steps(count, pause):
     for step in range(count):
-        current_task().progress(step / count, f"step {step}")
+        current_task().progress(step / count, note=f"step {step}")
         time.sleep(pause)
     return current_task()
 

@@ -145,8 +145,10 @@ def test_it_stops_within_seconds_with_all_its_jobs(slurm, tmp_path):
 
 def test_nothing_of_it_outlives_tests_that_are_killed(slurm, tmp_path):
     with alone(tmp_path) as tests:
-        assert tests.stdout.readline() == "runs\n"
-        assert len(processes.marked(str(tmp_path))) >= 7  # six daemons, and a job
-        os.kill(tests.pid, signal.SIGKILL)
+        try:
+            assert tests.stdout.readline() == "runs\n"
+            assert becomes(lambda: len(processes.marked(str(tmp_path))) >= 7)  # six daemons, and a job
+        finally:
+            os.kill(tests.pid, signal.SIGKILL)
         killed = time.monotonic()
     assert becomes(lambda: processes.marked(str(tmp_path)) == [], 10), time.monotonic() - killed

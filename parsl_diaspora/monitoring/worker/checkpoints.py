@@ -1,0 +1,208 @@
+"""On the worker: a running try saves its state, finds that of an earlier one, and sees that it must leave."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from parsl_diaspora.checkpoint import Heard, Identity, Interval, Save, Saved, Saver, restore
+from parsl_diaspora.errors import CheckpointError
+from parsl_diaspora.events import CheckpointLost, CheckpointRestored, CheckpointSaved, Event
+from parsl_diaspora.executors.supervision.board import COPY, LEAVE, SAVE, Slot
+from parsl_diaspora.monitoring.worker.speaking import say
+from parsl_diaspora.monitoring.worker.stopping import Leave
+from parsl_diaspora.settings import BLOCK_ENDS_VARIABLE
+
+if TYPE_CHECKING:
+    from parsl_diaspora.checkpoint.instructions import Instructions
+    from parsl_diaspora.executors.launch import Launch, Report
+
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between looks for saves at a store that cannot be asked
+_FAILED_PAUSE = 5.0  # seconds without a save after one that came to nothing
+_ASKED_FOR = "it was asked to"
+
+
+def block_ends() -> float | None:
+    """When this worker's block ends, seconds UTC; None if nobody has told."""
+    ends = os.environ.get(BLOCK_ENDS_VARIABLE, "")
+    return float(ends) if ends.isdigit() else None
+
+
+class TaskCheckpoints(Heard):
+    """What one try does with states. Everything but `saved` and `failed` is called by the task's own thread.
+
+    Args:
+        instructions: that came with the try.
+        launch: of the try.
+        report: tells where it runs.
+        slot: this worker's place on the board; None if there is none, so that nobody can ask.
+    """
+
+    def __init__(
+        self, instructions: Instructions, launch: Launch, report: Report, slot: Slot | None = None
+    ) -> None:
+        self._instructions = instructions
+        self._launch, self._report, self._slot = launch, report, slot
+        self._interval = Interval(instructions.interval, instructions.between_failures)
+        self._ends = block_ends()
+        self._since = time.monotonic()
+        self._answered = False
+        self._begun = False
+        self._store = instructions.store()
+        identity = Identity(
+            run=launch.run, task=launch.task, attempt=launch.try_id, launch=instructions.launch
+        )
+        self._saver = Saver(
+            self._store,
+            identity,
+            self,
+            keep=instructions.keep,
+            quota=instructions.quota,
+            copy=instructions.copy,
+            compress=instructions.compress,
+        )
+
+    # --- what the app asks ---
+
+    def restore(self, default: Any) -> Any:
+        """The newest state that is whole, or the default."""
+        began = time.perf_counter()
+        try:
+            self._begin()
+            found = restore(self._store, default, self._lost, self._instructions.launch)
+        except OSError as error:
+            self._say_lost(0, "no place that keeps saves can be read; the task begins anew", error)
+            return default
+        if found is None:
+            return default
+        self._saver.go_on_from(found.save, found.manifest)
+        self._since = time.monotonic()
+        self._say(
+            CheckpointRestored(
+                number=found.save.number,
+                saved_run=found.manifest.run,
+                saved_try=found.manifest.attempt,
+                age=max(0.0, time.time() - found.manifest.time),
+                size=found.manifest.size,
+                read=found.read,
+                seconds=time.perf_counter() - began,
+            )
+        )
+        return found.state
+
+    def save(self, state: Any) -> bool:
+        """Save a state; whether it was taken. If the task must leave, this does not return."""
+        leaves = self._why_leave()
+        self._begin_if_not_begun()
+        taken = self._saver.save(state, final=bool(leaves))
+        self._since = time.monotonic()
+        self._answered = self._is_asked(SAVE)
+        if leaves:
+            self._saver.wait(None)
+            raise Leave(leaves)
+        return taken
+
+    def should_checkpoint(self) -> bool:
+        """Whether it is time to save."""
+        if self._saver.is_busy:
+            return bool(self._why_leave())
+        if self._slot is not None and self._slot.asked and self._is_asked_for_save():
+            return True
+        return time.monotonic() - self._since >= self._interval.seconds or bool(self._why_leave())
+
+    def should_exit(self) -> bool:
+        """Whether the task must leave its place."""
+        return bool(self._why_leave())
+
+    def close(self) -> None:
+        """The try has ended."""
+        self._saver.close()
+
+    # --- why ---
+
+    def _is_asked(self, what: int) -> bool:
+        return self._slot is not None and self._slot.asked == what
+
+    def _is_asked_for_save(self) -> bool:
+        if not self._is_asked(SAVE):
+            self._answered = False
+        return self._is_asked(COPY) or (self._is_asked(SAVE) and not self._answered)
+
+    def _why_leave(self) -> str:
+        """Why the task must leave, in words; empty if it need not."""
+        if self._is_asked(LEAVE):
+            return _ASKED_FOR
+        if self._saver.is_fenced:
+            return "a later try of it has begun elsewhere"
+        if self._ends is not None and self._ends - time.time() < self._interval.margin:
+            return f"its block ends in {max(0.0, self._ends - time.time()):.0f} s"
+        return ""
+
+    # --- the store ---
+
+    def _begin(self) -> None:
+        """Mark that this try has begun, with patience for a store that is away for a moment."""
+        for pause in (*_PAUSES, None):
+            try:
+                self._store.begin(self._instructions.launch)
+            except OSError:
+                if pause is None:
+                    raise
+                time.sleep(pause)
+            else:
+                self._begun = True
+                return
+
+    def _begin_if_not_begun(self) -> None:
+        if self._begun:
+            return
+        try:
+            self._store.begin(self._instructions.launch)
+        except OSError:
+            return  # saving will say so
+        self._begun = True
+
+    # --- what is heard and told ---
+
+    def saved(self, saved: Saved) -> None:
+        """A save is safe."""
+        self._interval.learn(saved.stopped + saved.cpu, saved.seconds)
+        self._since = time.monotonic()
+        self._say(
+            CheckpointSaved(
+                number=saved.save.number,
+                size=saved.size,
+                written=saved.written,
+                stopped=saved.stopped,
+                seconds=saved.seconds,
+                level=saved.level,
+                levels=saved.levels,
+                final=saved.final,
+            )
+        )
+
+    def failed(self, reason: str, error: BaseException) -> None:
+        """A save came to nothing."""
+        self._since = time.monotonic() + _FAILED_PAUSE
+        self._say_lost(0, reason, error)
+
+    def _lost(self, save: Save, error: Exception) -> None:
+        self._say_lost(save.number, "it cannot be used; an older one is tried", error)
+
+    def _say_lost(self, number: int, reason: str, error: BaseException) -> None:
+        self._say(CheckpointLost(number=number, reason=reason, error=f"{type(error).__name__}: {error}"))
+
+    def _say(self, event: Event) -> None:
+        say(self._launch, self._report, event)
+
+
+def checkpoints_of(launch: Launch, report: Report, slot: Slot | None) -> TaskCheckpoints | None:
+    """What a try does with states; None, after saying why, if they can be kept nowhere from here."""
+    if launch.checkpoint is None:
+        return None
+    try:
+        return TaskCheckpoints(launch.checkpoint, launch, report, slot)
+    except CheckpointError as error:
+        say(launch, report, CheckpointLost(reason="states can be kept nowhere from here", error=str(error)))
+        return None

@@ -1,0 +1,53 @@
+"""Apps with checkpoints, imported by workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from parsl import python_app
+
+from parsl_diaspora import Checkpoint, current_task, resilience
+
+
+def _note(path, *words):
+    with open(path, "a") as file:
+        print(*words, file=file)
+
+
+@python_app
+@resilience(checkpoint="10ms")
+def count_and_die(steps, die_at, path):
+    """Counts, saves all the time, and is killed at given steps, each once. Tells each step to a file."""
+    task = current_task()
+    state = task.restore({"step": 0})
+    while state["step"] < steps:
+        step = state["step"] = state["step"] + 1
+        _note(path, step, task.attempt)
+        if task.should_checkpoint():
+            task.save(state)
+        if step in die_at and not os.path.exists(f"{path}.{step}"):
+            _note(f"{path}.{step}", "dead")
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.005)
+    return state["step"]
+
+
+@python_app
+@resilience(checkpoint=Checkpoint(interval="20ms", key="sum-{name}"))
+def sum_slowly(name, steps, path):
+    """Sums with numpy; takes a tenth of a second a step."""
+    import numpy as np
+
+    task = current_task()
+    state = task.restore({"step": 0, "sum": np.zeros(1000)})
+    _note(path, "begins at", state["step"])
+    while state["step"] < steps:
+        state["sum"] += np.arange(1000.0) * state["step"]
+        state["step"] += 1
+        if task.should_checkpoint():
+            task.save(state)
+        _note(path, "did", state["step"])
+        time.sleep(0.1)
+    return float(state["sum"].sum())
