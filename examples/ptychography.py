@@ -25,7 +25,9 @@ from ptychography_model import Experiment
 from ptychography_report import Happened, Outcome, State, done, draw, equal, figures, read_trail
 from ptychography_sites import SITES, configuration
 
-from parsl_diaspora import PoolSpec, SiteSpec, resilience, resilient
+from parsl_diaspora import PoolSpec, SiteSpec, open_fabric, resilience, resilient
+from parsl_diaspora.events import BlockLost, Event
+from parsl_diaspora.state import read_events
 from parsl_diaspora.testing.chaos import Chaos, FaultRecord
 from parsl_diaspora.testing.shutdown import shut_down
 
@@ -57,76 +59,95 @@ def reconstruct(experiment: Experiment, region: int, steps: int, trail: str) -> 
 # ------------------------------------------------------------------ one run
 
 
-def run(
-    config: parsl.Config, args: argparse.Namespace, mark: str, name: str, disturber: Disturber | None = None
-) -> Outcome:
-    """Reconstruct all regions, and leave nothing behind."""
-    trail = args.run_dir / f"trail-{mark}"
-    trail.mkdir(parents=True)
-    kernel = parsl.load(config)
-    began = time.time()
-    try:
-        futures = [
-            reconstruct(args.experiment, region, args.steps, str(trail))
-            for region in range(args.experiment.regions)
-        ]
-        watch(futures, name, lambda: done(read_trail(trail), args.experiment, args.steps), disturber)
-        states = [future.result(timeout=0) for future in futures]
-        seconds = time.time() - began
-    finally:
-        shutdown = shut_down(kernel, mark)
-    happened = disturber.happened if disturber is not None else []
-    return Outcome(states, began, seconds, read_trail(trail), happened, shutdown.left)
+class Run:
+    """One reconstruction of all regions, from loading Parsl to leaving nothing behind.
+
+    Args:
+        name: for the lines that tell how far it is.
+        args: of the command line.
+
+    Attributes:
+        mark: by which its processes are known.
+        events: where its events go, if it is resilient.
+        futures: of its tasks.
+    """
+
+    def __init__(self, name: str, args: argparse.Namespace) -> None:
+        self.name = name
+        self.mark = f"ptychography-{uuid.uuid4().hex[:8]}"
+        self.events = f"file:{args.run_dir / self.mark / 'events'}"
+        self.futures: list[Future[State]] = []
+        self._args = args
+        self._trail = args.run_dir / self.mark
+        self._began = time.time()
+
+    def play(self, config: parsl.Config, look: Callable[[float], None] = lambda part: None) -> Outcome:
+        """Run it.
+
+        Args:
+            config: stock, or resilient.
+            look: called again and again with the part of all steps that is done.
+        """
+        self._trail.mkdir(parents=True, exist_ok=True)
+        kernel = parsl.load(config)
+        try:
+            self.futures = [
+                reconstruct(self._args.experiment, region, self._args.steps, str(self._trail))
+                for region in range(self._args.experiment.regions)
+            ]
+            self._watch(look)
+            states = [future.result(timeout=0) for future in self.futures]
+            seconds = time.time() - self._began
+        finally:
+            shutdown = shut_down(kernel, self.mark)
+        return Outcome(states, self._began, seconds, read_trail(self._trail), left=shutdown.left)
+
+    def _watch(self, look: Callable[[float], None]) -> None:
+        told = 0.0
+        while not all(future.done() for future in self.futures) and time.time() - self._began < PATIENCE:
+            part = done(read_trail(self._trail), self._args.experiment, self._args.steps)
+            if part >= told + 0.25:
+                self.say(time.time(), f"{part:.0%} of all steps are done")
+                told = part
+            look(part)
+            time.sleep(0.1)
+
+    def say(self, at: float, text: str) -> None:
+        """One line of what happens."""
+        print(f"{at - self._began:6.1f} s  {self.name}: {text}", flush=True)
 
 
-def watch(
-    futures: list[Future[State]], name: str, so_far: Callable[[], float], disturber: Disturber | None
-) -> None:
-    """Wait for all, tell how far it is, and let the disturber know."""
-    began, told = time.monotonic(), 0.0
-    while not all(future.done() for future in futures) and time.monotonic() - began < PATIENCE:
-        part = so_far()
-        if part >= told + 0.25:
-            say(time.monotonic() - began, f"{name}: {part:.0%} of all steps")
-            told = part
-        if disturber is not None:
-            disturber.look(part, futures)
-        time.sleep(0.1)
-
-
-def say(seconds: float, text: str) -> None:
-    """One line of what happens."""
-    print(f"{seconds:6.1f} s  {text}", flush=True)
+# ------------------------------------------------------------------ what happens to one of them
 
 
 class Disturber:
     """Kills workers as the work goes on, and moves one task in the middle. Blocks end by themselves."""
 
-    def __init__(self, args: argparse.Namespace, mark: str) -> None:
+    def __init__(self, run: Run, args: argparse.Namespace) -> None:
         plan = Chaos.plan(args.seed, busy_workers=args.kills, window=(0.1, 0.8), min_gap=0.05, by="progress")
-        self.chaos = Chaos(args.seed, mark, plan, self._note)
+        self.chaos = Chaos(args.seed, run.mark, plan, self._note)
         self.happened: list[Happened] = []
+        self._run = run
         self._migrate_at: float = args.migrate_at
-        self._began = time.time()
 
     def _note(self, record: FaultRecord) -> None:
         self._tell(Happened(record.time, f"{record.kind.replace('_', ' ')} at {record.site or 'no site'}"))
 
     def _tell(self, happened: Happened) -> None:
         self.happened.append(happened)
-        say(happened.time - self._began, happened.what)
+        self._run.say(*happened)
 
-    def look(self, part: float, futures: list[Future[State]]) -> None:
+    def look(self, part: float) -> None:
         """Take note of how far it is, and do what is due."""
         self.chaos.progress(part)
         if part >= self._migrate_at:
             self._migrate_at = 2.0
-            self._migrate(futures)
+            self._migrate()
 
-    def _migrate(self, futures: list[Future[State]]) -> None:
+    def _migrate(self) -> None:
         from parsl_diaspora import migrate
 
-        for region, future in enumerate(futures):
+        for region, future in enumerate(self._run.futures):
             here = place_of(future)
             if not future.done() and here in SITES:
                 there = next(label for label in SITES if label != here)
@@ -146,22 +167,31 @@ def place_of(future: Any) -> str:
 
 def undisturbed(args: argparse.Namespace) -> Outcome:
     """On stock Parsl, and nothing happens to it."""
-    mark = f"ptychography-{uuid.uuid4().hex[:8]}"
-    return run(configuration(args.run_dir, mark), args, mark, "undisturbed, stock Parsl")
+    run = Run("undisturbed", args)
+    return run.play(configuration(args.run_dir, run.mark))
 
 
 def disturbed(args: argparse.Namespace, walltime: int) -> Outcome:
-    """Made resilient: the one line that this is about."""
-    mark = f"ptychography-{uuid.uuid4().hex[:8]}"
+    """Made resilient; and then it gets no rest."""
+    run = Run("disturbed", args)
+    stock = configuration(args.run_dir, run.mark, walltime)
     pool = PoolSpec(
         sites={label: SiteSpec(min_nodes=1, max_nodes=2) for label in SITES},
         min_nodes=len(SITES),
         requests_per_minute=12,
     )
-    config = resilient(configuration(args.run_dir, mark, walltime), pool=pool)
-    disturber = Disturber(args, mark)
+    config = resilient(stock, pool=pool, checkpoint={"interval": args.interval}, fabric=run.events)
+    disturber = Disturber(run, args)
     with disturber.chaos:
-        return run(config, args, mark, "disturbed, resilient", disturber)
+        outcome = run.play(config, disturber.look)
+    events = list(read_events(open_fabric(run.events)))
+    ends = [Happened(each.time, f"a block of {each.executor} ended: {each.state}") for each in lost(events)]
+    return outcome._replace(events=events, happened=sorted([*disturber.happened, *ends]))
+
+
+def lost(events: list[Event]) -> list[BlockLost]:
+    """Ends of blocks that nobody had asked for."""
+    return [event for event in events if isinstance(event, BlockLost) and not event.expected]
 
 
 def read_arguments() -> argparse.Namespace:
@@ -179,6 +209,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=4, help="workers that are killed (%(default)s)")
     parser.add_argument("--migrate-at", type=float, default=0.5, help="part of the work done (%(default)s)")
     parser.add_argument("--walltime", type=int, help="of blocks of birch in seconds (default: half the run)")
+    parser.add_argument("--interval", default="1s", help="between two saves, or auto (%(default)s)")
     parser.add_argument("--picture", type=Path, default=Path("ptychography.svg"))
     parser.add_argument("--run-dir", type=Path, default=Path("runinfo"))
     args = parser.parse_args()

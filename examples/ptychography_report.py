@@ -10,6 +10,8 @@ import numpy as np
 from ptychography_model import Experiment, align, distance, sample, stitch
 from ptychography_picture import Chart, Line, page
 
+from parsl_diaspora.events import CheckpointRestored, CheckpointSaved, Event
+
 State = dict[str, Any]
 
 
@@ -30,14 +32,25 @@ class Happened(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a run."""
+    """What came of a run.
+
+    Attributes:
+        states: of the regions, at their end.
+        began: seconds of the epoch.
+        seconds: that it took.
+        trail: all steps that were done, also in vain.
+        left: processes that it left behind.
+        happened: what was done to it.
+        events: what it told of itself; stock Parsl tells nothing.
+    """
 
     states: list[State]
     began: float
     seconds: float
     trail: list[Visit]
-    happened: list[Happened]
     left: int
+    happened: Sequence[Happened] = ()
+    events: Sequence[Event] = ()
 
 
 def read_trail(directory: Path) -> list[Visit]:
@@ -73,6 +86,10 @@ def figures(outcome: Outcome, experiment: Experiment) -> dict[str, str]:
         "steps done": str(visits),
         "steps done again": str(visits - len({(each.region, each.step) for each in outcome.trail})),
         "tries that came to a step": str(len({(each.region, each.attempt) for each in outcome.trail})),
+        "saves": str(sum(isinstance(event, CheckpointSaved) for event in outcome.events)),
+        "saves that a task went on from": str(
+            sum(isinstance(event, CheckpointRestored) for event in outcome.events)
+        ),
         "misfit of the patterns": f"{np.mean(last):.6f}",
         "distance from the true sample": f"{distance(whole, sample(experiment), seen):.6f}",
         "processes left behind": str(outcome.left),
