@@ -37,33 +37,33 @@ export PARSL_DIASPORA_BLOCK_ENDS=$(($(date +%s) + {self.seconds}))
   trap '' TERM; kill -TERM 0; sleep {GRACE}; kill -KILL 0 ) &
 clock=$!
 {command}
-kill $clock"""
+code=$?; kill $clock; exit $code"""
 
 
 def configuration(run_dir: Path, mark: str, walltime: int | None = None) -> parsl.Config:
     """Two sites, as stock executors of Parsl; blocks of birch end after so many seconds."""
-    executors = []
-    for label, workers in SITES.items():
-        limited = walltime is not None and label == "birch"
-        launcher = {"launcher": Walltime(walltime)} if limited else {}
-        provider = LocalProvider(
-            init_blocks=1, min_blocks=1, max_blocks=2, worker_init=environment(mark, label), **launcher
+    executors = [
+        HighThroughputExecutor(
+            label=label,
+            address="127.0.0.1",
+            loopback_address="127.0.0.1",
+            encrypted=True,
+            interchange_launch_cmd=interchange(),
+            heartbeat_period=1,
+            heartbeat_threshold=8,
+            max_workers_per_node=workers,
+            cores_per_worker=0.01,
+            provider=provider(environment(mark, label), walltime if label == "birch" else None),
         )
-        executors.append(
-            HighThroughputExecutor(
-                label=label,
-                address="127.0.0.1",
-                loopback_address="127.0.0.1",
-                encrypted=True,
-                interchange_launch_cmd=interchange(),
-                heartbeat_period=1,
-                heartbeat_threshold=8,
-                max_workers_per_node=workers,
-                cores_per_worker=0.01,
-                provider=provider,
-            )
-        )
+        for label, workers in SITES.items()
+    ]
     return parsl.Config(executors=executors, run_dir=str(run_dir), strategy="none", strategy_period=0.5)
+
+
+def provider(worker_init: str, walltime: int | None = None) -> LocalProvider:
+    """Blocks on this host, which end after so many seconds."""
+    launcher = {"launcher": Walltime(walltime)} if walltime is not None else {}
+    return LocalProvider(init_blocks=1, min_blocks=1, max_blocks=2, worker_init=worker_init, **launcher)
 
 
 def environment(mark: str, site: str) -> str:
