@@ -19,6 +19,7 @@ if _typing.TYPE_CHECKING:
     from parsl_diaspora.errors import DiasporaError, NonRetryable, RetryAfter, TaskCancelled
     from parsl_diaspora.fabric import open_fabric
     from parsl_diaspora.monitoring.cancelling.cancel import cancel
+    from parsl_diaspora.monitoring.checkpointing.migrate import migrate
     from parsl_diaspora.monitoring.holds import drain, hold, release
     from parsl_diaspora.monitoring.task import current_task
     from parsl_diaspora.pool_settings import PoolSpec, SiteSpec
@@ -44,6 +45,7 @@ _HOMES = {
     "current_task": "parsl_diaspora.monitoring.task",
     "drain": "parsl_diaspora.monitoring.holds",
     "hold": "parsl_diaspora.monitoring.holds",
+    "migrate": "parsl_diaspora.monitoring.checkpointing.migrate",
     "open_fabric": "parsl_diaspora.fabric",
     "release": "parsl_diaspora.monitoring.holds",
     "resilience": "parsl_diaspora.recovery.options",
@@ -66,6 +68,7 @@ __all__ = [
     "current_task",
     "drain",
     "hold",
+    "migrate",
     "open_fabric",
     "release",
     "resilience",

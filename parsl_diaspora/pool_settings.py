@@ -12,6 +12,7 @@ from parsl_diaspora.hints import nearest
 from parsl_diaspora.sizes import parse_seconds
 
 MOST_AVAILABLE = 0.9999
+ORPHANS = ("cancel", "report", "leave")  # from the boldest to the most careful
 _SPANS = ("idle", "out_after", "connect_within", "walltime_margin")
 
 
@@ -71,6 +72,8 @@ class PoolSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         max_cost: that may be spent in all, in the unit of the sites' ``cost``; None for no limit.
         catch_up: how many times its share of slots a restarted task is counted with, 1 for no more than
             others: while tasks that were lost draw level, the pool may be larger by that.
+        orphans: what a run does at its start about blocks that dead runs of the same directory have left in
+            the queues that it uses: ``cancel``, ``report`` or ``leave``.
 
     Example:
         >>> spec = PoolSpec(sites={"cpu": SiteSpec(max_nodes=8)}, min_nodes=4)
@@ -97,9 +100,11 @@ may hold 2 together. Raise a site's max_nodes, or lower min_nodes.
     node_hours: float | None = None
     max_cost: float | None = None
     catch_up: float = 1.0
+    orphans: str = "cancel"
 
     def __post_init__(self) -> None:
         _check_numbers(self)
+        _check_orphans(self.orphans)
         for problem, hint in _unmet(self):
             raise SettingsError(f"The pool cannot be held: {problem}.", hint=hint)
 
@@ -172,6 +177,11 @@ def _check_numbers(spec: PoolSpec) -> None:
         if count < 1:
             problem = f"must be at least 1, not {count}"
             raise _wrong(f"The pool's number of nodes with {capability!r}", problem)
+
+
+def _check_orphans(wish: str) -> None:
+    if wish not in ORPHANS:
+        raise _wrong("The pool's 'orphans'", f"must be one of {', '.join(ORPHANS)}, not {wish!r}")
 
 
 def _check_site(name: str, site: SiteSpec) -> None:

@@ -4,6 +4,7 @@ Nothing here knows Parsl, or what a try is more than its number: `parsl_diaspora
 states together.
 """
 
+from parsl_diaspora.checkpoint.following import Following, Round
 from parsl_diaspora.checkpoint.identity import Identity
 from parsl_diaspora.checkpoint.interval import Interval, best_interval
 from parsl_diaspora.checkpoint.loader import Fetched, Restored, restore
@@ -14,12 +15,14 @@ from parsl_diaspora.checkpoint.store import DirectoryLevel, Level, Manifest, Sav
 __all__ = [
     "DirectoryLevel",
     "Fetched",
+    "Following",
     "Heard",
     "Identity",
     "Interval",
     "Level",
     "Manifest",
     "Restored",
+    "Round",
     "Save",
     "Saved",
     "Saver",

@@ -23,6 +23,7 @@ class Instructions(msgspec.Struct, frozen=True, array_like=True, gc=False):
         files: of a bash app, that are its state.
         exit_code: of a bash app, for "run me again"; None for none.
         signal: of a bash app, that asks to save; empty for none.
+        follows: the try is the successor of one that still runs: it waits until that one has left.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Instructions(msgspec.Struct, frozen=True, array_like=True, gc=False):
     files: tuple[str, ...] = ()
     exit_code: int | None = None
     signal: str = ""
+    follows: bool = False
 
     def store(self) -> Store:
         """Where the task's saves are.

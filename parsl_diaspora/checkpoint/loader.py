@@ -29,6 +29,7 @@ class _Wanted(NamedTuple):
     view: memoryview
     begin: int
     end: int
+    number: int
 
     def is_followed_by(self, other: _Wanted) -> bool:
         """Whether one read can bring both: neighbours in memory and in their object."""
@@ -84,17 +85,20 @@ class Fetched:
             self._rooms = [room_for(leaf) for leaf in manifest.leaves]
             self._leaves = manifest.leaves
         known = self._digests or [b""] * len(manifest.chunks)
-        self._digests = []  # until all of it is read, nobody knows what the memory holds
         places = [(view, *span) for view in self._views() for span in spans(view.nbytes)]
         if len(places) != len(manifest.chunks):
             raise CheckpointDamaged("The save's description does not fit its chunks.")
+        if len(known) != len(places):
+            known = [b""] * len(places)
         wanted = [
-            _Wanted(ref, *place)
-            for ref, place, digest in zip(manifest.chunks, places, known, strict=True)
-            if ref.digest != digest
+            _Wanted(ref, *place, number)
+            for number, (ref, place) in enumerate(zip(manifest.chunks, places, strict=True))
+            if ref.digest != known[number]
         ]
+        for each in wanted:
+            known[each.number] = b""  # until it is read, nobody knows what the memory holds
+        self._digests = known
         self._read(manifest.saves, list(_joined(wanted)))
-        self._digests = [ref.digest for ref in manifest.chunks]
 
     def _views(self) -> Iterator[memoryview]:
         for room in self._rooms:
@@ -102,7 +106,7 @@ class Fetched:
 
     def _read(self, saves: Sequence[str], runs: Sequence[Sequence[_Wanted]]) -> None:
         self.read += sum(each.ref.stored for run in runs for each in run)
-        read = partial(_read_run, self._store, saves)
+        read = partial(self._read_run, saves)
         if len(runs) <= 1:
             for run in runs:
                 read(run)
@@ -110,6 +114,11 @@ class Fetched:
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="diaspora-restore") as threads:
             for _ in threads.map(read, runs):
                 pass
+
+    def _read_run(self, saves: Sequence[str], run: Sequence[_Wanted]) -> None:
+        _read_run(self._store, saves, run)
+        for each in run:
+            self._digests[each.number] = each.ref.digest
 
     def state(self) -> Any:
         """The state that the memory holds; it is given away, and this begins anew.

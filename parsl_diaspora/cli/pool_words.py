@@ -15,6 +15,7 @@ from parsl_diaspora.events import (
     MemberFailed,
     MemberRecovered,
     MemberReplaced,
+    OrphansFound,
     PoolDeficitHealed,
     PoolDeficitSeen,
     StatusUnknown,
@@ -64,6 +65,14 @@ def _replaced(event: MemberReplaced) -> str:
     return joined((number, f"after {duration(event.seconds)}", event.reason))
 
 
+def _orphans(event: OrphansFound) -> str:
+    """Which blocks, what was done about them, and why."""
+    of = f"of {event.program or 'a program'} ({event.dead_run[:8]})"
+    done = "cancelled" if event.cancelled else "left alone"
+    still = f"still there: {', '.join(event.left)}" if event.left else ""
+    return joined((f"{', '.join(event.jobs)} {of}", done, still, event.message))
+
+
 def _member_failed(event: MemberFailed) -> str:
     rests = f"rests for {duration(event.rest)} after {count(event.failures, 'failure')} in a row"
     return joined((event.member, rests, first_line(event.message)))
@@ -89,6 +98,7 @@ POOL_DETAILS: dict[type[Event], Callable[[Any], str]] = {
     TaskHedged: _hedged,
     TaskMoved: _moved,
     MemberReplaced: _replaced,
+    OrphansFound: _orphans,
     MemberFailed: _member_failed,
     MemberRecovered: lambda event: joined((event.member, first_line(event.message))),
     SubmissionRefused: _submission_refused,

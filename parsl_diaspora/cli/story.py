@@ -78,6 +78,22 @@ class Nearby(msgspec.Struct, kw_only=True):
     words: str
 
 
+class Passage(msgspec.Struct, kw_only=True):
+    """A try got a second copy at another executor of its pool, or was taken there.
+
+    Attributes:
+        at: when.
+        to: label of that executor.
+        moved: it was taken there, and went on only there.
+        reason: in words.
+    """
+
+    at: float
+    to: str
+    moved: bool
+    reason: str
+
+
 class TryStory(msgspec.Struct, kw_only=True):
     """One try.
 
@@ -98,7 +114,9 @@ class TryStory(msgspec.Struct, kw_only=True):
         nearby: what else happened there.
         stopped: how it was stopped: ``signal``, ``kill``, or ``end`` if it ran on to its own end.
         compacted: a compaction dropped its details, as it was the only try and succeeded.
+        placed: why it was given to that executor of its pool, in words; empty where there was no choice.
         copies: executors of a pool that had it, where they were more than one.
+        passages: how it came to the further ones.
     """
 
     number: int
@@ -116,7 +134,9 @@ class TryStory(msgspec.Struct, kw_only=True):
     nearby: list[Nearby] = []
     stopped: str = ""
     compacted: bool = False
+    placed: str = ""
     copies: tuple[str, ...] = ()
+    passages: list[Passage] = []
 
 
 class Cancel(msgspec.Struct, kw_only=True):

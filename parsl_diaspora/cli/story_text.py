@@ -123,6 +123,11 @@ _STOPPED = {
 
 def _try_rows(each: TryStory, traceback: bool) -> Rows:
     yield "where", place_words(each.place) or "not known"
+    if each.placed:
+        yield "placed", each.placed
+    for passage in each.passages:
+        how = f"{offset(passage.at)} to {passage.to}"
+        yield "moved" if passage.moved else "second copy", joined((how, passage.reason))
     yield "when", _times(each)
     if each.avoid:
         yield "avoids", f"manager {', '.join(each.avoid)}"

@@ -11,8 +11,7 @@ import msgspec
 
 from parsl_diaspora.cli.action_words import action_words
 from parsl_diaspora.cli.nearby import NearbyEvents
-from parsl_diaspora.cli.story import Cancel, Choice, Decline, HoldStory, TaskStory, TryStory
-from parsl_diaspora.cli.summary import run_state
+from parsl_diaspora.cli.story import Cancel, Choice, Decline, HoldStory, Passage, TaskStory, TryStory
 from parsl_diaspora.errors import NotFound
 from parsl_diaspora.events import (
     DecisionMade,
@@ -35,6 +34,7 @@ from parsl_diaspora.events import (
     TryStopped,
 )
 from parsl_diaspora.events.envelope import place_of
+from parsl_diaspora.state.run_state import run_state
 
 _CAUSE = re.compile(r"cause is via (.*)", re.DOTALL)
 _TASK = re.compile(r"task (\d+)")
@@ -190,7 +190,7 @@ def _root(error: str) -> int | None:
 
 
 def _launched(event: TryLaunched | TaskSubmitted, each: TryStory, at: float) -> None:
-    each.launched = at
+    each.launched, each.placed = at, event.placed
     if isinstance(event, TryLaunched):
         each.avoid = event.avoid
 
@@ -224,10 +224,12 @@ def _stopped(event: TryStopped, each: TryStory, at: float) -> None:
 
 def _moved(event: TaskMoved, each: TryStory, at: float) -> None:
     each.place, each.copies = {"executor": event.to}, (*each.copies, event.executor or "")
+    each.passages = [*each.passages, Passage(at=at, to=event.to, moved=True, reason=event.reason)]
 
 
 def _hedged(event: TaskHedged, each: TryStory, at: float) -> None:
     each.copies = (*each.copies, event.executor or "", event.to)
+    each.passages = [*each.passages, Passage(at=at, to=event.to, moved=False, reason=event.reason)]
 
 
 def _decided(event: DecisionMade, each: TryStory, at: float) -> None:

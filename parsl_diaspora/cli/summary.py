@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import msgspec
-import psutil
 
 from parsl_diaspora.errors import NotFound
-from parsl_diaspora.events import RunStarted
 from parsl_diaspora.state import Picture
-
-#: Seconds without an event after which a run on another host that has not ended counts as interrupted.
-QUIET = 600.0
-_SLACK = 2.0
+from parsl_diaspora.state.run_state import run_state
 
 
 class RunSummary(msgspec.Struct, kw_only=True):
@@ -107,27 +101,3 @@ def summarize(picture: Picture, fabric: str, now: float | None = None) -> RunSum
         executors=picture.started.executors if picture.started else tuple(sorted(picture.outstanding)),
         fabric=fabric,
     )
-
-
-def run_state(started: RunStarted | None, ended: bool, last_time: float, now: float) -> str:
-    """Whether a run has ended, is running, or was interrupted before it could say so.
-
-    Args:
-        started: its first event, if the log has it.
-        ended: the log has its last event.
-        last_time: time of the newest event, seconds UTC.
-        now: seconds UTC.
-    """
-    if ended:
-        return "ended"
-    if started is not None and started.node == os.uname().nodename:
-        return "running" if _is_alive(started) else "interrupted"
-    return "running?" if now - last_time < QUIET else "interrupted?"
-
-
-def _is_alive(started: RunStarted) -> bool:
-    """A process with that id that is older than the event: a younger one has only inherited the number."""
-    try:
-        return bool(psutil.Process(started.pid).create_time() <= started.time + _SLACK)
-    except (psutil.Error, ValueError):
-        return False

@@ -30,6 +30,13 @@ from parsl_diaspora.events.kinds.held import (
     TaskHeld,
     TaskReleased,
 )
+from parsl_diaspora.events.kinds.migrations import (
+    MigrationDone,
+    MigrationFailed,
+    MigrationReady,
+    MigrationRound,
+    MigrationStarted,
+)
 from parsl_diaspora.events.kinds.nodes import (
     InterchangeEnded,
     InterchangeStarted,
@@ -53,6 +60,7 @@ from parsl_diaspora.events.kinds.pools import (
     MemberFailed,
     MemberRecovered,
     MemberReplaced,
+    OrphansFound,
     PoolDeficitHealed,
     PoolDeficitSeen,
     StatusUnknown,
@@ -120,6 +128,11 @@ __all__ = [
     "MemberFailed",
     "MemberRecovered",
     "MemberReplaced",
+    "MigrationDone",
+    "MigrationFailed",
+    "MigrationReady",
+    "MigrationRound",
+    "MigrationStarted",
     "NodeEnding",
     "NodeLost",
     "NodeRecovered",
@@ -128,6 +141,7 @@ __all__ = [
     "NodeShortOfMemory",
     "NodeSuspected",
     "OrderAnswered",
+    "OrphansFound",
     "PlaceHeld",
     "PlaceQuarantined",
     "PlaceReleased",

@@ -127,11 +127,13 @@ class _Launching(threading.local):
         launch: what its worker is told.
         task: Parsl's record of the task, for pools of executors.
         placed: why it goes to this one of a pool's executors, in words.
+        adopted: future of a try that runs already, which this one stands for; None for a new one.
     """
 
     launch: Launch | None = None
     task: Any = None
     placed: str = ""
+    adopted: Any = None
 
 
 launching = _Launching()

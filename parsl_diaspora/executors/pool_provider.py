@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from parsl.jobs.states import JobState, JobStatus
 from parsl.providers import LocalProvider
 
 from parsl_diaspora.events import Event
 from parsl_diaspora.providers import ResilientPoolProvider
 from parsl_diaspora.state import Live
 from parsl_diaspora.state.quarantined import NODE
+
+_FAILED = (JobState.FAILED, JobState.MISSING)
 
 
 class Served(Protocol):
@@ -34,6 +37,20 @@ class Served(Protocol):
     @property
     def known_managers(self) -> Sequence[Mapping[str, Any]]:
         """Managers as they were last listed."""
+        ...
+
+
+class HasBlocks(Protocol):
+    """What has to be known of an executor to tell why it has no blocks."""
+
+    @property
+    def provider(self) -> Any:
+        """Where its blocks come from."""
+        ...
+
+    @property
+    def status_facade(self) -> Mapping[str, JobStatus]:
+        """Its blocks, as they were asked for."""
         ...
 
 
@@ -83,14 +100,21 @@ def is_tolerant(provider: Any) -> bool:
     return isinstance(provider, ResilientPoolProvider)
 
 
-def why_no_blocks(provider: Any) -> str:
-    """Why the members of a pool give no blocks, in words; empty if they do, or if it is none."""
+def why_no_blocks(executor: HasBlocks) -> str:
+    """What schedulers have said of an executor's blocks, in words; empty if they have said nothing."""
+    provider = executor.provider
     if not isinstance(provider, ResilientPoolProvider):
-        return ""
+        return _last_words(executor.status_facade)
     known = {
         each.member: "; ".join(filter(None, (each.why, each.words))) for each in provider.health().values()
     }
     return ". ".join(f"Member {name}: {words}" for name, words in known.items() if words)
+
+
+def _last_words(blocks: Mapping[str, JobStatus]) -> str:
+    """What was said of the newest block that failed."""
+    failed = [each.message for each in blocks.values() if each.state in _FAILED and each.message]
+    return f"The newest block: {' '.join(failed[-1].split())}" if failed else ""
 
 
 class Exclusions:

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import psutil
 
 from parsl_diaspora.executors.alive import is_alive
+from parsl_diaspora.providers.local_jobs import MARK
 
-MARK = "_PARSL_DIASPORA_RUN"
 _POLL = 0.02  # seconds
 
 

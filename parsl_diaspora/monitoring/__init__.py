@@ -14,6 +14,7 @@
     errands.py   what Parsl's threads must not wait for
     relay.py     a run's hub for workers that reach no fabric; reach.py tells who does
     keeping.py   events are kept while a service is away
+    scaler.py    the thread that holds a pool; orphans.py ends what dead runs have left in its queues
     triggers.py  what is to be done about events while the program runs
     runner.py    on the worker: runs a try and tells where
     worker/      what the runner is made of; orders.py hands orders on

@@ -38,7 +38,7 @@ class LifecycleMemoizer(Memoizer):
 
     def check_memo(self, task: Any) -> Future[Any] | None:
         """Parsl is about to launch a try, in this thread."""
-        launching.launch = launching.task = None
+        launching.launch = launching.task = launching.adopted = None
         self.session.cancels.refuse(task)
         self.session.orders.know(task["dfk"])
         if (stand_in := self.session.parked.answer(task)) is not None:

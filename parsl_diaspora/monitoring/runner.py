@@ -21,7 +21,7 @@ from parsl_diaspora.executors.launch import Launch, Report, pack, read_launch, s
 from parsl_diaspora.executors.plain import serialize_bytes_fast, unpack_call
 from parsl_diaspora.executors.supervision.board import own_slot
 from parsl_diaspora.failures.evidence import describe, named_redactor
-from parsl_diaspora.monitoring.task import begin_task, end_task
+from parsl_diaspora.monitoring.task import begin_task, end_task, waits_for_predecessor
 from parsl_diaspora.monitoring.worker import leaving, packing, speaking
 from parsl_diaspora.monitoring.worker.children import begun, end_children
 from parsl_diaspora.monitoring.worker.declining import declines
@@ -30,7 +30,7 @@ from parsl_diaspora.monitoring.worker.peak import PeakMemory
 from parsl_diaspora.monitoring.worker.place import here
 from parsl_diaspora.monitoring.worker.restoring import WorkerState, state_of_worker
 from parsl_diaspora.monitoring.worker.stderr import last_words
-from parsl_diaspora.monitoring.worker.stopping import Stopping
+from parsl_diaspora.monitoring.worker.stopping import Leave, Stopping
 
 
 class Runner:
@@ -66,6 +66,8 @@ class Runner:
             outcome, phase = self._call(buffer, launch)
         except BaseException as error:  # noqa: BLE001 - a stop that came while another end was dealt with
             outcome, phase = _Raised(error), "run"
+        if waits_for_predecessor() and not isinstance(outcome, _Raised):
+            outcome = _Raised(Leave("it restored no state, so it cannot stand in for the try that runs"))
         if os.getpid() != report.pid:
             _leave_to_the_worker(outcome)
         report.seconds = time.monotonic() - started

@@ -13,6 +13,7 @@ from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.executors.sites import ExecutorSites
 from parsl_diaspora.pool_settings import PoolSpec
 from parsl_diaspora.scaling.controller import HEEDED, PERIOD, Controller
+from parsl_diaspora.scaling.letting_go import Interruptible
 from parsl_diaspora.state import Live
 
 logger = logging.getLogger(__name__)
@@ -28,12 +29,21 @@ class Scaler:
         executors: hardened ones, by label.
         live: of the run.
         clock: time.
+        interruptible: knows which tasks can leave a block that goes.
 
     Attributes:
         controller: what decides.
     """
 
-    def __init__(self, spec: PoolSpec, executors: Mapping[str, Hardening], live: Live, clock: Clock) -> None:
+    def __init__(
+        self,
+        spec: PoolSpec,
+        executors: Mapping[str, Hardening],
+        live: Live,
+        clock: Clock,
+        *,
+        interruptible: Interruptible | None = None,
+    ) -> None:
         self._live = live
         self._clock = clock
         self._heard: deque[Event] = deque()
@@ -43,6 +53,7 @@ class Scaler:
             ExecutorSites(spec, executors, live.say, clock),
             live.picture,
             live.say,
+            interruptible=interruptible,
         )
         self._thread = threading.Thread(target=self._run, name="diaspora-scaler", daemon=True)
 

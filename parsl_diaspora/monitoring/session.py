@@ -32,6 +32,7 @@ from parsl_diaspora.monitoring.checkpointing.checkpoints import Checkpoints
 from parsl_diaspora.monitoring.deciding.second_opinion import second_opinion_for
 from parsl_diaspora.monitoring.keeping import behind_spool, hand_on
 from parsl_diaspora.monitoring.order_gate import OrderGate
+from parsl_diaspora.monitoring.orphans import Orphans, orphans_of
 from parsl_diaspora.monitoring.parking.parked import Parked
 from parsl_diaspora.monitoring.parking.task_orders import TaskOrders
 from parsl_diaspora.monitoring.parking.unexplained import Unexplained
@@ -47,6 +48,7 @@ from parsl_diaspora.recovery import Budgets, Policy, built_in
 from parsl_diaspora.recovery.policies import Policies
 from parsl_diaspora.settings import Settings
 from parsl_diaspora.state import Live
+from parsl_diaspora.state.run_record import RunRecord
 
 if TYPE_CHECKING:
     from parsl_diaspora.executors.pool.executor import PoolExecutor
@@ -101,6 +103,7 @@ class Session:
         self.second_opinion = second_opinion_for(self)
         self.orders = TaskOrders(self, self.parked)
         self.unexplained = Unexplained(self)
+        self._by_label: dict[str, Any] = {}
         self.checkpoints = Checkpoints(self)
         self.tries = Tries(self)
         self._reach: Reach | None = None
@@ -110,10 +113,16 @@ class Session:
         self._begin = threading.Lock()
         self._said: set[str] = set()
         self._watched: list[Any] = []
-        self._by_label: dict[str, Any] = {}
         self._shared: PlaceMemory | None = None
         self._advice: list[RunAdvice] = []
         self._scaler: Scaler | None = None
+        self._orphans: Orphans | None = None
+        self._record: RunRecord | None = None
+
+    @property
+    def executors(self) -> dict[str, Any]:
+        """The hardened executors, by label, those in pools included."""
+        return self._by_label
 
     # --- the run ---
 
@@ -149,6 +158,7 @@ class Session:
                 live.say(self._run_started())
                 self._reach = Reach(live, str(self.settings.relay), self._run_dir, self._watched)
                 self.live = live
+                self._leave_record(live)
                 self.diagnoser.model = model_for(self.settings.failure_model, self.absorb)
                 self._guard(live)
                 live.listen(self.cancels.hear)
@@ -163,6 +173,7 @@ class Session:
                 self._share_places(live)
                 if self.settings.pool is not None:
                     self._hold_pool(live, self.settings.pool)
+                self._look_for_orphans(live)
                 if self.settings.triggers:
                     self._start_triggers(live)
         return self.live
@@ -177,6 +188,8 @@ class Session:
         """Say how the run went and bring its events to safety. A part that fails keeps none from its end."""
         if self._scaler is not None:
             self._attempt("pool controller", self._scaler.close)
+        if self._orphans is not None:
+            self._attempt("orphans", self._orphans.close)
         for executor in self._watched:
             self._attempt("watching", executor.stop_watching)
         self._attempt("orders of tasks", self.orders.close)
@@ -196,6 +209,7 @@ class Session:
         if self._triggers is not None:
             self._attempt("triggers", self._triggers.end)
         self.live.stop()
+        self._attempt("record of the run", self._end_record)
         self._attempt("key for orders from outside", partial(RunKey.remove, self._run_dir))
         hand_on(self.live.fabric)
         if isinstance(self.clock, SystemClock):
@@ -224,6 +238,34 @@ class Session:
             key = None
         live.heed(OrderGate(live.picture.run, key, live.say, self.clock).passes)
 
+    def _leave_record(self, live: Live) -> None:
+        """Let later runs tell whether this one lives, wherever its events go."""
+        if self._run_dir == Path():
+            return  # Parsl has told of none
+        self._record = RunRecord.of_this_program(live.picture.run, _program())
+        try:
+            self._record.write(self._run_dir)
+        except OSError as error:
+            live.absorb("record of the run", error)
+
+    def _end_record(self) -> None:
+        if self._record is not None:
+            self._record.ended = self.clock.time()
+            self._record.write(self._run_dir)
+
+    def _look_for_orphans(self, live: Live) -> None:
+        self._orphans = orphans_of(
+            live.picture.run,
+            self._run_dir,
+            self._by_label,
+            self.settings.pool,
+            say=live.say,
+            absorb=live.absorb,
+            clock=self.clock,
+        )
+        if self._orphans is not None:
+            self._orphans.start()
+
     def _share_places(self, live: Live) -> None:
         url = self.settings.places or default_url(self._run_dir.parent)
         if url != OFF:
@@ -232,9 +274,12 @@ class Session:
             self._shared.start()
 
     def _hold_pool(self, live: Live, spec: PoolSpec) -> None:
+        from parsl_diaspora.monitoring.checkpointing.interrupting import TasksWithCheckpoints
         from parsl_diaspora.monitoring.scaler import Scaler
 
-        self._scaler = Scaler(spec, self._by_label, live, self.clock)
+        checkpoints = self.checkpoints
+        tasks = TasksWithCheckpoints(live.picture, checkpoints.running, checkpoints.leaving)
+        self._scaler = Scaler(spec, self._by_label, live, self.clock, interruptible=tasks)
         self._scaler.start()
 
     def _start_triggers(self, live: Live) -> None:
@@ -274,7 +319,7 @@ class Session:
 
     def _run_started(self) -> RunStarted:
         return RunStarted(
-            program=Path(sys.argv[0]).name or "interactive",
+            program=_program(),
             pid=os.getpid(),
             node=os.uname().nodename,
             run_dir=str(self._run_dir),
@@ -288,3 +333,7 @@ class Session:
     def returned(self, launch: Launch, report: Report) -> None:
         """Take note of what a worker told of a try, before its future ends."""
         self.tries.returned(launch, report)
+
+
+def _program() -> str:
+    return Path(sys.argv[0]).name or "interactive"

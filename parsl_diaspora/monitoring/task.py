@@ -211,6 +211,14 @@ def _checkpoints_of(context: TaskContext) -> TaskCheckpoints | None:
     return current.checkpoints or None
 
 
+def waits_for_predecessor() -> bool:
+    """Whether this try succeeds one that still runs, and has not taken over from it."""
+    current = _current
+    if current is None or current.launch.checkpoint is None or not current.launch.checkpoint.follows:
+        return False
+    return not current.checkpoints or current.checkpoints.is_waiting
+
+
 def begin_task(launch: Launch, report: Report, slot: Slot | None = None) -> None:
     """The runner begins a try, on the worker with that place on the board."""
     global _current  # noqa: PLW0603 - a worker runs one try at a time, in its main thread

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from parsl_diaspora.monitoring.session import Session
 
 ERROR_LIMIT = 500
+_RUNS_ALREADY = "its successor runs there already"
 
 
 class Tries:
@@ -43,6 +44,10 @@ class Tries:
         """A try is about to be submitted by this thread: route it, say so, and let the executor know."""
         live = self._session.begin(task["dfk"].run_id)
         self._session.unexplained.forget(task)
+        if (successor := self._session.checkpoints.migrations.adopt(task)) is not None:
+            launching.adopted, launching.placed = successor, _RUNS_ALREADY
+            self._further(live, task)
+            return
         launching.placed = self._put_in_pool(task)
         avoid = self._further(live, task) if task["try_id"] else self._first(live, task)
         launching.launch = Launch(

@@ -20,7 +20,10 @@ checks.py       what a pool is given is looked at at once
 health.py       how a member is doing
 holes.py        nodes that are free in a queue for a while
 queues.py       what schedulers have queued for this user, asked without any provider
+local_jobs.py   the same of blocks on this host
+run_queues.py   those that a program's own blocks may be in
 orphans.py      jobs that outlive their program
+runs.py         how the runs are whose jobs are found
 
 Names are loaded on first use.
 """

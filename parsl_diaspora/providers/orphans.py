@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -18,6 +19,7 @@ from parsl_diaspora.providers.queues import Queue, QueuedJob
 #: How a run is: the answer of whoever knows its log.
 DEAD = frozenset({"ended", "interrupted"})
 UNKNOWN = "unknown"
+ENDING = frozenset({"COMPLETING"})  # states of jobs that the scheduler is just about to end
 WAIT = 15.0  # seconds for jobs to leave the queue
 _POLL = 0.5
 
@@ -30,11 +32,13 @@ class RunFound(msgspec.Struct, frozen=True, kw_only=True):
         state: ``ended``, ``running``, ``interrupted``, with a question mark where only silence speaks for
             it, or ``unknown`` without a log of it.
         program: the script's file name.
+        run_dir: its directory; empty if that is not known.
     """
 
     run: str = ""
     state: str = UNKNOWN
     program: str = ""
+    run_dir: str = ""
 
 
 class BlockJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +74,30 @@ def block_jobs(queues: Iterable[Queue], lookup: Lookup) -> list[BlockJob]:
     """
     jobs = [job for queue in queues for job in queue.jobs()]
     return [BlockJob(job=job, of=lookup(job.run, job.run_dir)) for job in jobs if job.run or job.run_dir]
+
+
+def left_behind(queues: Iterable[Queue], lookup: Lookup, runs: Path, own: str) -> list[BlockJob]:
+    """Blocks that dead runs of one directory have left. Those that are about to end are not counted.
+
+    Args:
+        queues: where to look.
+        lookup: tells of a run.
+        runs: the directory in which the runs' own directories are.
+        own: id of the run that asks.
+
+    Raises:
+        PoolError: a scheduler does not answer.
+    """
+    runs = runs.resolve()
+    return [
+        each
+        for each in block_jobs(queues, lookup)
+        if each.is_orphan
+        and each.of.run != own
+        and each.of.run_dir
+        and Path(each.of.run_dir).resolve().parent == runs
+        and each.job.state not in ENDING
+    ]
 
 
 def cancel_jobs(

@@ -16,6 +16,7 @@ from parsl.utils import RepresentationMixin
 
 from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.events import Event
+from parsl_diaspora.pool_settings import ORPHANS
 from parsl_diaspora.providers import checks
 from parsl_diaspora.providers.breaker import Breaker
 from parsl_diaspora.providers.calls import Calls, Start, in_thread, wait_for
@@ -66,6 +67,7 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
         call_timeout: seconds for which a submission or a cancellation may take.
         walltimes: of blocks, dealt in turn; by default each member's own.
         stagger: seconds by which each next block ends earlier, so that not all end at once.
+        orphans: what is done at the start about blocks of dead runs, as in a `PoolSpec`.
         clock: time; the real one by default.
         seed: of the random part of rests; none by default.
 
@@ -111,12 +113,14 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
         call_timeout: float = 60.0,
         walltimes: Sequence[str] = (),
         stagger: float = 0.0,
+        orphans: str = "cancel",
         clock: Clock | None = None,
         seed: int | None = None,
     ) -> None:
         self.members = checks.check_members(members)
         checks.check_blocks(init_blocks, min_blocks, max_blocks, parallelism)
         checks.check_known("order", order, ORDERS)
+        checks.check_known("orphans", orphans, ORPHANS)
         for name in member_max_blocks or ():
             checks.check_known("member", name, self.members)
         checks.check_numbers(
@@ -133,7 +137,7 @@ class ResilientPoolProvider(ExecutionProvider, RepresentationMixin):
         self.init_blocks, self.min_blocks, self.max_blocks = init_blocks, min_blocks, max_blocks
         self.parallelism = parallelism
         self.nodes_per_block = checks.common_nodes(self.members, nodes_per_block)
-        self.order = order
+        self.order, self.orphans = order, orphans
         self.member_max_blocks = dict(member_max_blocks or {})
         self.submissions_per_minute = submissions_per_minute
         self.breaker_failures = breaker_failures

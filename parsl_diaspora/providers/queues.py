@@ -19,7 +19,7 @@ from parsl_diaspora.errors import PoolError
 
 PATIENCE = 30.0  # seconds for one command
 _RUN = re.compile(r"\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=\.|$)")
-_SCRIPTS = "submit_scripts"  # where Parsl writes the scripts of a run's blocks, within its run directory
+SCRIPTS = "submit_scripts"  # where Parsl writes the scripts of a run's blocks, within its run directory
 
 
 class QueuedJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class QueuedJob(msgspec.Struct, frozen=True, kw_only=True):
     def run_dir(self) -> str:
         """Parsl's run directory that its script lies in; empty if it is no block of Parsl."""
         place = PurePath(self.script).parent
-        return str(place.parent) if place.name == _SCRIPTS and place.is_absolute() else ""
+        return str(place.parent) if place.name == SCRIPTS and place.is_absolute() else ""
 
 
 class Answer(NamedTuple):

@@ -83,6 +83,7 @@ class Controller:
         self._lacks = Lacks(say)
         self._interruptible = interruptible or RunsToItsEnd()
         self._drained: dict[tuple[str, str], float] = {}
+        self._connected: set[tuple[str, str]] = set()
 
     def fold(self, event: Event) -> None:
         """Take in an event of the run."""
@@ -142,9 +143,11 @@ class Controller:
         self.forecast.look(self.supply)
         self.budget.look(self.supply, now)
         self._work.look(now, offers)
-        for block in self.supply:
-            if block.connected and block.site in self._planner.paces:
-                self._planner.paces[block.site].worked()
+        connected = {block.key: block.site for block in self.supply if block.connected}
+        for key in connected.keys() - self._connected:  # once a block: those that work on say nothing new
+            if (pace := self._planner.paces.get(connected[key])) is not None:
+                pace.worked()
+        self._connected = set(connected)
 
     def _note_end(self, event: BlockLost) -> None:
         """A block that ended before any of its nodes worked is a failed request."""

@@ -13,6 +13,7 @@ records.py      what is kept of one try, task, manager and node
 live.py         the running program speaks, and folds what it says and hears
 reading.py      all events of a log, each once; dedupe.py knows what came twice, and what is missing
 history.py      all runs of a log
+run_state.py    whether a run goes on, by its log; run_record.py by what it leaves in its directory
 offers.py       what managers have to offer
 places.py       what was learned of places, over runs
 """

@@ -10,6 +10,8 @@ from parsl_diaspora.events import (
     DecisionMade,
     Event,
     FaultInjected,
+    MigrationFailed,
+    MigrationReady,
     RunEnded,
     RunStarted,
     TaskEnded,
@@ -195,6 +197,22 @@ class Picture:
         elif state.decided:  # a killed worker's last words, heard after the decision
             self._blame(event.task or 0, state)
 
+    def _migration_ready(self, event: MigrationReady) -> None:
+        """A worker is busy with the successor of a try that still runs."""
+        manager = self._managers.of(event)
+        if manager is not None:
+            manager.started += 1
+            manager.pid = event.manager_pid
+            manager.last_start = max(manager.last_start, event.time)
+            manager.running.add((event.task or 0, event.try_id or 0))
+
+    def _migration_failed(self, event: MigrationFailed) -> None:
+        """What is still heard of its successor is the end of a worker's being busy."""
+        key = event.task or 0, (event.try_id or 0) + 1
+        for manager in self.managers.values():
+            if manager.executor == event.to:
+                manager.running.discard(key)
+
     def _try_ended(self, event: TryEnded) -> None:
         state, manager = self._close_try(event, "ended")
         state.seconds = event.seconds
@@ -356,6 +374,8 @@ _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {
     TaskSubmitted: Picture._submitted,
     TryLaunched: Picture._launched,
     TryStarted: Picture._try_started,
+    MigrationReady: Picture._migration_ready,
+    MigrationFailed: Picture._migration_failed,
     TryDeclined: Picture._declined,
     TryEnded: Picture._try_ended,
     TryFailed: Picture._try_failed,

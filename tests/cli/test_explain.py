@@ -25,7 +25,11 @@ from parsl_diaspora.events import (
     PlaceQuarantined,
     TaskEnded,
     TaskHedged,
+    TaskMoved,
+    TaskSubmitted,
     TryDeclined,
+    TryFailed,
+    TryLaunched,
     TryStopped,
 )
 from parsl_diaspora.state import read_events
@@ -82,6 +86,23 @@ def test_a_saved_task_tells_the_loss_the_delay_and_the_success(call, log):
     assert "decision retry here, after 0.5 s" in words
     assert "Try 1 succeeded at +2.0 s, after 0.4 s on the worker" in words
     assert "It succeeded 2.0 s after it was submitted, in 2 tries with 0.4 s on workers." in words
+
+
+def test_why_a_place_of_a_pool_was_chosen_is_told_of_each_try_and_of_its_copies(call, make_log):
+    log = make_log().start()
+    first, again = {"task": 4, "try_id": 0}, {"task": 4, "try_id": 1}
+    log.say(0.0, TaskSubmitted(executor="alder", func="fit", placed="2 slots are free there", **first))
+    log.say(0.1, TryFailed(executor="alder", failure=LOST, **first))
+    log.say(0.2, TryLaunched(executor="birch", placed="its last block lasts longest", **again))
+    log.say(0.3, TaskMoved(executor="birch", to="alder", reason="birch goes down at six", **again))
+    log.say(5.0, TaskHedged(executor="alder", to="birch", reason="most take 1.0 s at most", **again))
+    words = call("explain", log.run, 4).words
+    for told in (
+        "where alder placed 2 slots are free there when launched +0 ms",
+        "placed its last block lasts longest moved +0.3 s to alder, birch goes down at six",
+        "second copy +5.0 s to birch, most take 1.0 s at most",
+    ):
+        assert told in words
 
 
 def test_run_may_be_left_out(call, log):

@@ -10,9 +10,10 @@ import pytest
 
 from parsl_diaspora.cli.output import console
 from parsl_diaspora.cli.runs import render
-from parsl_diaspora.cli.summary import QUIET, RunSummary, run_state, summarize
+from parsl_diaspora.cli.summary import RunSummary, summarize
 from parsl_diaspora.events import RunStarted, TaskEnded
 from parsl_diaspora.state import Picture
+from parsl_diaspora.state.run_state import QUIET, run_state
 
 
 def test_a_run_is_one_row(call, log):

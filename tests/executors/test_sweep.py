@@ -8,7 +8,8 @@ import subprocess
 import sys
 import uuid
 
-from parsl_diaspora.executors.sweep import MARK, marked_processes, sweep
+from parsl_diaspora.executors.sweep import marked_processes, sweep
+from parsl_diaspora.providers.local_jobs import MARK
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"

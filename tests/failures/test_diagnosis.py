@@ -35,6 +35,7 @@ from parsl_diaspora.executors.errors import (
     InterchangeLost,
     NeverStarted,
     NoBlocks,
+    NoMember,
     RunnerUnusable,
     WorkerDied,
 )
@@ -72,6 +73,7 @@ def cases():
         (gone, "launch", "block_failed"),
         (BadStateException(executor(), RuntimeError("odd")), "launch", "executor_lost"),
         (NoBlocks("No block is there.", executor="alder"), "run", "block_failed"),
+        (NoMember("No executor of pool 'pool' takes tasks.", pool="pool"), "run", "executor_lost"),
         (NoBlocks("sbatch: error: Batch job submission failed: Invalid account"), "run", "batch_refused"),
         (SubmitException("4", "sbatch failed"), "run", "batch_refused"),
         (InterchangeLost("It is gone.", executor="alder", exit_code=-9), "run", "interchange_lost"),

@@ -51,3 +51,26 @@ def sum_slowly(name, steps, path):
         _note(path, "did", state["step"])
         time.sleep(0.1)
     return float(state["sum"].sum())
+
+
+@python_app(executors=["left"])
+@resilience(checkpoint="50ms")
+def turn(size, dirty, steps, path):
+    """Has a state of so many bytes and changes some of them in each step of 10 ms; tells where it is."""
+    import numpy as np
+
+    task = current_task()
+    state = task.restore({"step": 0, "big": np.zeros(size // 8)})
+    _note(path, "begins at", state["step"], "on", os.environ["PARSL_WORKER_POOL_ID"], time.time())
+    big = state["big"]
+    number = len(big)
+    while state["step"] < steps:
+        begin = state["step"] * dirty // 8 % number
+        big[begin : begin + dirty // 8] += 1
+        state["step"] += 1
+        if task.should_checkpoint():
+            task.save(state)
+        if state["step"] % 10 == 0:
+            _note(path, "did", state["step"])
+        time.sleep(0.01)
+    return float(big.sum())

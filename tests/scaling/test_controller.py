@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -21,6 +23,7 @@ from parsl_diaspora.scaling.controller import Controller
 from parsl_diaspora.scaling.simulator import Scenario, simulate
 from parsl_diaspora.scaling.simulator.cluster import Cluster
 from parsl_diaspora.scaling.simulator.world import World
+from parsl_diaspora.scaling.sites import Refused
 
 ONE = {"cpu": SiteSpec(max_nodes=8)}
 STEADY = {"wait": "20s", "spread": 0.0, "start": "5s"}
@@ -140,6 +143,52 @@ def test_nobody_is_asked_more_often_than_allowed_though_all_is_refused():
     assert outcome.requests < 20, "they come ever less often"
     assert {event.message for event in of(said, BlockRefused)} == {"The batch system refused the job."}
     assert "refused" in {event.because for event in of(said, PoolDeficitSeen)}
+
+
+@pytest.fixture
+def refusing():
+    """A site that works with one block, and refuses all others until it is told not to."""
+    world = World(1)
+    spec = PoolSpec(sites=ONE, min_nodes=2)
+    cluster = Cluster(world, spec, Scenario.read({"sites": {"cpu": STEADY}}))
+    grant = cluster.request
+
+    def refuse(site, *, walltime):
+        if cluster.blocks:
+            cluster.requests[site].append(world.since_start)
+            raise Refused("Too many jobs.")
+        return grant(site, walltime=walltime)
+
+    cluster.request = refuse
+    controller = Controller(spec, cluster, world.picture, world.say, seed=1)
+    world.listen(controller.fold)
+    world.every(2.0, lambda: controller.step(world.now))
+    cluster.grant = grant
+    return world, cluster
+
+
+def test_a_site_that_refuses_is_asked_ever_less_often_though_a_block_of_it_works(refusing):
+    world, cluster = refusing
+    world.go_on(3600.0)
+    asked = cluster.requests["cpu"]
+    waits = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert any(block.nodes for block in cluster.blocks.values()), "one works all the time"
+    assert len(asked) < 20
+    assert waits[-1] > 600
+    assert waits[1] < 30
+
+
+def test_once_a_further_block_has_come_to_work_the_waits_begin_anew(refusing):
+    world, cluster = refusing
+    world.go_on(3600.0)
+    cluster.grant("cpu", walltime=None)  # one that somebody else has asked for
+    world.go_on(60.0)
+    *_, second = sorted(cluster.blocks)
+    cluster.release(*second, "asked")
+    since = world.since_start
+    world.go_on(1800.0)
+    first, again, *_ = [at for at in cluster.requests["cpu"] if at > since]
+    assert again - first < 30
 
 
 def test_each_request_and_each_release_says_why():

@@ -27,6 +27,7 @@ def test_a_pool_is_the_same_from_python_and_from_plain_data():
         ({"capabilities": {"gpu": 1}}, "1 node with 'gpu'"),
         ({"capabilities": {"gpu": 0}}, "'gpu' must be at least 1"),
         ({"availability": 1.0}, "'availability' must be from 0 to 0.9999"),
+        ({"orphans": "kill"}, "'orphans' must be one of cancel, report, leave, not 'kill'"),
         ({"idle": "soon"}, "'idle' does not fit"),
         ({"sites": {"cpu": {"min_nodes": 3, "max_nodes": 2}}}, "'min_nodes' of site 'cpu' is 3"),
         ({"sites": {"cpu": {"walltimes": ["0s"]}}}, "must be more than nothing"),

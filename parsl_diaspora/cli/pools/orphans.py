@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
-import msgspec
 from rich.console import Console
 
 from parsl_diaspora.cli.find import SHORT, add_where, names_fabric, open_logs
 from parsl_diaspora.cli.output import console, table, write_json
-from parsl_diaspora.cli.summary import run_state
 from parsl_diaspora.cli.words import count
 from parsl_diaspora.errors import NotFound
-from parsl_diaspora.events import Event, RunEnded, RunStarted
 from parsl_diaspora.fabric import Fabric
-from parsl_diaspora.fabric.file import FileFabric
-from parsl_diaspora.providers.orphans import BlockJob, RunFound, block_jobs, cancel_jobs
+from parsl_diaspora.providers.orphans import BlockJob, block_jobs, cancel_jobs
 from parsl_diaspora.providers.queues import Queue, queues_here
-from parsl_diaspora.state.reading import Reading
+from parsl_diaspora.providers.runs import Runs
 
 NOT_DONE = 1
 
@@ -115,54 +109,3 @@ def render(blocks: Sequence[BlockJob], out: Console) -> None:
         for each in blocks
     ]
     out.print(table(names, rows, wrapped=("program", "name"), indent=0, gap=2))
-
-
-class Known(msgspec.Struct):
-    """What a log tells of whether a run goes on."""
-
-    started: RunStarted | None = None
-    ended: bool = False
-    last: float = 0.0
-
-    def note(self, event: Event) -> None:
-        """Take in one event of the run."""
-        self.last = max(self.last, event.time)
-        self.ended = self.ended or isinstance(event, RunEnded)
-        if isinstance(event, RunStarted):
-            self.started = event
-
-
-class Runs:
-    """Tells how runs are, by their logs, which are read when they are first needed.
-
-    Args:
-        logs: besides those in the run directories of the jobs.
-    """
-
-    def __init__(self, logs: Sequence[Fabric]) -> None:
-        self._logs = logs
-        self._read: dict[str, dict[str, Known]] = {}
-
-    def find(self, run: str, run_dir: str) -> RunFound:
-        """How a run is, by its id or its directory."""
-        place = Path(run_dir, "events")
-        nearest = [FileFabric(f"file:{str(place).replace('?', '%3F')}")] if run_dir and place.is_dir() else []
-        for log in (*nearest, *self._logs):
-            for name, known in self._runs_of(log).items():
-                if name == run or (not run and run_dir == (known.started.run_dir if known.started else "")):
-                    return _found(name, known)
-        return RunFound(run=run)
-
-    def _runs_of(self, log: Fabric) -> dict[str, Known]:
-        if log.url not in self._read:
-            runs: dict[str, Known] = {}
-            for event in Reading(log):
-                if event.run:
-                    runs.setdefault(event.run, Known()).note(event)
-            self._read[log.url] = runs
-        return self._read[log.url]
-
-
-def _found(run: str, known: Known) -> RunFound:
-    state = run_state(known.started, known.ended, known.last, time.time())
-    return RunFound(run=run, state=state, program=known.started.program if known.started else "")

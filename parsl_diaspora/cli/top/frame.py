@@ -145,7 +145,7 @@ class Frame(msgspec.Struct, kw_only=True):
     Attributes:
         run: Parsl's run id.
         program: the script's file name.
-        state: as `parsl_diaspora.cli.summary.run_state` says it.
+        state: as `parsl_diaspora.state.run_state.run_state` says it.
         time: of this look: now, or the run's last event if it has ended; seconds UTC.
         seconds: that the run has taken.
         events: read so far.

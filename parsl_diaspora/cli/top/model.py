@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from parsl_diaspora.cli.event_words import detail, place_path
-from parsl_diaspora.cli.summary import run_state
 from parsl_diaspora.cli.top.frame import Frame, Happening, HoldRow
 from parsl_diaspora.cli.top.places import Places
 from parsl_diaspora.cli.top.tasks import Tasks
@@ -44,6 +43,7 @@ from parsl_diaspora.events import (
 )
 from parsl_diaspora.state import Dedupe
 from parsl_diaspora.state.held import HeldTasks
+from parsl_diaspora.state.run_state import run_state
 
 RECENT = 200
 _CLIP = 300

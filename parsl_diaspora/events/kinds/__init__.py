@@ -11,6 +11,7 @@ from parsl_diaspora.events.kinds import (
     decisions,
     fabrics,
     held,
+    migrations,
     nodes,
     places,
     pools,
@@ -21,7 +22,7 @@ from parsl_diaspora.events.kinds import (
 
 __all__ = ["KINDS"]
 
-_WHERE = (checkpoints, decisions, fabrics, held, nodes, places, pools, resources, tasks, triggers)
+_WHERE = (checkpoints, decisions, fabrics, held, migrations, nodes, places, pools, resources, tasks, triggers)
 _MODULES = {module.__name__ for module in _WHERE}
 
 

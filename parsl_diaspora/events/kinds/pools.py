@@ -184,6 +184,28 @@ class BlockReleased(Event, tag="block.released"):
     running: int = 0
 
 
+class OrphansFound(Event, tag="orphans.found"):
+    """At the start of a run: blocks of a dead run of the same directory were still in the queue.
+
+    Attributes:
+        dead_run: Parsl's id of that run; empty if it is not known.
+        program: its script's file name.
+        jobs: ids of the blocks' jobs, as the scheduler has them.
+        left: those of them that were still there a while after they had been cancelled.
+        cancelled: they were cancelled; else they are only told of.
+        message: why they serve nobody.
+    """
+
+    topic: ClassVar[Topic] = "resources"
+
+    dead_run: str = ""
+    program: str = ""
+    jobs: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    cancelled: bool = False
+    message: str = ""
+
+
 # --- several executors as one ---
 
 

@@ -156,7 +156,7 @@ class KeptInterchange(HighThroughputExecutor):
     @property
     def why_no_blocks(self) -> str:
         """What is known of why there are none, in words."""
-        return why_no_blocks(self.provider)
+        return why_no_blocks(self)
 
     # --- what the keeper asks for ---
 

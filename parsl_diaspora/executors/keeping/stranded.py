@@ -82,9 +82,13 @@ class Stranded:
             executor.end_all_tasks(lambda: _no_blocks(executor.label, why, known), why)
 
 
+_HINT = "Its provider needs init_blocks or max_blocks of at least 1, and a strategy that starts blocks."
+_HINT_IF_TOLD = "What has been said of its blocks must be put right before anything can run there."
+
+
 def _no_blocks(label: str, why: str, known: str) -> NoBlocks:
     return NoBlocks(
         f"Executor {label!r} cannot run its tasks: {why}. {known}".rstrip(),
         executor=label,
-        hint="Its provider needs init_blocks or max_blocks of at least 1, and a strategy that starts blocks.",
+        hint=_HINT_IF_TOLD if known else _HINT,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, cast
 
 from parsl.data_provider.file_noop import NoOpFileStaging
 from parsl.data_provider.ftp import FTPInTaskStaging
@@ -16,6 +16,7 @@ from parsl.monitoring.radios.base import RadioConfig
 from parsl.utils import RepresentationMixin
 
 from parsl_diaspora.errors import ConfigurationError
+from parsl_diaspora.executors.launch import launching
 from parsl_diaspora.executors.pool.advice import Advice, Alone
 from parsl_diaspora.executors.pool.dispatch import Dispatch
 from parsl_diaspora.executors.pool.face import MemberFace
@@ -192,6 +193,9 @@ class PoolExecutor(ParslExecutor, RepresentationMixin):
             *args: of the call.
             **kwargs: of the call.
         """
+        if (adopted := launching.adopted) is not None:
+            launching.adopted = launching.launch = launching.task = None
+            return cast("Future[Any]", adopted)
         self.hedging.given += 1
         work = self.dispatch.take(func, resource_specification, args, kwargs)
         self.dispatch.first(work)

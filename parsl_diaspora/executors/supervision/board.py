@@ -37,7 +37,7 @@ _HEADER_MAGIC, _HEADER_LAYOUT, _HEADER_STOPS = range(3)
 _READS = 100
 
 #: What the try that a worker runs may be asked for, besides to stop: see `Slot.ask`.
-SAVE, LEAVE, STAY, COPY = range(1, 5)
+SAVE, LEAVE, STAY, COPY, GO = range(1, 6)
 _WHAT_BITS, _TRY_BITS = 4, 24
 _YOUNG = 60.0  # seconds
 
@@ -128,7 +128,8 @@ class Slot:
             task: its task.
             try_id: its number.
             what: `SAVE` its state; save and `LEAVE`; `STAY` after all; `COPY` its state again and again, as
-                it is about to leave.
+                it is about to leave. The successor of a try is asked to `GO` on from what there is, or to
+                `STAY` out of it.
         """
         self._words[self._at + _ASKED] = (((task << _TRY_BITS) | try_id) << _WHAT_BITS) | what
 

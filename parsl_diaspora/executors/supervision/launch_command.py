@@ -12,7 +12,7 @@ from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
 
 from parsl_diaspora.executors.supervision.nodefile import NAME, NodeFile, write_node_file
 from parsl_diaspora.executors.supervision.orders import OrdersBox
-from parsl_diaspora.executors.sweep import MARK
+from parsl_diaspora.providers.local_jobs import MARK
 
 SUPERVISOR = "parsl-diaspora-node"
 ORDERS = "orders"

@@ -10,10 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from parsl_diaspora.checkpoint.instructions import Instructions
 from parsl_diaspora.checkpoint_settings import Checkpoint, interval_seconds
+from parsl_diaspora.events import DecisionMade, Event
+from parsl_diaspora.failures import is_infrastructure
+from parsl_diaspora.monitoring.checkpointing.asking import Asking
 from parsl_diaspora.monitoring.checkpointing.failures_between import FailuresBetween
 from parsl_diaspora.monitoring.checkpointing.keys import Keys
+from parsl_diaspora.monitoring.checkpointing.leaving import Leaving
+from parsl_diaspora.monitoring.checkpointing.migrations import Migrations
+from parsl_diaspora.monitoring.checkpointing.running import RunningTries
 from parsl_diaspora.monitoring.errands import Errands
 from parsl_diaspora.monitoring.kernel import Record
 from parsl_diaspora.sizes import parse_seconds
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from parsl_diaspora.monitoring.session import Session
 
 DIRECTORY = "checkpoints"  # beside the run directories
+LEFT = "left"
 
 
 class Checkpoints:
@@ -29,6 +38,11 @@ class Checkpoints:
 
     Args:
         session: of the run.
+
+    Attributes:
+        running: tries that can save themselves.
+        leaving: those of them that were asked to leave.
+        migrations: those of them that move.
     """
 
     def __init__(self, session: Session) -> None:
@@ -37,6 +51,10 @@ class Checkpoints:
         self._errands = Errands("diaspora-checkpoints", lambda error: session.absorb("checkpoints", error))
         self._keys = Keys()
         self._between = FailuresBetween()
+        self.running = RunningTries(self._told_of)
+        asking = Asking(self._errands, session.executors, lambda: session.relay)
+        self.leaving = Leaving(self.running, asking)
+        self.migrations = Migrations(session, self.running, asking, self._errands)
         self._told: dict[int, Instructions] = {}
         self._last = 0
         self._swept = False
@@ -79,6 +97,14 @@ class Checkpoints:
             self._errands.run(self._sweep)
         return told
 
+    def successor(self, task: Record, executor: str) -> Instructions | None:
+        """What the worker of a running try's successor is told; None if the app has no checkpoints."""
+        options = self._session.policies.of(task["func"]).options.checkpoint
+        if options is None:
+            return None
+        told = self.instructions({**task, "executor": executor}, options)
+        return msgspec.structs.replace(told, follows=True)
+
     def _launch(self) -> int:
         """Later launches have higher numbers, also when the clock is set back while the run lasts."""
         self._last = max(self._last + 1, time.time_ns())
@@ -86,14 +112,39 @@ class Checkpoints:
 
     # --- what becomes of states ---
 
-    def hear(self, event: object) -> None:
+    def hear(self, event: Event) -> None:
         """Take note of an event of the run, in the thread that met it."""
-        self._between.hear(event)  # type: ignore[arg-type]
+        if not self._told:
+            return
+        self._between.hear(event)
+        self.running.hear(event)
+        self.leaving.hear(event)
+        self.migrations.hear(event)
+
+    def decided(self, task: Record, decision: DecisionMade, *, tries: bool) -> None:
+        """A try has failed, and this will be done: say why it left, and let a successor go on that is there.
+
+        Args:
+            task: Parsl's record.
+            decision: is completed.
+            tries: the task will be tried again.
+        """
+        if task["id"] not in self._told:
+            return
+        failure_class = decision.diagnosis.failure_class
+        reason, left = self.leaving.forget(task["id"], task["try_id"]), failure_class == LEFT
+        if left and reason:
+            decision.reason = f"{reason}; {decision.reason}"
+        if not tries or not (left or is_infrastructure(failure_class)):
+            return
+        if (migration := self.migrations.take_over(task, left=left)) is not None:
+            self.migrations.follow(decision, migration, left=left)
 
     def done(self, task: int) -> None:
         """A task has its result: nothing needs its states any more."""
         told = self._told.pop(task, None)
         self._keys.forget(task)
+        self.migrations.forget(task)
         if told is not None:
             self._errands.run(partial(_forget, told))
 
@@ -101,6 +152,10 @@ class Checkpoints:
         """A task has failed for good: its states stay, as the next run of the program may go on from them."""
         self._told.pop(task, None)
         self._keys.forget(task)
+        self.migrations.forget(task)
+
+    def _told_of(self, task: int) -> bool:
+        return task in self._told
 
     def _sweep(self) -> None:
         """Remove states that nobody has touched for as long as they are kept."""

@@ -6,10 +6,29 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from parsl_diaspora.checkpoint import Heard, Identity, Interval, Save, Saved, Saver, restore
+from parsl_diaspora.checkpoint import (
+    Following,
+    Heard,
+    Identity,
+    Interval,
+    Round,
+    Save,
+    Saved,
+    Saver,
+    restore,
+)
+from parsl_diaspora.checkpoint.state import check_likeness
 from parsl_diaspora.errors import CheckpointError
-from parsl_diaspora.events import CheckpointLost, CheckpointRestored, CheckpointSaved, Event
-from parsl_diaspora.executors.supervision.board import COPY, LEAVE, SAVE, Slot
+from parsl_diaspora.events import (
+    CheckpointLost,
+    CheckpointRestored,
+    CheckpointSaved,
+    Event,
+    MigrationDone,
+    MigrationRound,
+    TryStarted,
+)
+from parsl_diaspora.executors.supervision.board import COPY, GO, LEAVE, SAVE, STAY, Slot
 from parsl_diaspora.monitoring.worker.speaking import say
 from parsl_diaspora.monitoring.worker.stopping import Leave
 from parsl_diaspora.settings import BLOCK_ENDS_VARIABLE
@@ -19,6 +38,7 @@ if TYPE_CHECKING:
     from parsl_diaspora.executors.launch import Launch, Report
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between looks for saves at a store that cannot be asked
+_POLL = 0.01  # seconds between looks of a successor
 _FAILED_PAUSE = 5.0  # seconds without a save after one that came to nothing
 _ASKED_FOR = "it was asked to"
 
@@ -49,6 +69,7 @@ class TaskCheckpoints(Heard):
         self._since = time.monotonic()
         self._answered = False
         self._begun = False
+        self._follows = instructions.follows
         self._store = instructions.store()
         identity = Identity(
             run=launch.run, task=launch.task, attempt=launch.try_id, launch=instructions.launch
@@ -67,6 +88,8 @@ class TaskCheckpoints(Heard):
 
     def restore(self, default: Any) -> Any:
         """The newest state that is whole, or the default."""
+        if self._follows:
+            return self._follow(default)
         began = time.perf_counter()
         try:
             self._begin()
@@ -91,8 +114,55 @@ class TaskCheckpoints(Heard):
         )
         return found.state
 
+    def _follow(self, default: Any) -> Any:
+        """The state of the try that this one succeeds, as soon as that has left.
+
+        Raises:
+            Leave: nobody needs a successor any more.
+        """
+        following = Following(self._store, self._launch.run, self._launch.try_id - 1)
+        last = None
+        while not following.is_final and not self._is_asked(GO):
+            if self._is_asked(STAY):
+                raise Leave("nobody needs it here any more")
+            last = self._look(following) or last
+            if not following.is_final:
+                time.sleep(_POLL)
+        self._begin()
+        if not following.is_final:
+            last = self._look(following) or last
+        self._follows = False
+        say(self._launch, self._report, TryStarted(pid=self._report.pid, manager_pid=os.getppid()))
+        if following.held is None or last is None:
+            return default
+        save, manifest = following.held
+        check_likeness(manifest.leaves, default)
+        state = following.state()
+        self._saver.go_on_from(save, manifest)
+        self._since = time.monotonic()
+        downtime = max(0.0, time.time() - manifest.time)
+        self._say(MigrationDone(rounds=last.number, read=last.read, downtime=downtime, final=manifest.final))
+        return state
+
+    def _look(self, following: Following) -> Round | None:
+        found = following.look()
+        if found is not None:
+            self._say(
+                MigrationRound(
+                    number=found.number,
+                    save=found.save.number,
+                    size=found.size,
+                    read=found.read,
+                    seconds=found.seconds,
+                    behind=found.behind,
+                )
+            )
+        return found
+
     def save(self, state: Any) -> bool:
         """Save a state; whether it was taken. If the task must leave, this does not return."""
+        if self._follows:  # the app never asks for a state, so it cannot go on from one
+            raise Leave("it does not restore a state, so it cannot go on from one here")
         leaves = self._why_leave()
         self._begin_if_not_begun()
         taken = self._saver.save(state, final=bool(leaves))
@@ -114,6 +184,11 @@ class TaskCheckpoints(Heard):
     def should_exit(self) -> bool:
         """Whether the task must leave its place."""
         return bool(self._why_leave())
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether this is a successor that has not begun to go on."""
+        return self._follows
 
     def close(self) -> None:
         """The try has ended."""

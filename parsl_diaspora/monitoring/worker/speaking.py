@@ -8,7 +8,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from parsl_diaspora.events import Event, TaskProgressed, TryStarted
+from parsl_diaspora.events import Event, MigrationReady, TaskProgressed, TryStarted
 from parsl_diaspora.executors.launch import Launch, Report
 from parsl_diaspora.fabric import Publisher, open_fabric
 from parsl_diaspora.fabric.stamp import default_source
@@ -26,7 +26,10 @@ def unsaid() -> str:
 
 
 def say_started(launch: Launch, report: Report) -> None:
-    """A try begins."""
+    """A try begins; the successor of one that still runs does not yet."""
+    if launch.checkpoint is not None and launch.checkpoint.follows:
+        say(launch, report, MigrationReady(pid=report.pid, manager_pid=os.getppid()))
+        return
     say(launch, report, TryStarted(pid=report.pid, manager_pid=os.getppid()))
 
 

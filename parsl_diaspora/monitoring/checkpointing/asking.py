@@ -1,0 +1,52 @@
+"""Running tries are asked to save their state, or to leave: through the supervisors of their nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from parsl_diaspora.monitoring.checkpointing.running import RunningTry
+from parsl_diaspora.monitoring.errands import Errands
+
+if TYPE_CHECKING:
+    from parsl_diaspora.monitoring.relay import RunRelay
+
+
+class Asking:
+    """Asks tries.
+
+    Args:
+        errands: does what takes files.
+        executors: by label.
+        relay: what carries orders to other hosts, if the run has it.
+    """
+
+    def __init__(
+        self, errands: Errands, executors: Mapping[str, Any], relay: Callable[[], RunRelay | None]
+    ) -> None:
+        self._errands = errands
+        self._executors = executors
+        self._relay = relay
+
+    def can_ask(self, executor: str) -> bool:
+        """Whether the executor's nodes have supervisors that take orders."""
+        return getattr(self._executors.get(executor), "orders", None) is not None
+
+    def ask(self, running: RunningTry, what: int) -> bool:
+        """Ask a try for something; whether there is a way to.
+
+        Args:
+            running: the try.
+            what: see `parsl_diaspora.executors.supervision.board.Slot.ask`.
+        """
+        executor = self._executors.get(running.executor)
+        orders = getattr(executor, "orders", None)
+        if orders is None or not running.manager:
+            return False
+        to = {"manager": running.manager}
+        message = {"kind": "ask", "task": running.task, "try": running.try_id, "what": what}
+        self._errands.run(partial(orders.give, to, message))
+        if (relay := self._relay()) is not None and not getattr(executor, "is_local", True):
+            self._errands.run(partial(relay.order, to, message))
+        return True

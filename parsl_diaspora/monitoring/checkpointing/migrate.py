@@ -1,0 +1,49 @@
+"""``migrate(future, to=...)``: a running task goes on at another executor."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+from parsl.dataflow.futures import AppFuture
+
+from parsl_diaspora.errors import ConfigurationError
+from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
+
+OWNER = "the program"
+
+
+def migrate(future: Future[Any], to: str, reason: str = "") -> Future[bool]:
+    """Move a running task to another executor while it runs.
+
+    Its state is copied there in rounds while it goes on. When little enough is left, it saves once more and
+    leaves its place, and its successor goes on there. If the successor cannot begin, or is lost, the task
+    goes on where it is. What an app does before it calls `restore` may happen at both places.
+
+    Args:
+        future: what an app with checkpoints returned.
+        to: label of the executor.
+        reason: in words; it stands in the log and in reports.
+
+    Returns:
+        A future: whether the task runs there now. It does not if it has ended meanwhile, or goes on where
+        it was.
+
+    Raises:
+        ConfigurationError: ``future`` is of no app of a resilient program, the task does not run, has saved
+            no state yet, is there already, or no executor of that name takes orders.
+
+    Example:
+        >>> def drain_by_hand(futures):
+        ...     arrived = [migrate(each, to="cluster-b", reason="maintenance at 18:00") for each in futures]
+        ...     return all(each.result() for each in arrived)
+    """
+    if not isinstance(future, AppFuture):
+        hint = "Give what an app returned."
+        raise ConfigurationError(f"migrate() takes a Parsl future, not a {type(future).__name__}.", hint=hint)
+    record: Any = future.task_record
+    memoizer = record["dfk"].memoizer
+    if not isinstance(memoizer, LifecycleMemoizer):
+        hint = "Load it with parsl.load(resilient(config))."
+        raise ConfigurationError("migrate() needs a resilient configuration.", hint=hint)
+    return memoizer.session.checkpoints.migrations.begin(record, to, reason, OWNER)

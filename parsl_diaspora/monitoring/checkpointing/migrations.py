@@ -1,0 +1,280 @@
+"""The migrations of one run.
+
+What is heard is dealt with in one thread; Parsl's own threads only ask whether a try has a successor.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, InvalidStateError
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from parsl_diaspora.errors import ConfigurationError
+from parsl_diaspora.events import (
+    DecisionMade,
+    Event,
+    MigrationDone,
+    MigrationFailed,
+    MigrationReady,
+    MigrationRound,
+    MigrationStarted,
+    TryEnded,
+)
+from parsl_diaspora.executors.launch import Launch, launching
+from parsl_diaspora.executors.supervision.board import COPY, GO, LEAVE, STAY
+from parsl_diaspora.hints import nearest
+from parsl_diaspora.monitoring.checkpointing.asking import Asking
+from parsl_diaspora.monitoring.checkpointing.migration import Migration
+from parsl_diaspora.monitoring.checkpointing.running import RunningTries, RunningTry
+from parsl_diaspora.monitoring.errands import Errands
+from parsl_diaspora.monitoring.kernel import Record
+
+if TYPE_CHECKING:
+    from parsl_diaspora.monitoring.session import Session
+
+PATIENCE = 300.0  # seconds in which a worker must begin the successor
+SWITCH = 60.0  # seconds in which a try that was asked to leave must do so
+RULE = "migrated"
+
+
+class Migrations:
+    """Moves running tries.
+
+    Args:
+        session: of the run.
+        running: its tries that can save themselves.
+        asking: asks them.
+        errands: does everything but answer Parsl's threads.
+    """
+
+    def __init__(self, session: Session, running: RunningTries, asking: Asking, errands: Errands) -> None:
+        self._session = session
+        self._running = running
+        self._asking = asking
+        self._errands = errands
+        self._by_task: dict[int, Migration] = {}
+        self._given_up: dict[tuple[int, int], str] = {}
+
+    # --- what is asked ---
+
+    def begin(self, task: Record, to: str, reason: str, owner: str) -> Future[bool]:
+        """Move a running try; the future tells whether that came about.
+
+        Raises:
+            ConfigurationError: it cannot be moved, or not there.
+        """
+        source = self._movable(task, to)
+        migration = Migration(task, source, to, reason)
+        if self._by_task.setdefault(task["id"], migration) is not migration:
+            message = f"Task {task['id']} is on its way already."
+            raise ConfigurationError(message, hint="Wait for its arrival.")
+        self._say(migration, MigrationStarted(to=to, reason=reason, owner=owner))
+        self._errands.run(partial(self._send, migration))
+        return migration.moved
+
+    def _movable(self, task: Record, to: str) -> RunningTry:
+        number = task["id"]
+        executors = self._session.executors
+        if to not in executors:
+            message = f"No executor that tasks could move to is called {to!r}."
+            raise ConfigurationError(message, hint=nearest(to, executors))
+        source = self._running.of(number, task["try_id"])
+        if source is None:
+            message = f"Task {number} cannot move: it does not run now, or its app has no checkpoints."
+            raise ConfigurationError(message, hint="Apps that can are marked @resilience(checkpoint=True).")
+        if not source.can_be_interrupted:
+            message = f"Task {number} cannot move yet: it has not saved its state."
+            raise ConfigurationError(message, hint="Try again when it has: `explain` tells.")
+        if source.executor == to:
+            message = f"Task {number} runs at {to} already."
+            raise ConfigurationError(message, hint="Choose another executor.")
+        if not (self._asking.can_ask(source.executor) and self._asking.can_ask(to)):
+            message = (
+                f"Task {number} cannot move: {source.executor} or {to} has no supervisors to take orders."
+            )
+            raise ConfigurationError(
+                message, hint="Use high throughput executors with this package at their workers."
+            )
+        return source
+
+    # --- the successor ---
+
+    def _send(self, migration: Migration) -> None:
+        task, executor = migration.task, self._session.executors[migration.to]
+        launching.launch = self._launch(migration)
+        try:
+            future = executor.submit(
+                task["func"], task["resource_specification"], *task["args"], **task["kwargs"]
+            )
+        except Exception as error:  # noqa: BLE001 - whatever the executor says, the try goes on
+            self._fail(migration, "begin", f"{migration.to} takes no successor: {error}")
+            return
+        finally:
+            launching.launch = None
+        migration.future = future
+        future.add_done_callback(lambda _: self._errands.run(partial(self._successor_ended, migration)))
+        self._later(PATIENCE, migration, "sent", "no worker has begun its successor in time")
+
+    def _launch(self, migration: Migration) -> Launch:
+        task = migration.task
+        settings = self._session.settings
+        return Launch(
+            run=task["dfk"].run_id,
+            task=task["id"],
+            try_id=migration.try_id,
+            executor=migration.to,
+            url=self._session.node_url(migration.to),
+            traceback_limit=settings.traceback_limit,
+            redact=settings.redact or "",
+            restore=settings.restore_workers,
+            checkpoint=self._session.checkpoints.successor(task, migration.to),
+        )
+
+    def _later(self, seconds: float, migration: Migration, stage: str, reason: str) -> None:
+        step = "begin" if stage == "sent" else "switch"
+
+        def look() -> None:
+            if migration.stage == stage:
+                self._errands.run(partial(self._fail, migration, step, reason))
+
+        self._session.clock.call_later(seconds, look)
+
+    # --- what is heard ---
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event of the run, in the thread that met it."""
+        if isinstance(event, MigrationReady) and (event.task, event.try_id) in self._given_up:
+            self._errands.run(partial(self._dismiss, _as_running(event)))
+        if not self._by_task:
+            return
+        migration = self._by_task.get(event.task if event.task is not None else -1)
+        if migration is None:
+            return
+        if isinstance(event, MigrationReady) and event.try_id == migration.try_id:
+            self._errands.run(partial(self._ready, migration, _as_running(event)))
+        elif isinstance(event, MigrationRound):
+            self._errands.run(partial(self._round, migration, event))
+        elif isinstance(event, MigrationDone):
+            self._errands.run(partial(self._done, migration))
+        elif isinstance(event, TryEnded) and event.try_id == migration.source.try_id:
+            self._errands.run(partial(self._fail, migration, "switch", "the task has ended where it was"))
+
+    def _ready(self, migration: Migration, successor: RunningTry) -> None:
+        if migration.stage != "sent":
+            return
+        migration.successor, migration.stage = successor, "copying"
+        self._asking.ask(migration.source, COPY)
+
+    def _round(self, migration: Migration, event: MigrationRound) -> None:
+        migration.add(event)
+        if migration.stage == "copying" and migration.is_close:
+            migration.stage = "leaving"
+            self._asking.ask(migration.source, LEAVE)
+            self._later(SWITCH, migration, "leaving", "the try did not leave in time")
+
+    def _done(self, migration: Migration) -> None:
+        migration.stage = "over" if migration.stage == "switched" else migration.stage
+        _complete(migration.moved, True)
+
+    def _successor_ended(self, migration: Migration) -> None:
+        """Before the switch that is its failure; after it, the try's own end, which Parsl hears."""
+        future = migration.future
+        error = future.exception() if future is not None and not future.cancelled() else None
+        if migration.stage != "switched":  # what its worker told is not about a later try of that number
+            self._session.tries.report_of(migration.task["id"], migration.try_id, migration.to)
+        if migration.stage in ("sent", "copying", "leaving"):
+            self._fail(migration, "copy", f"its successor has ended: {type(error).__name__}: {error}")
+        elif migration.stage == "switched":
+            _complete(migration.moved, error is None)
+
+    def _fail(self, migration: Migration, step: str, reason: str) -> None:
+        if migration.stage not in ("sent", "copying", "leaving"):
+            return
+        successor, migration.stage = migration.successor, "over"
+        self._by_task.pop(migration.task["id"], None)
+        self._asking.ask(migration.source, STAY)
+        event = MigrationFailed(to=migration.to, step=step, reason=reason)
+        if successor is not None:
+            self._dismiss(successor)
+        else:
+            self._given_up[migration.task["id"], migration.try_id] = reason
+        self._say(migration, event)
+        _complete(migration.moved, False)
+
+    def _dismiss(self, successor: RunningTry) -> None:
+        """Nobody needs a successor any more: it ends by itself."""
+        self._given_up.pop(successor.key, None)
+        self._asking.ask(successor, STAY)
+
+    # --- what Parsl's threads ask ---
+
+    def take_over(self, task: Record, *, left: bool) -> Migration | None:
+        """A try has ended without a result: the migration whose successor goes on, if there is one.
+
+        Args:
+            task: Parsl's record.
+            left: the try has left with its last state; otherwise it was lost.
+        """
+        migration = self._by_task.get(task["id"])
+        if migration is None or migration.source.try_id != task["try_id"]:
+            return None
+        if not migration.is_alive:
+            reason = "the try has ended before its successor was ready"
+            self._errands.run(partial(self._fail, migration, "switch", reason))
+            return None
+        migration.stage = "switched"
+        if not left and migration.successor is not None:
+            self._errands.run(partial(self._asking.ask, migration.successor, GO))
+        return migration
+
+    def follow(self, decision: DecisionMade, migration: Migration, *, left: bool) -> None:
+        """Let a decision say that the successor goes on."""
+        how = "it has left with its last state" if left else "it was lost while it was being moved"
+        decision.rule, decision.action, decision.target = RULE, "move", migration.to
+        decision.reason = f"{how}, and its successor at {migration.to} goes on ({migration.reason})"
+        decision.delay, decision.wait, decision.avoid = 0.0, "", ()
+
+    def adopt(self, task: Record) -> Future[Any] | None:
+        """The future of the successor, if this launch is the one that it stands for."""
+        migration = self._by_task.get(task["id"])
+        if migration is None or migration.stage not in ("switched", "over"):
+            return None
+        if task["try_id"] != migration.try_id:
+            return None
+        self._by_task.pop(task["id"], None)
+        return migration.future if task["executor"] == migration.to else None
+
+    def forget(self, task: int) -> None:
+        """A task has ended, however."""
+        migration = self._by_task.get(task)
+        if migration is not None:
+            self._errands.run(partial(self._fail, migration, "switch", "the task has ended"))
+            if migration.stage not in ("sent", "copying", "leaving"):
+                self._by_task.pop(task, None)
+
+    def _say(self, migration: Migration, event: Event) -> None:
+        source = migration.source
+        event.task, event.try_id, event.executor = source.task, source.try_id, source.executor
+        event.block, event.manager, event.node = source.block, source.manager, source.node
+        live = self._session.live
+        if live is not None:
+            live.say(event)
+
+
+def _as_running(event: Event) -> RunningTry:
+    return RunningTry(
+        task=event.task if event.task is not None else -1,
+        try_id=event.try_id or 0,
+        executor=event.executor or "",
+        block=event.block or "",
+        manager=event.manager or "",
+        node=event.node or "",
+        safe_since=0.0,
+    )
+
+
+def _complete(future: Future[bool], moved: bool) -> None:
+    try:
+        future.set_result(moved)
+    except InvalidStateError:
+        return
