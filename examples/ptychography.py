@@ -25,7 +25,8 @@ from ptychography_model import Experiment
 from ptychography_report import Happened, Outcome, State, done, draw, equal, figures, read_trail
 from ptychography_sites import SITES, configuration
 
-from parsl_diaspora import PoolSpec, SiteSpec, open_fabric, resilience, resilient
+from parsl_diaspora import PoolSpec, SiteSpec, migrate, open_fabric, resilience, resilient
+from parsl_diaspora.errors import ConfigurationError
 from parsl_diaspora.events import BlockLost, Event
 from parsl_diaspora.state import read_events
 from parsl_diaspora.testing.chaos import Chaos, FaultRecord
@@ -129,6 +130,7 @@ class Disturber:
         self.happened: list[Happened] = []
         self._run = run
         self._migrate_at: float = args.migrate_at
+        self._moving: Future[bool] | None = None
 
     def _note(self, record: FaultRecord) -> None:
         self._tell(Happened(record.time, f"{record.kind.replace('_', ' ')} at {record.site or 'no site'}"))
@@ -140,20 +142,26 @@ class Disturber:
     def look(self, part: float) -> None:
         """Take note of how far it is, and do what is due."""
         self.chaos.progress(part)
-        if part >= self._migrate_at:
-            self._migrate_at = 2.0
-            self._migrate()
+        if self._moving is not None and self._moving.done():
+            arrived, self._moving = self._moving.result(), None
+            if arrived:
+                self._migrate_at = float("inf")
+                self._tell(Happened(time.time(), "it has arrived"))
+        if part >= self._migrate_at and self._moving is None:
+            self._moving = self._migrate()
 
-    def _migrate(self) -> None:
-        from parsl_diaspora import migrate
-
-        for region, future in enumerate(self._run.futures):
-            here = place_of(future)
-            if not future.done() and here in SITES:
-                there = next(label for label in SITES if label != here)
-                migrate(future, to=there)
-                self._tell(Happened(time.time(), f"region {region} is moved from {here} to {there}"))
-                return
+    def _migrate(self) -> Future[bool] | None:
+        """Move a task to the site with fewer; None if none can be moved now, as when it was just killed."""
+        running = {n: place_of(future) for n, future in enumerate(self._run.futures) if not future.done()}
+        there, here = sorted(SITES, key=list(running.values()).count)
+        for region in (region for region, place in running.items() if place == here):
+            try:
+                moving = migrate(self._run.futures[region], to=there, reason="in the middle of it")
+            except ConfigurationError:
+                continue
+            self._tell(Happened(time.time(), f"region {region} is moved from {here} to {there}"))
+            return moving
+        return None
 
 
 def place_of(future: Any) -> str:
