@@ -24,9 +24,12 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         keep: saves that stay; 0 for what the settings say.
         copy: stop the task only for a copy in memory and write behind it. False saves the memory and stops
             the task while its state is written. None for what the settings say.
-        files: of a bash app: files that are its state, as it names them in its working directory.
-        exit_code: of a bash app: "I have saved my files, run me again".
-        signal: of a bash app: asks its programs to save, as ``"SIGUSR1"``. Empty for none.
+        files: of a bash app: files that are its state, as it names them in its working directory; patterns as
+            of a shell, and directories for all that is in them. Names of arguments in braces stand for them,
+            as in ``"{directory}/state.bin"``. They are put back before the program runs.
+        exit_code: of a bash app: "I have saved my files, run me again", as 85 in HTCondor.
+        signal: of a bash app: asks its programs to save, as ``"SIGUSR1"``. Empty for none. Those that have no
+            handler for it are not sent it.
 
     Example:
         >>> Checkpoint(interval="30s", key="simulation-{seed}").interval

@@ -16,6 +16,7 @@
     ├── CheckpointError            a task's state cannot be saved or restored
     │   ├── StateNotSavable        a part of it cannot be made bytes; has .part
     │   ├── StateChanged           what was saved does not fit the program any more; has .part
+    │   ├── StateNotRestored       a file of it cannot be written back; has .errno
     │   ├── CheckpointDamaged      a save is torn or its bytes are others
     │   ├── CheckpointFenced       a later try has begun, so this one saves no more
     │   └── CheckpointTooLarge     a save would pass the task's quota
@@ -343,6 +344,18 @@ class StateChanged(CheckpointError):
     def __init__(self, message: str, *, part: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.part = part
+
+
+class StateNotRestored(CheckpointError):
+    """A file that belongs to a task's state cannot be written back, so there is no state to go on from.
+
+    Attributes:
+        errno: of the operating system; None if it gave none.
+    """
+
+    def __init__(self, message: str, *, errno: int | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.errno = errno
 
 
 class CheckpointDamaged(CheckpointError):

@@ -54,6 +54,7 @@ OF_PACKAGES = {
     "failures": (
         "CLASSES Context Diagnoser FailureClass current_name describe diagnose got_on is_infrastructure"
     ),
+    "checkpoint.programs": "Look Looks Watch WholeFile looks_of read_whole remove_others",
     "failures.model": "LearnedModel Weights model_for read_weights shipped",
     "scaling.simulator": "Outcome Scenario scenario_of simulate",
     "providers": "MemberHealth ResilientPoolProvider",

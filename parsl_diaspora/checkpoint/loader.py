@@ -13,7 +13,7 @@ from parsl_diaspora.checkpoint.state import Leaf, check_likeness, rebuild, room_
 from parsl_diaspora.checkpoint.state.rebuild import Room
 from parsl_diaspora.checkpoint.store import ChunkRef, Level, Manifest, Save, Store
 from parsl_diaspora.checkpoint.store.manifest import spans
-from parsl_diaspora.errors import CheckpointDamaged, StateChanged
+from parsl_diaspora.errors import CheckpointDamaged, StateChanged, StateNotRestored
 
 _RUN = 8 * 1024 * 1024  # bytes read at once
 _THREADS = 2
@@ -125,11 +125,12 @@ class Fetched:
 
         Raises:
             StateChanged: a part cannot be unpickled, or its library is not there.
+            StateNotRestored: a file cannot be written back.
         """
         rooms, self._rooms, self._digests, self._leaves = self._rooms, [], [], ()
         try:
             return rebuild(rooms)
-        except OSError:
+        except StateNotRestored:
             raise
         except Exception as error:
             message = f"The saved state cannot be rebuilt: {type(error).__name__}: {error}"

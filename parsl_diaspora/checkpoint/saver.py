@@ -81,6 +81,7 @@ class Saver:
 
     Attributes:
         is_fenced: a later try has begun, so nothing more can be saved.
+        newest: what the newest save of this try consists of, once it is safe; None while there is none.
 
     Example:
         >>> import tempfile
@@ -122,6 +123,7 @@ class Saver:
         self._thread: threading.Thread | None = None
         self._closed = False
         self.is_fenced = False
+        self.newest: Manifest | None = None
 
     # --- the task's side ---
 
@@ -290,6 +292,7 @@ class Saver:
     def _settle(self, save: Save, writing: Writing) -> None:
         if writing.manifest is None:
             return
+        self.newest = writing.manifest
         self._known = Known(writing.manifest)
         self._kept = [(save, writing.manifest), *self._kept][: self._keep]
         try:

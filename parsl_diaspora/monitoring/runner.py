@@ -11,7 +11,9 @@ import contextlib
 import os
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from parsl.app.errors import AppTimeout, RemoteExceptionWrapper
 
@@ -21,7 +23,7 @@ from parsl_diaspora.executors.launch import Launch, Report, pack, read_launch, s
 from parsl_diaspora.executors.plain import serialize_bytes_fast, unpack_call
 from parsl_diaspora.executors.supervision.board import own_slot
 from parsl_diaspora.failures.evidence import describe, named_redactor
-from parsl_diaspora.monitoring.task import begin_task, end_task, waits_for_predecessor
+from parsl_diaspora.monitoring.task import begin_task, end_task, own_checkpoints, waits_for_predecessor
 from parsl_diaspora.monitoring.worker import leaving, packing, speaking
 from parsl_diaspora.monitoring.worker.children import begun, end_children
 from parsl_diaspora.monitoring.worker.declining import declines
@@ -31,6 +33,9 @@ from parsl_diaspora.monitoring.worker.place import here
 from parsl_diaspora.monitoring.worker.restoring import WorkerState, state_of_worker
 from parsl_diaspora.monitoring.worker.stderr import last_words
 from parsl_diaspora.monitoring.worker.stopping import Leave, Stopping
+
+if TYPE_CHECKING:
+    from parsl_diaspora.checkpoint.instructions import Instructions
 
 
 class Runner:
@@ -73,7 +78,7 @@ class Runner:
         report.seconds = time.monotonic() - started
         report.memory = self.peak.end(report.seconds)
         report.cpu = round(_cpu_seconds() - used, 3) or None
-        end_task()
+        end_task(done=not isinstance(outcome, _Raised))
         if launch.restore and self.state is not None:
             self._restore(self.state, report)
         return _packed(outcome, phase, launch, report, started)
@@ -85,6 +90,8 @@ class Runner:
             self.stopping.armed = True
             function, args, kwargs = unpack_call(buffer, plain=launch.plain)
             phase = "run"
+            if launch.checkpoint is not None and launch.checkpoint.files:
+                function = _with_files(function, launch.checkpoint)
             outcome = function(*args, **kwargs)
             self.stopping.armed = False
         except BaseException as error:  # noqa: BLE001 - whatever the app raises, exits included, is to be reported
@@ -99,6 +106,18 @@ class Runner:
         if state.stuck:
             report.stuck = state.stuck
             leaving.leave_after_this_try()
+
+
+def _with_files(function: Callable[..., Any], told: Instructions) -> Callable[..., Any]:
+    """The function, which finds the files of its program as they were saved, and has them saved."""
+    from parsl_diaspora.monitoring.worker.program_files import ProgramFiles
+    from parsl_diaspora.monitoring.worker.program_saves import FileCheckpoints
+
+    checkpoints = own_checkpoints()
+    if not isinstance(checkpoints, FileCheckpoints):
+        return function  # they can be kept nowhere from here
+    files = ProgramFiles(checkpoints, told.files, exit_code=told.exit_code, signal=told.signal)
+    return partial(files.call, function)
 
 
 def _cpu_seconds() -> float:

@@ -211,6 +211,11 @@ def _checkpoints_of(context: TaskContext) -> TaskCheckpoints | None:
     return current.checkpoints or None
 
 
+def own_checkpoints() -> TaskCheckpoints | None:
+    """What the try that runs now does with states; None if it saves none."""
+    return _checkpoints_of(current_task())
+
+
 def waits_for_predecessor() -> bool:
     """Whether this try succeeds one that still runs, and has not taken over from it."""
     current = _current
@@ -225,11 +230,11 @@ def begin_task(launch: Launch, report: Report, slot: Slot | None = None) -> None
     _current = _Current(launch, report, slot)
 
 
-def end_task() -> None:
-    """The runner has ended the try."""
+def end_task(*, done: bool = False) -> None:
+    """The runner has ended the try, which has a result or not."""
     global _current
     ended, _current = _current, None
     if ended is not None and ended.progress is not None:
         ended.progress.close()
     if ended is not None and ended.checkpoints:
-        ended.checkpoints.close()
+        ended.checkpoints.close(done=done)

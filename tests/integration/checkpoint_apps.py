@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
-from parsl import python_app
+from parsl import bash_app, python_app
 
 from parsl_diaspora import Checkpoint, current_task, resilience
+
+COUNTING = Path(__file__).parents[1] / "monitoring" / "worker" / "counting.py"
 
 
 def _note(path, *words):
@@ -51,6 +54,15 @@ def sum_slowly(name, steps, path):
         _note(path, "did", state["step"])
         time.sleep(0.1)
     return float(state["sum"].sum())
+
+
+@bash_app
+@resilience(checkpoint=Checkpoint(interval="100ms", files=("{directory}/state.txt",), exit_code=85))
+def count_in_a_file(directory, until, *words):
+    """A program that knows nothing of us and keeps how far it is in a file."""
+    import sys
+
+    return f"cd {directory} && {sys.executable} {COUNTING} {until} {' '.join(words)}"
 
 
 @python_app(executors=["left"])

@@ -9,9 +9,10 @@ import sys
 import textwrap
 from pathlib import Path
 
-from parsl_diaspora.events import CheckpointRestored, CheckpointSaved, TryFailed
+from parsl_diaspora import open_fabric
+from parsl_diaspora.events import CheckpointRestored, CheckpointSaved, DecisionMade, TryFailed, TryStarted
 from parsl_diaspora.testing.processes import find
-from tests.integration.checkpoint_apps import count_and_die
+from tests.integration.checkpoint_apps import count_and_die, count_in_a_file
 from tests.waiting import until
 
 
@@ -98,3 +99,38 @@ def test_a_program_that_is_started_again_goes_on_where_its_tasks_were(tmp_path):
         assert begins[0] == 0
         assert begins[-1] >= 5, "the second run began anew"
     until(lambda: not find(mark))
+
+
+def begun(directory):
+    return [int(line) for line in (directory / "begun.txt").read_text().split()]
+
+
+def test_a_bash_app_goes_on_from_its_file_when_its_worker_is_killed(program, tmp_path):
+    work = tmp_path / "work"
+    work.mkdir()
+    program.load(program.pool("cpu", workers=1))
+    future = count_in_a_file(str(work), 60, "pause=0.05")
+    log = open_fabric(program.url).consumer("killer")
+    heard = []
+    until(lambda: heard.extend(log.poll()) or any(isinstance(each, CheckpointSaved) for each in heard))
+    (start,) = [each for each in heard if isinstance(each, TryStarted)]
+    os.kill(start.pid, signal.SIGKILL)
+    assert future.result(timeout=120) == 0
+    first, second = begun(work)
+    print(f"killed, and went on from {second}")
+    assert (first, (work / "result.txt").read_text()) == (0, "60")
+    assert second > 0
+    restored = [each for each in program.events() if isinstance(each, CheckpointRestored)]
+    assert [(each.saved_try, each.try_id) for each in restored] == [(0, 1)]
+    assert not list((tmp_path / "runinfo" / "checkpoints").iterdir())
+
+
+def test_a_bash_app_that_asks_to_be_run_again_is_with_no_budget_spent(program, tmp_path):
+    work = tmp_path / "work"
+    work.mkdir()
+    program.load(program.pool("cpu", workers=1), config={"retries": 0}, max_tries=2)
+    assert count_in_a_file(str(work), 35, "again=10").result(timeout=120) == 0
+    assert begun(work) == [0, 10, 20, 30]
+    decisions = [each for each in program.events() if isinstance(each, DecisionMade)]
+    assert [(each.rule, each.tries) for each in decisions] == [("checkpointed-again", 1)] * 3
+    assert "asked to be run again" in decisions[0].reason

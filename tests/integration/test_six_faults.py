@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from parsl_diaspora.testing.faults import SCENARIOS, SIX, Outcome, play
+from parsl_diaspora.testing.faults import LONG_TASK, SCENARIOS, SIX, Outcome, play
 from parsl_diaspora.testing.faults.outcomes import decode, encode
+from parsl_diaspora.testing.faults.scenarios import LONG, STRUCK_AT
 from parsl_diaspora.testing.faults.table import HEAD, rows
 
 pytestmark = pytest.mark.timeout(240)
@@ -94,6 +95,14 @@ def test_the_table_says_what_came_and_what_did_not():
         ("submit process killed", "ours", "-", "-", "3.0 s", "nothing is left", "nothing left after 30 s"),
     ]
     assert decode(encode(ours)) == ours
+
+
+def test_a_long_task_that_is_killed_near_its_end_goes_on_from_its_state(tmp_path):
+    found = hit(LONG_TASK, tmp_path)
+    print(found.story, "ended", found.ended)
+    assert found.done == found.total
+    assert found.wasted == 1
+    assert found.ended < LONG * STRUCK_AT  # it has not begun anew
 
 
 def test_the_six_are_scenarios():

@@ -26,6 +26,15 @@ class StateFile(msgspec.Struct, frozen=True):
 
     path: str
 
+    def read(self) -> tuple[Buffer, int]:
+        """Content and mode.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it changed while it was read.
+        """
+        return read_file(self.path)
+
 
 def read_file(path: str) -> tuple[bytes, int]:
     """Content and mode of a file.

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from parsl_diaspora.checkpoint.state.files import StateFile, read_file
+from parsl_diaspora.checkpoint.state.files import StateFile
 from parsl_diaspora.checkpoint.state.leaf import Leaf
 from parsl_diaspora.errors import StateNotSavable
 
@@ -104,12 +104,13 @@ def _tensor(name: str, tensor: Any) -> Piece:
 
 def _file(name: str, file: StateFile) -> Piece:
     try:
-        data, mode = read_file(file.path)
+        data, mode = file.read()
     except (OSError, ValueError) as error:
         message = f"The file of the state's part {name!r} cannot be saved: {error}"
         raise StateNotSavable(message, part=name, hint="Save it when it is written and closed.") from error
     about = {"path": file.path, "mode": mode}
-    return Piece(Leaf(name, "file", (len(data),), about=about), (memoryview(data),))
+    view = memoryview(data)
+    return Piece(Leaf(name, "file", (view.nbytes,), about=about), (view,))
 
 
 def _object(name: str, value: Any) -> Piece:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from parsl_diaspora.checkpoint.state.files import StateFile, write_file
 from parsl_diaspora.checkpoint.state.flatten import WHOLE
 from parsl_diaspora.checkpoint.state.leaf import Leaf
+from parsl_diaspora.errors import StateNotRestored
 
 
 class Room(NamedTuple):
@@ -70,7 +71,7 @@ def rebuild(rooms: Sequence[Room]) -> Any:
 
     Raises:
         Exception: whatever unpickling raises.
-        OSError: a file cannot be written.
+        StateNotRestored: a file cannot be written.
     """
     values = {room.leaf.name: _value(room) for room in rooms}
     return values[WHOLE] if list(values) == [WHOLE] else values
@@ -83,10 +84,19 @@ def _value(room: Room) -> Any:
     if leaf.kind == "tensor":
         return _on_its_device(room.owner, leaf.about)
     if leaf.kind == "file":
-        write_file(leaf.about["path"], room.buffers[0], leaf.about["mode"])
-        return StateFile(leaf.about["path"])
+        return _written(leaf.about["path"], room.buffers[0], leaf.about["mode"])
     pickled, *outside = room.buffers
     return pickle.loads(pickled, buffers=outside)  # noqa: S301 - the store is the user's own
+
+
+def _written(path: str, data: memoryview, mode: int) -> StateFile:
+    try:
+        write_file(path, data, mode)
+    except OSError as error:  # some files of the state may be back already: it must not begin anew with these
+        message = f"A file of the saved state cannot be written back: {error}"
+        hint = "Look at the place where the task ran, or let it be tried at another one."
+        raise StateNotRestored(message, errno=error.errno, hint=hint) from error
+    return StateFile(path)
 
 
 def _on_its_device(tensor: Any, about: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@ messages.py    what a variant tells while it runs
 variant.py     one variant, in a process of its own
 listener.py    what it hears of its own run, and whether that is all
 screen.py      what the person sees meanwhile
-six_faults.py  six faults at the end, stock beside ours
+closing_faults.py  faults at the end, stock beside ours
 verdict.py     the table at the end, and whether the promise was kept
 command.py     the three in turn
 """

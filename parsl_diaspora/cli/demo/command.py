@@ -16,9 +16,9 @@ from typing import IO
 import msgspec
 from rich.console import Console
 
+from parsl_diaspora.cli.demo.closing_faults import Outcomes, broken_by_faults, closing_table, play_faults
 from parsl_diaspora.cli.demo.messages import Finished, VariantName, decode
 from parsl_diaspora.cli.demo.screen import Screen
-from parsl_diaspora.cli.demo.six_faults import Outcomes, broken_by_faults, closing_table, play_six
 from parsl_diaspora.cli.demo.verdict import TITLES, best_model, broken_promises, table
 from parsl_diaspora.cli.interrupts import sigterm_interrupts
 from parsl_diaspora.errors import DiasporaError
@@ -39,7 +39,8 @@ Stock Parsl may wait for ever for a task that a fault has swallowed, so its run 
 the time of the undisturbed one."""
 
 INTRODUCTION_TO_FAULTS = """\
-Six faults that happen in every allocation, each in a program of its own, at Parsl's default heartbeats.
+Six faults that happen in every allocation, and a long task that is killed near its end, each in a program of
+its own, at Parsl's default heartbeats.
 Stock Parsl is given 30 s: of some of them it would learn after two minutes, of others never."""
 
 
@@ -79,7 +80,7 @@ def _run(args: argparse.Namespace) -> int:
     broken = broken_promises(results)
     if not args.json:
         demo.conclude(results, broken)
-    faults = {} if args.campaign_only else demo.six_faults()
+    faults = {} if args.campaign_only else demo.closing_faults()
     broken += broken_by_faults(faults)
     if args.json:
         told = {"results": results, "faults": list(faults.values()), "broken": broken}
@@ -123,14 +124,14 @@ class Demo:
             results[name] = self._variant(name, _deadline(name, results))
         return results
 
-    def six_faults(self) -> Outcomes:
+    def closing_faults(self) -> Outcomes:
         """What came of each, stock and ours."""
         self._console.print(f"\n{INTRODUCTION_TO_FAULTS}", highlight=False)
 
         def tell(found: Outcome) -> None:
             self._console.print(f"  {found.scenario}, {found.kind}: {found.story}", highlight=False)
 
-        return play_six(self._directory / "faults", tell)
+        return play_faults(self._directory / "faults", tell)
 
     def conclude_faults(self, outcomes: Outcomes) -> None:
         """The closing table, and what was owed and not delivered."""

@@ -18,7 +18,7 @@ from parsl_diaspora.events import DecisionMade, Event
 from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.checkpointing.asking import Asking
 from parsl_diaspora.monitoring.checkpointing.failures_between import FailuresBetween
-from parsl_diaspora.monitoring.checkpointing.keys import Keys
+from parsl_diaspora.monitoring.checkpointing.keys import Keys, files_of
 from parsl_diaspora.monitoring.checkpointing.leaving import Leaving
 from parsl_diaspora.monitoring.checkpointing.migrations import Migrations
 from parsl_diaspora.monitoring.checkpointing.running import RunningTries
@@ -87,7 +87,7 @@ class Checkpoints:
             quota=spec.quota_bytes,
             copy=spec.copy if options.copy is None else options.copy,
             compress=spec.compress,
-            files=options.files,
+            files=files_of(task, options),
             exit_code=options.exit_code,
             signal=options.signal,
         )

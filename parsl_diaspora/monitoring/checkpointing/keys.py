@@ -60,6 +60,15 @@ def _base(task: Record, options: Checkpoint) -> str:
     return f"{_plain(task['func_name'])}-{_digest(name.encode(), told)}" if told else ""
 
 
+def files_of(task: Record, options: Checkpoint) -> tuple[str, ...]:
+    """The files of a bash app, with the values of arguments that their names contain.
+
+    Raises:
+        KeyError, ValueError: one names an argument that the function does not have.
+    """
+    return tuple(filled_in(name, original(task["func"]), task) for name in options.files)
+
+
 def filled_in(key: str, function: Any, task: Record) -> str:
     """A key with the values of arguments that it names.
 

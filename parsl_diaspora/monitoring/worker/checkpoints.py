@@ -11,6 +11,7 @@ from parsl_diaspora.checkpoint import (
     Heard,
     Identity,
     Interval,
+    Manifest,
     Round,
     Save,
     Saved,
@@ -57,6 +58,9 @@ class TaskCheckpoints(Heard):
         launch: of the try.
         report: tells where it runs.
         slot: this worker's place on the board; None if there is none, so that nobody can ask.
+
+    Attributes:
+        restored: what the save consists of that the try goes on from; None if it began anew.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class TaskCheckpoints(Heard):
         self._since = time.monotonic()
         self._answered = False
         self._begun = False
+        self.restored: Manifest | None = None
         self._follows = instructions.follows
         self._store = instructions.store()
         identity = Identity(
@@ -100,6 +105,7 @@ class TaskCheckpoints(Heard):
         if found is None:
             return default
         self._saver.go_on_from(found.save, found.manifest)
+        self.restored = found.manifest
         self._since = time.monotonic()
         self._say(
             CheckpointRestored(
@@ -139,6 +145,7 @@ class TaskCheckpoints(Heard):
         check_likeness(manifest.leaves, default)
         state = following.state()
         self._saver.go_on_from(save, manifest)
+        self.restored = manifest
         self._since = time.monotonic()
         downtime = max(0.0, time.time() - manifest.time)
         self._say(MigrationDone(rounds=last.number, read=last.read, downtime=downtime, final=manifest.final))
@@ -190,9 +197,14 @@ class TaskCheckpoints(Heard):
         """Whether this is a successor that has not begun to go on."""
         return self._follows
 
-    def close(self) -> None:
-        """The try has ended."""
+    def close(self, *, done: bool) -> None:
+        """The try has ended; if the task is done, what is kept near is not needed: the last level has it, too.
+
+        What that keeps goes when the submit side has the result.
+        """
         self._saver.close()
+        for level in self._store.levels[:-1] if done else ():
+            level.remove_all(self._store.key)
 
     # --- why ---
 
@@ -277,6 +289,10 @@ def checkpoints_of(launch: Launch, report: Report, slot: Slot | None) -> TaskChe
     if launch.checkpoint is None:
         return None
     try:
+        if launch.checkpoint.files:
+            from parsl_diaspora.monitoring.worker.program_saves import FileCheckpoints
+
+            return FileCheckpoints(launch.checkpoint, launch, report, slot)
         return TaskCheckpoints(launch.checkpoint, launch, report, slot)
     except CheckpointError as error:
         say(launch, report, CheckpointLost(reason="states can be kept nowhere from here", error=str(error)))

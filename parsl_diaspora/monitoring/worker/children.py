@@ -38,10 +38,9 @@ def end_children(since: float) -> int:
         >>> child.wait() in (0, -9)
         True
     """
-    earliest = int(since * _TICKS) - 1
     found: dict[int, Process] = {}
     for _ in range(_ROUNDS):
-        new = {pid: each for pid, each in _young(earliest).items() if pid not in found}
+        new = {pid: each for pid, each in young_processes(since).items() if pid not in found}
         if not new:
             break
         found |= new
@@ -51,7 +50,9 @@ def end_children(since: float) -> int:
     return len(found)
 
 
-def _young(earliest: int) -> dict[int, Process]:
+def young_processes(since: float) -> dict[int, Process]:
+    """Processes below this one that were started since then, by pid, parents first."""
+    earliest = int(since * _TICKS) - 1
     processes = Processes().below(os.getpid())
     processes.pop(os.getpid(), None)
     return {pid: each for pid, each in processes.items() if each.started >= earliest}

@@ -10,6 +10,6 @@ outcomes.py   what came of one, and how it is said
 
 from parsl_diaspora.testing.faults.outcomes import Outcome
 from parsl_diaspora.testing.faults.playing import play, play_all
-from parsl_diaspora.testing.faults.scenarios import SCENARIOS, SIX, Scenario
+from parsl_diaspora.testing.faults.scenarios import LONG_TASK, SCENARIOS, SIX, Scenario
 
-__all__ = ["SCENARIOS", "SIX", "Outcome", "Scenario", "play", "play_all"]
+__all__ = ["LONG_TASK", "SCENARIOS", "SIX", "Outcome", "Scenario", "play", "play_all"]

@@ -6,6 +6,8 @@ from typing import Any
 
 from parsl import python_app
 
+from parsl_diaspora import resilience
+
 BLACK_HOLE = "_PARSL_DIASPORA_BLACK_HOLE"
 
 
@@ -31,3 +33,28 @@ def measure(number: int, seconds: float) -> Any:
         raise OSError(5, "Input/output error", "/scratch")
     time.sleep(seconds)
     return number
+
+
+@python_app
+@resilience(checkpoint="200ms")
+def climb(seconds: float, begun: str) -> Any:
+    """Say that the try has begun, and take some time, in steps; where it can, it saves how far it is."""
+    import os
+    import time
+    from pathlib import Path
+
+    from parsl_diaspora import current_task
+    from parsl_diaspora.errors import NotInTask
+
+    Path(begun, f"{time.time_ns()}-{os.getpid()}").touch()
+    try:
+        task = current_task()
+    except NotInTask:  # stock Parsl runs this
+        task = None
+    step = task.restore(0) if task is not None else 0
+    while step < seconds * 20:
+        time.sleep(0.05)
+        step += 1
+        if task is not None and task.should_checkpoint():
+            task.save(step)
+    return step

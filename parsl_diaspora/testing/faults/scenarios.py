@@ -10,13 +10,17 @@ from typing import Any
 
 import msgspec
 
-from parsl_diaspora.testing.faults.apps import BLACK_HOLE, measure
+from parsl_diaspora.testing.faults.apps import BLACK_HOLE, climb, measure
 from parsl_diaspora.testing.faults.stage import Stage
 
 Futures = list[Future[Any]]
 
+LONG_TASK = "long-task"
+
 PAUSE = 8.0  # seconds for which a node is stopped
 SEEN = 2.0  # seconds in which it is seen to be back
+LONG = 10.0  # seconds of a task that saves its state
+STRUCK_AT = 0.8  # part of it that is done then
 TASK = 5.0  # seconds of a task that is struck: on a busy host it must still be running then
 
 
@@ -97,6 +101,13 @@ def _only_block(stage: Stage) -> Futures:
     return futures
 
 
+def _long_task(stage: Stage) -> Futures:
+    stage.load(retries=3)
+    future = climb(LONG, str(stage.begun))
+    stage.strike(stage.workers_after(LONG * STRUCK_AT))
+    return [future]
+
+
 def _black_hole(stage: Stage) -> Futures:
     first = stage.directory / "first_block"
     stage.load(blocks=2, more=f"mkdir {first} 2>/dev/null && export {BLACK_HOLE}=1 || true")
@@ -167,6 +178,12 @@ SCENARIOS = {
             title="one of two nodes fails all tasks at once",
             target="all done, under 10 tries lost",
             play=_black_hole,
+        ),
+        Scenario(
+            name=LONG_TASK,
+            title=f"a task of {LONG:.0f} s killed near its end",
+            target=f"goes on from its state, in {LONG * (1 - STRUCK_AT) + 1:.0f} s",
+            play=_long_task,
         ),
         Scenario(
             name="program",

@@ -104,6 +104,13 @@ class Stage:
         time.sleep(0.2)  # in the middle of it
         return futures, [pid for _, pid in self.tries()[before:]]
 
+    def workers_after(self, seconds: float) -> list[int]:
+        """Process ids of the workers that have begun, so many seconds after the last of them did."""
+        self._wait_until(self.tries, "tasks")
+        began = self.tries()
+        time.sleep(max(0.0, began[-1][0] + seconds - time.time()))
+        return [pid for _, pid in began]
+
     def tries(self) -> list[tuple[float, int]]:
         """When each try began, seconds UTC, and the process id of its worker; the oldest first."""
         names = (entry.name.partition("-") for entry in self.begun.iterdir())

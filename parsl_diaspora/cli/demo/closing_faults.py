@@ -1,4 +1,4 @@
-"""The closing table: six faults, each under stock Parsl and under ours, at Parsl's default heartbeats."""
+"""The closing table: seven faults, each under stock Parsl and under ours, at Parsl's default heartbeats."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from pathlib import Path
 
 from rich.table import Table
 
-from parsl_diaspora.testing.faults import SIX, Outcome, play_all
+from parsl_diaspora.testing.faults import LONG_TASK, SIX, Outcome, play_all
 from parsl_diaspora.testing.faults.table import HEAD, rows
 
 BOUNDS = {"stock": 30.0, "ours": 60.0}  # seconds; stock is not waited for to its end, which may never come
 TOGETHER = 4
-TITLE = "Six faults, stock Parsl beside ours (seconds after the fault, at Parsl's default heartbeats)"
+FAULTS = (*SIX, LONG_TASK)
+TITLE = "Seven faults, stock Parsl beside ours (seconds after the fault, at Parsl's default heartbeats)"
 
 Outcomes = Mapping[tuple[str, str], Outcome]
 
 
-def play_six(directory: Path, tell: Callable[[Outcome], None]) -> Outcomes:
+def play_faults(directory: Path, tell: Callable[[Outcome], None]) -> Outcomes:
     """Play them, those that stock Parsl only waits for beside the others.
 
     Args:
@@ -27,7 +28,7 @@ def play_six(directory: Path, tell: Callable[[Outcome], None]) -> Outcomes:
     Raises:
         DiasporaError: a program ended without an outcome.
     """
-    jobs = [(name, kind, BOUNDS[kind]) for name in SIX for kind in ("stock", "ours")]
+    jobs = [(name, kind, BOUNDS[kind]) for name in FAULTS for kind in ("stock", "ours")]
     return play_all(jobs, directory, together=TOGETHER, tell=tell)
 
 
@@ -36,7 +37,7 @@ def closing_table(outcomes: Outcomes) -> Table:
     shown = Table(title=TITLE, title_justify="left", show_lines=False)
     for name in HEAD:
         shown.add_column(name)
-    for number, line in enumerate(rows(outcomes, SIX)):
+    for number, line in enumerate(rows(outcomes, FAULTS)):
         shown.add_row(*line, end_section=number % 2 == 1)
     return shown
 
