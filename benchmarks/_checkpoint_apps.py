@@ -61,3 +61,32 @@ def plain(size: int, steps: int, pace: float, trail: str) -> dict[str, Any]:
 def saved(size: int, steps: int, pace: float, trail: str) -> dict[str, Any]:
     """With checkpoints at the automatic interval."""
     return relax(size, steps, pace, trail)
+
+
+@parsl.python_app
+@resilience(max_tries=50, checkpoint=True)
+def moved(size: int, dirty: int, stop: str) -> dict[str, float]:
+    """Changes so many bytes of its state a second, until a file appears; all its numbers are the same then.
+
+    Returns:
+        How many steps it did, and the sum of its state, which tells the same.
+    """
+    import time
+    from pathlib import Path
+
+    import numpy as np
+
+    from parsl_diaspora import current_task
+
+    pace, task = 0.01, current_task()
+    state = task.restore() or {"step": 0, "field": np.random.default_rng(1).random(size // 8).round()}
+    field, part = state["field"], round(dirty * pace / 8)
+    while not Path(stop).exists():
+        first = state["step"] * part % (len(field) - part)
+        field[first : first + part] += 1.0
+        state["step"] += 1
+        time.sleep(pace)
+        if task.should_checkpoint():
+            task.save(state)
+    begun = float(np.random.default_rng(1).random(size // 8).round().sum())
+    return {"steps": state["step"], "added": (float(field.sum()) - begun) / part}

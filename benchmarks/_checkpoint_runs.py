@@ -15,38 +15,50 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import parsl
-from _checkpoint_apps import plain, saved
+from _checkpoint_apps import moved, plain, saved
 from _checkpoint_rows import Measured, Row, Sizes, megabytes, seconds
 from parsl import Config, HighThroughputExecutor
 from parsl.providers import LocalProvider
 
-from parsl_diaspora import resilient
+from parsl_diaspora import migrate, open_fabric, resilient
+from parsl_diaspora.errors import ConfigurationError
+from parsl_diaspora.events import MigrationDone
+from parsl_diaspora.state import read_events
 from parsl_diaspora.testing.processes import worker_init
 from parsl_diaspora.testing.shutdown import shut_down
 
 PACE = 0.05  # seconds between two steps of a task that is killed
 _TRIAL = 20  # steps by which the length of a step is found
 _LINES = 200  # bytes at the end of a trail that hold its last line
+_PATIENCE = 120.0
 _WINDOW = 0.2, 0.9  # part of the task at which it is killed
 
 
+def events_url(place: Path) -> str:
+    """Where events of a program go."""
+    return f"file:{place / 'events'}"
+
+
 @contextmanager
-def program(place: Path, workers: int) -> Iterator[None]:
-    """A resilient program with one pool; nothing of it is left afterwards."""
+def program(place: Path, workers: int, labels: tuple[str, ...] = ("cpu",)) -> Iterator[None]:
+    """A resilient program with such pools; nothing of it is left afterwards."""
     mark = f"checkpoint-{uuid.uuid4().hex[:8]}"
     paths = ":".join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
     variables = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    executor = HighThroughputExecutor(
-        label="cpu",
-        address="127.0.0.1",
-        loopback_address="127.0.0.1",
-        encrypted=True,
-        max_workers_per_node=workers,
-        cores_per_worker=0.01,
-        provider=LocalProvider(min_blocks=1, worker_init=worker_init(mark, "cpu", variables)),
-    )
-    config = Config(executors=[executor], run_dir=str(place), strategy="none", initialize_logging=False)
-    kernel = parsl.load(resilient(config, fabric=f"file:{place / 'events'}"))
+    executors = [
+        HighThroughputExecutor(
+            label=label,
+            address="127.0.0.1",
+            loopback_address="127.0.0.1",
+            encrypted=True,
+            max_workers_per_node=workers,
+            cores_per_worker=0.01,
+            provider=LocalProvider(min_blocks=1, worker_init=worker_init(mark, label, variables)),
+        )
+        for label in labels
+    ]
+    config = Config(executors=executors, run_dir=str(place), strategy="none", initialize_logging=False)
+    kernel = parsl.load(resilient(config, fabric=events_url(place)))
     try:
         yield
     finally:
@@ -172,3 +184,37 @@ def kills(place: Path, sizes: Sizes, measured: Measured) -> list[Row]:
             measured["restart"] / max(lost[True], 1e-3),
         ),
     ]
+
+
+# ------------------------------------------------------------------ migration
+
+
+def migration(place: Path, sizes: Sizes, _: Measured) -> list[Row]:
+    """How long nobody works while a task moves that changes its state all the time."""
+    end = place / "end"
+    with program(place, workers=1, labels=("left", "right")):
+        future = moved(sizes.state, sizes.dirty, str(end))
+        arrivals = [_moved(future) for _ in range(sizes.rounds)]
+        end.touch()
+        done = future.result(timeout=_PATIENCE)
+    assert round(done["added"]) == done["steps"], "what it added is not what its steps add"
+    finished = [
+        each for each in read_events(open_fabric(events_url(place))) if isinstance(each, MigrationDone)
+    ]
+    assert len(finished) == sum(arrivals) >= 1
+    typical = statistics.median(each.downtime for each in finished)
+    name = f"nobody works in a move, {megabytes(sizes.state)} changing {megabytes(sizes.dirty)}/s"
+    return [Row(name, "goal 500 ms", seconds(typical), typical / 0.5, 1.0)]
+
+
+def _moved(future: Any) -> bool:
+    """Move the task to the other executor as soon as it can be; whether it has arrived."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        here = future.task_record["executor"]
+        there = "left" if here == "right" else "right"
+        try:
+            return migrate(future, to=there).result(timeout=_PATIENCE)
+        except ConfigurationError:  # it has not begun, or saved, yet
+            time.sleep(0.2)
+    return False

@@ -19,7 +19,7 @@ from pathlib import Path
 from _checkpoint_core import dirty, disk, memory, stop
 from _checkpoint_hours import hours
 from _checkpoint_rows import SMALL, Measured, Row, Sizes, print_rows
-from _checkpoint_runs import kills, overhead
+from _checkpoint_runs import kills, migration, overhead
 from _tables import machine
 
 PARTS: dict[str, Callable[[Path, Sizes, Measured], list[Row]]] = {
@@ -30,6 +30,7 @@ PARTS: dict[str, Callable[[Path, Sizes, Measured], list[Row]]] = {
     "overhead": overhead,
     "kills": kills,
     "hours": hours,  # after kills, which tell it how long a new start takes
+    "migration": migration,
 }
 
 
