@@ -193,7 +193,9 @@ def disturbed(args: argparse.Namespace, walltime: int) -> Outcome:
     with disturber.chaos:
         outcome = run.play(config, disturber.look)
     events = list(read_events(open_fabric(run.events)))
-    ends = [Happened(each.time, f"a block of {each.executor} ended: {each.state}") for each in lost(events)]
+    ends = [Happened(each.time, f"a block of {each.executor} has ended") for each in lost(events)]
+    for end in ends:
+        run.say(*end)
     return outcome._replace(events=events, happened=sorted([*disturber.happened, *ends]))
 
 
@@ -234,9 +236,9 @@ def main() -> int:
     calm = undisturbed(args)
     hit = disturbed(args, args.walltime or max(8, round(calm.seconds / 2)))
     columns = figures(calm, args.experiment), figures(hit, args.experiment)
-    print(f"\n{'':32}{'undisturbed':>14}{'disturbed':>14}")
+    print(f"\n{'':36}{'undisturbed':>14}{'disturbed':>14}")
     for name in columns[0]:
-        print(f"{name:32}" + "".join(f"{column[name]:>14}" for column in columns))
+        print(f"{name:36}" + "".join(f"{column[name]:>14}" for column in columns))
     same = [equal(one, other) for one, other in zip(calm.states, hit.states, strict=True)]
     args.picture.write_text(draw(args.experiment, calm, hit))
     print(f"\n{sum(same)} of {len(same)} regions are equal bit for bit; the picture is {args.picture}")

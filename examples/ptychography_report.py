@@ -10,7 +10,7 @@ import numpy as np
 from ptychography_model import Experiment, align, distance, sample, stitch
 from ptychography_picture import Chart, Line, page
 
-from parsl_diaspora.events import CheckpointRestored, CheckpointSaved, Event
+from parsl_diaspora.events import CheckpointRestored, CheckpointSaved, Event, MigrationDone
 
 State = dict[str, Any]
 
@@ -80,16 +80,20 @@ def figures(outcome: Outcome, experiment: Experiment) -> dict[str, str]:
     """What is printed of a run."""
     whole, seen = stitch(experiment, outcome.states)
     visits = len(outcome.trail)
+    saves = [event for event in outcome.events if isinstance(event, CheckpointSaved)]
+    moves = [event for event in outcome.events if isinstance(event, MigrationDone)]
     last = [state["errors"][-1] for state in outcome.states]
     return {
         "seconds": f"{outcome.seconds:.1f}",
         "steps done": str(visits),
         "steps done again": str(visits - len({(each.region, each.step) for each in outcome.trail})),
         "tries that came to a step": str(len({(each.region, each.attempt) for each in outcome.trail})),
-        "saves": str(sum(isinstance(event, CheckpointSaved) for event in outcome.events)),
-        "saves that a task went on from": str(
-            sum(isinstance(event, CheckpointRestored) for event in outcome.events)
+        "saves": str(len(saves)),
+        "  with which a task left its place": str(sum(save.final for save in saves)),
+        "  that a task went on from": str(
+            sum(isinstance(each, CheckpointRestored) for each in outcome.events)
         ),
+        "seconds nobody worked in the move": ", ".join(f"{each.downtime:.3f}" for each in moves) or "-",
         "misfit of the patterns": f"{np.mean(last):.6f}",
         "distance from the true sample": f"{distance(whole, sample(experiment), seen):.6f}",
         "processes left behind": str(outcome.left),
