@@ -14,7 +14,7 @@ import msgspec
 
 from parsl_diaspora.checkpoint.instructions import Instructions
 from parsl_diaspora.checkpoint_settings import Checkpoint, interval_seconds
-from parsl_diaspora.events import DecisionMade, Event
+from parsl_diaspora.events import DecisionMade, Event, TryFailed
 from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.checkpointing.asking import Asking
 from parsl_diaspora.monitoring.checkpointing.failures_between import FailuresBetween
@@ -24,7 +24,6 @@ from parsl_diaspora.monitoring.checkpointing.migrations import Migrations
 from parsl_diaspora.monitoring.checkpointing.running import RunningTries
 from parsl_diaspora.monitoring.errands import Errands
 from parsl_diaspora.monitoring.kernel import Record
-from parsl_diaspora.monitoring.worker.declining import BLOCK
 from parsl_diaspora.sizes import parse_seconds
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = "checkpoints"  # beside the run directories
 LEFT = "left"
+ENDS = "its block ends"
 
 
 class Checkpoints:
@@ -122,11 +122,12 @@ class Checkpoints:
         self.running.hear(event)
         self.leaving.hear(event)
 
-    def decided(self, task: Record, decision: DecisionMade, *, tries: bool) -> None:
+    def decided(self, task: Record, failed: TryFailed, decision: DecisionMade, *, tries: bool) -> None:
         """A try has failed, and this will be done: say why it left, and let a successor go on that is there.
 
         Args:
             task: Parsl's record.
+            failed: how it ended.
             decision: is completed.
             tries: the task will be tried again.
         """
@@ -136,19 +137,12 @@ class Checkpoints:
         reason, left = self.leaving.forget(task["id"], task["try_id"]), failure_class == LEFT
         if left and reason:
             decision.reason = f"{reason}; {decision.reason}"
-        elif left:
-            self._avoid_block(task, decision)
+        if left and failed.block is not None and ENDS in failed.failure.message:
+            decision.avoid = (*decision.avoid, f"block:{failed.block}")  # it would have to leave at once
         if not tries or not (left or is_infrastructure(failure_class)):
             return
         if (migration := self.migrations.take_over(task, left=left)) is not None:
             self.migrations.follow(decision, migration, left=left)
-
-    def _avoid_block(self, task: Record, decision: DecisionMade) -> None:
-        """A try that left by itself did so as its block ends: the next one has nothing to seek there."""
-        live = self._session.live
-        last = live.picture.last_try(task["id"]) if live is not None else None
-        if last is not None and last.block and decision.target is None:
-            decision.avoid = (*decision.avoid, f"{BLOCK}{last.block}")
 
     def done(self, task: int) -> None:
         """A task has its result: nothing needs its states any more."""
