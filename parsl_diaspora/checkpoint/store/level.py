@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from parsl_diaspora.checkpoint.digest import Buffer
-from parsl_diaspora.errors import CheckpointError
-from parsl_diaspora.masking import without_secrets
 
 
 class Level(Protocol):
@@ -87,7 +85,7 @@ def open_level(url: str) -> Level:
     """The level that a directory, or a URL, names.
 
     Args:
-        url: a path, or ``file:PATH``.
+        url: a path, ``file:PATH``, or a URL that ``fsspec`` knows, as ``s3://bucket/prefix``.
 
     Raises:
         CheckpointError: nothing can keep saves there.
@@ -99,5 +97,6 @@ def open_level(url: str) -> Level:
         from parsl_diaspora.checkpoint.store.directory import DirectoryLevel
 
         return DirectoryLevel(rest)
-    message = f"Saves cannot be kept at {without_secrets(url)!r}: nothing here knows {scheme!r}."
-    raise CheckpointError(message, hint="Name a directory, as in './checkpoints'.")
+    from parsl_diaspora.checkpoint.store.remote import RemoteLevel
+
+    return RemoteLevel(url)
