@@ -87,6 +87,8 @@ class CheckpointSpec(
         copy: stop a task only for a copy in memory and write behind it; it takes as much memory as the state.
         compress: compress where that takes less time than it saves; for that ``zstandard`` must be there.
         keep_for: time for which states of tasks that never ended well are kept.
+        move_within: time in which a worker must begin the successor of a running task that is to move.
+            Otherwise it stays where it is.
     """
 
     store: str | None = None
@@ -97,6 +99,7 @@ class CheckpointSpec(
     copy: bool = True
     compress: bool = True
     keep_for: str = "30d"
+    move_within: str = "5m"
 
     def __post_init__(self) -> None:
         check_interval(self.interval, "'interval' of the setting 'checkpoint'")
@@ -105,6 +108,7 @@ class CheckpointSpec(
             raise SettingsError(message, hint=_KEEP)
         _check_text(self.quota or "0", parse_bytes, "quota")
         _check_text(self.keep_for, parse_seconds, "keep_for")
+        _check_text(self.move_within, parse_seconds, "move_within")
 
     @property
     def quota_bytes(self) -> int:

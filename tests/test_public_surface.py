@@ -14,6 +14,8 @@ import parsl_diaspora
 from parsl_diaspora import events
 
 PUBLIC = [
+    "Checkpoint",
+    "CheckpointSpec",
     "DiasporaError",
     "NonRetryable",
     "PoolSpec",
@@ -21,11 +23,13 @@ PUBLIC = [
     "RetryAfter",
     "Settings",
     "SiteSpec",
+    "StateFile",
     "TaskCancelled",
     "cancel",
     "current_task",
     "drain",
     "hold",
+    "migrate",
     "open_fabric",
     "release",
     "resilience",
@@ -34,6 +38,13 @@ PUBLIC = [
 
 #: What packages offer to others, by name. Those that are not here offer their modules only.
 OF_PACKAGES = {
+    "checkpoint": (
+        "DirectoryLevel Fetched Following Heard Identity Interval Level Manifest Restored Round Save Saved "
+        "Saver StateFile Store best_interval open_level restore"
+    ),
+    "checkpoint.programs": "Look Looks Watch WholeFile looks_of read_whole remove_others",
+    "checkpoint.state": "Leaf Piece StateFile check_likeness flatten rebuild room_for",
+    "checkpoint.store": "ChunkRef DirectoryLevel Level Manifest Save Store open_level",
     "cli.demo": "add_arguments run",
     "cli.pools": "add_arguments run",
     "cli.top": "add_arguments run",
@@ -54,7 +65,6 @@ OF_PACKAGES = {
     "failures": (
         "CLASSES Context Diagnoser FailureClass current_name describe diagnose got_on is_infrastructure"
     ),
-    "checkpoint.programs": "Look Looks Watch WholeFile looks_of read_whole remove_others",
     "failures.model": "LearnedModel Weights model_for read_weights shipped",
     "scaling.simulator": "Outcome Scenario scenario_of simulate",
     "providers": "MemberHealth ResilientPoolProvider",
@@ -67,7 +77,7 @@ OF_PACKAGES = {
         "read_events read_history"
     ),
     "testing.fabric_contract": "FabricContract",
-    "testing.faults": "Outcome SCENARIOS SIX Scenario play play_all",
+    "testing.faults": "LONG_TASK Outcome SCENARIOS SIX Scenario play play_all",
     "testing.history": (
         "HistoryReader HistoryWriter Notes Verdict check judge read_notes sealed_event sealed_number"
     ),

@@ -54,6 +54,7 @@ FILLED = {
         }
     ],
     "pool": {"sites": {"cpu": {"min_nodes": 1, "max_nodes": 8}}, "min_nodes": 2, "idle": "1m"},
+    "checkpoint": {"store": "./states", "local": "/local", "interval": "30s", "keep": 3, "quota": "10GB"},
 }
 FILE = """
 fabric: file:./events
@@ -97,6 +98,12 @@ pool:
     cpu: {min_nodes: 1, max_nodes: 8}
   min_nodes: 2
   idle: 1m
+checkpoint:
+  store: ./states
+  local: /local
+  interval: 30s
+  keep: 3
+  quota: 10GB
 """
 
 
@@ -402,3 +409,23 @@ def test_relay_may_be_a_truth_value():
 def test_relay_that_is_neither_is_an_error(word):
     with pytest.raises(SettingsError, match="must be 'auto', 'on', 'off' or a host"):
         Settings(relay=word)
+
+
+# --- checkpoints ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"interval": "often"}, "interval"),
+        ({"interval": "0s"}, "more than 0"),
+        ({"keep": 0}, "at least 1"),
+        ({"quota": "much"}, "quota"),
+        ({"keep_for": "long"}, "keep_for"),
+        ({"stoer": "x"}, "stoer"),
+    ],
+)
+@pytest.mark.parametrize("way", PLAIN_WAYS)
+def test_how_states_are_kept_is_checked_when_it_is_said(way, wrong, words):
+    with pytest.raises(SettingsError, match=words):
+        way({"checkpoint": wrong})

@@ -155,7 +155,7 @@ class Saver:
             self.wait(None)
         began = time.perf_counter()
         pieces: Sequence[Piece] = flatten(state)
-        if not self._copy:
+        if final or not self._copy:  # the task that leaves has nothing to go on with meanwhile
             self._write(pieces, began, None, final)
             return not self.is_fenced
         try:

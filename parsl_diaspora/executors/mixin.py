@@ -24,7 +24,7 @@ from parsl_diaspora.executors.pool_provider import connect, is_local
 from parsl_diaspora.executors.seams import missing_parts
 from parsl_diaspora.executors.supervision.launch_command import marked, supervise
 from parsl_diaspora.executors.supervision.orders import OrdersBox
-from parsl_diaspora.executors.sweep import sweep
+from parsl_diaspora.executors.sweep import mark_of, of_executor, sweep
 from parsl_diaspora.executors.watch import Watch
 from parsl_diaspora.executors.withdrawing import Answer, Withdrawals
 from parsl_diaspora.state import Live
@@ -74,6 +74,7 @@ class Hardening(KeptInterchange):
         if self.link is not None and self._live is not None:
             self._put_parts_in(self.link, self._live)
         self._supervise()
+        self.launch_cmd = of_executor(self.logdir, self.launch_cmd)
         super().start()
         self.has_started = True
         if self._watch is not None:
@@ -113,7 +114,7 @@ class Hardening(KeptInterchange):
             self._end_all_blocks()
         super().shutdown(timeout)
         if self.is_local:
-            sweep(self._run)
+            sweep(self._run, executor=mark_of(self.logdir))
 
     def stop_watching(self) -> None:
         """Say nothing more of managers and blocks, and replace nothing any more."""

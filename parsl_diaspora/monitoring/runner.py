@@ -32,7 +32,7 @@ from parsl_diaspora.monitoring.worker.peak import PeakMemory
 from parsl_diaspora.monitoring.worker.place import here
 from parsl_diaspora.monitoring.worker.restoring import WorkerState, state_of_worker
 from parsl_diaspora.monitoring.worker.stderr import last_words
-from parsl_diaspora.monitoring.worker.stopping import Leave, Stopping
+from parsl_diaspora.monitoring.worker.stopping import Leave, Stop, Stopping
 
 if TYPE_CHECKING:
     from parsl_diaspora.checkpoint.instructions import Instructions
@@ -78,7 +78,8 @@ class Runner:
         report.seconds = time.monotonic() - started
         report.memory = self.peak.end(report.seconds)
         report.cpu = round(_cpu_seconds() - used, 3) or None
-        end_task(done=not isinstance(outcome, _Raised))
+        raised = outcome.error if isinstance(outcome, _Raised) else None
+        end_task(done=raised is None, stopped=isinstance(raised, Stop))
         if launch.restore and self.state is not None:
             self._restore(self.state, report)
         return _packed(outcome, phase, launch, report, started)

@@ -230,11 +230,11 @@ def begin_task(launch: Launch, report: Report, slot: Slot | None = None) -> None
     _current = _Current(launch, report, slot)
 
 
-def end_task(*, done: bool = False) -> None:
-    """The runner has ended the try, which has a result or not."""
+def end_task(*, done: bool = False, stopped: bool = False) -> None:
+    """The runner has ended the try, which has a result or not, or was made to stop."""
     global _current
     ended, _current = _current, None
     if ended is not None and ended.progress is not None:
         ended.progress.close()
     if ended is not None and ended.checkpoints:
-        ended.checkpoints.close(done=done)
+        ended.checkpoints.close(done=done, stopped=stopped)

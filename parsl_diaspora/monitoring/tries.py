@@ -167,7 +167,8 @@ class Tries:
 
     def returned(self, launch: Launch, report: Report) -> None:
         """Take note of what a worker told of a try, before its future ends."""
-        self._reports[launch.task, launch.try_id, launch.executor] = report
+        if self._session.checkpoints.migrations.counts(launch):
+            self._reports[launch.task, launch.try_id, launch.executor] = report
         if report.stuck and self._session.live is not None:
             self._session.live.absorb("what tasks change in their workers", RuntimeError(_stuck(report)))
 

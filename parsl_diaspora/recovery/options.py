@@ -96,8 +96,7 @@ def resilience(
             there when they are lost: True, the time between two saves as ``"30s"``, or a `Checkpoint`.
 
     Raises:
-        SettingsError: a failure class does not exist, a number is negative, or something in the rules is
-            wrong.
+        SettingsError: a failure class does not exist, a number is negative, or a rule is wrong.
 
     Example:
         >>> @resilience(retries={"memory": 3}, non_retryable=(ValueError,))

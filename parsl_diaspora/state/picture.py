@@ -10,8 +10,10 @@ from parsl_diaspora.events import (
     DecisionMade,
     Event,
     FaultInjected,
+    MigrationDone,
     MigrationFailed,
     MigrationReady,
+    MigrationStarted,
     RunEnded,
     RunStarted,
     TaskEnded,
@@ -198,16 +200,23 @@ class Picture:
             self._blame(event.task or 0, state)
 
     def _migration_ready(self, event: MigrationReady) -> None:
-        """A worker is busy with the successor of a try that still runs."""
+        """A worker is busy with the successor of a try that still runs, unless nobody needs that any more."""
         manager = self._managers.of(event)
-        if manager is not None:
+        if manager is not None and self._task(event).moving == event.executor:
             manager.started += 1
             manager.pid = event.manager_pid
             manager.last_start = max(manager.last_start, event.time)
             manager.running.add((event.task or 0, event.try_id or 0))
 
+    def _migration_started(self, event: MigrationStarted) -> None:
+        self._task(event).moving = self._word(event.to)
+
+    def _migration_done(self, event: MigrationDone) -> None:
+        self._task(event).moving = ""
+
     def _migration_failed(self, event: MigrationFailed) -> None:
         """What is still heard of its successor is the end of a worker's being busy."""
+        self._task(event).moving = ""
         key = event.task or 0, (event.try_id or 0) + 1
         for manager in self.managers.values():
             if manager.executor == event.to:
@@ -325,7 +334,7 @@ class Picture:
         state = self._task(event)
         if not state.outcome:
             self._count(event.outcome)
-        state.outcome = self._word(event.outcome)
+        state.outcome, state.moving = self._word(event.outcome), ""
         state.error = event.error
         state.func = self._word(event.func or state.func)
         done = event.outcome == "done"
@@ -374,7 +383,9 @@ _FOLDS: dict[type[Event], Callable[[Any, Any], None]] = {
     TaskSubmitted: Picture._submitted,
     TryLaunched: Picture._launched,
     TryStarted: Picture._try_started,
+    MigrationStarted: Picture._migration_started,
     MigrationReady: Picture._migration_ready,
+    MigrationDone: Picture._migration_done,
     MigrationFailed: Picture._migration_failed,
     TryDeclined: Picture._declined,
     TryEnded: Picture._try_ended,

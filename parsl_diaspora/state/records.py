@@ -66,6 +66,7 @@ class TaskState(msgspec.Struct, gc=False):
         error: what the program saw.
         forgiven: tries that count no more, as somebody gave the task fresh budgets.
         free: later ones that do not count, either, as the task got on in them.
+        moving: label of the executor that its running try is on its way to; empty when it stays.
     """
 
     func: str = ""
@@ -76,6 +77,7 @@ class TaskState(msgspec.Struct, gc=False):
     forgiven: int = 0
     free: int = 0
     memory: int | None = None
+    moving: str = ""
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

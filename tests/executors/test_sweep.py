@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 
-from parsl_diaspora.executors.sweep import marked_processes, sweep
+from parsl_diaspora.executors.sweep import EXECUTOR_MARK, mark_of, marked_processes, sweep
 from parsl_diaspora.providers.local_jobs import MARK
 
 STUBBORN = (
@@ -16,10 +16,9 @@ STUBBORN = (
 )
 
 
-def start(mark, program=STUBBORN):
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], env={**os.environ, MARK: mark}, stdout=subprocess.PIPE
-    )
+def start(mark, program=STUBBORN, executor=""):
+    environment = {**os.environ, MARK: mark, EXECUTOR_MARK: executor}
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE)
     process.stdout.readline()
     return process
 
@@ -52,3 +51,17 @@ def test_processes_that_go_by_themselves_are_waited_for_and_not_killed():
 
 def test_nothing_to_sweep_takes_no_time():
     assert sweep(uuid.uuid4().hex, timeout=5.0) == 0
+
+
+def test_what_another_executor_of_the_run_has_started_is_left_alone():
+    run = uuid.uuid4().hex
+    alder, birch = (start(run, executor=mark_of(f"/runs/000/{label}")) for label in ("alder", "birch"))
+    try:
+        assert sweep(run, timeout=0.2, executor=mark_of("/runs/000/alder")) == 1
+        assert alder.wait(timeout=5) == -signal.SIGKILL
+        assert birch.poll() is None
+    finally:
+        for process in (alder, birch):
+            process.kill()
+            process.wait()
+            process.stdout.close()

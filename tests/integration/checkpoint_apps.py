@@ -86,3 +86,47 @@ def turn(size, dirty, steps, path):
             _note(path, "did", state["step"])
         time.sleep(0.01)
     return float(big.sum())
+
+
+@python_app(executors=["left"])
+@resilience(checkpoint="50ms")
+def walk(steps, pause, path):
+    """Counts in steps that take so many seconds; tells where it is."""
+    task = current_task()
+    state = task.restore({"step": 0})
+    _note(path, "begins at", state["step"], "as", task.attempt)
+    while state["step"] < steps:
+        state["step"] += 1
+        if task.should_checkpoint():
+            task.save(state)
+        _note(path, "did", state["step"])
+        time.sleep(pause)
+    return state["step"]
+
+
+@python_app(executors=["left"])
+@resilience(checkpoint="50ms")
+def forgetful(steps, path):
+    """Saves, and never restores."""
+    task = current_task()
+    for step in range(steps):
+        if task.should_checkpoint():
+            task.save({"step": step})
+        _note(path, "did", step)
+        time.sleep(0.05)
+    return steps
+
+
+@python_app(executors=["right"])
+def occupy(path):
+    """Keeps a worker busy until a file is there."""
+    _note(f"{path}.begun", "begun")
+    while not os.path.exists(path):
+        time.sleep(0.02)
+    return "done"
+
+
+@python_app(executors=["right"])
+def quick(number):
+    """Nothing of note."""
+    return number + 1

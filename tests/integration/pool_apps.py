@@ -43,6 +43,18 @@ def straggler(directory: str, number: int) -> tuple[int, str]:
 
 
 @python_app(executors=["pool"])
+@resilience(idempotent=True)
+def two_stragglers(directory: str, number: int) -> int:
+    """Quick, but for those with a number from 1000 on, which take very long wherever they begin."""
+    import os
+    import time
+
+    open(os.path.join(directory, f"{number}-{os.environ['PARSL_WORKER_POOL_ID']}"), "w").close()
+    time.sleep(60.0 if number >= 1000 else 0.05)
+    return number
+
+
+@python_app(executors=["pool"])
 @resilience(near="north")
 def near_north() -> str:
     """The executor that this try is at."""

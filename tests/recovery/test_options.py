@@ -10,7 +10,7 @@ import pytest
 from parsl import bash_app, join_app, python_app
 from parsl.app.python import timeout
 
-from parsl_diaspora import resilience
+from parsl_diaspora import Checkpoint, resilience
 from parsl_diaspora.errors import SettingsError
 from parsl_diaspora.recovery import Options, options_of
 from parsl_diaspora.recovery.options import original
@@ -109,6 +109,41 @@ def test_a_decorator_without_its_parentheses_is_an_error_that_says_so():
 def test_one_exception_is_as_good_as_a_tuple_of_one():
     app = resilience(non_retryable=ValueError)(fresh(plain))
     assert options_of(app).non_retryable == ("builtins.ValueError",)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (None, None),
+        (False, None),
+        (True, Checkpoint()),
+        ("auto", Checkpoint(interval="auto")),
+        ("30s", Checkpoint(interval="30s")),
+        (2, Checkpoint(interval="2")),
+        (Checkpoint(key="k-{seed}", keep=3), Checkpoint(key="k-{seed}", keep=3)),
+    ],
+)
+def test_how_an_app_is_saved_is_said_in_short_or_in_full(given, meant):
+    app = python_app(resilience(checkpoint=given)(fresh(plain)))
+    assert options_of(app.func).checkpoint == meant
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: [1], "cannot be"),
+        (lambda: "sometimes", "interval"),
+        (lambda: "0s", "more than 0"),
+        (lambda: -1, "interval"),
+        (lambda: Checkpoint(keep=-1), "at least 1"),
+        (lambda: Checkpoint(signal="SIGNONE"), "SIGUSR1"),
+        (lambda: Checkpoint(interval="often"), "interval"),
+    ],
+)
+def test_a_way_to_save_that_cannot_be_meant_is_an_error_with_a_hint(wrong, words):
+    with pytest.raises(SettingsError, match=words) as raised:
+        resilience(checkpoint=wrong())
+    assert raised.value.hint
 
 
 def test_a_decorated_function_travels_to_workers_that_lack_this_package():

@@ -49,10 +49,19 @@ def flatten(state: Any) -> list[Piece]:
 
 def _checked(state: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in state.items():
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name or not _is_text(name):
             message = f"A part of the state is called {name!r}; parts of a state are named by texts."
             raise StateNotSavable(message, part=repr(name), hint="Save the whole as {'state': ...}.")
         yield name, value
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written down: halves of letters, as names of files may have them, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _piece(name: str, value: Any) -> Piece:
@@ -74,7 +83,18 @@ def _is_plain_array(value: Any) -> bool:
         and not value.dtype.hasobject
         and value.dtype.itemsize > 0
         and value.dtype.metadata is None
+        and (value.dtype.names is None or _can_be_described(value.dtype))
     )
+
+
+def _can_be_described(dtype: Any) -> bool:
+    """Whether all is told by the fields in their order: they may overlap, or stand in another one."""
+    from numpy.lib.format import descr_to_dtype, dtype_to_descr
+
+    try:
+        return bool(descr_to_dtype(dtype_to_descr(dtype)) == dtype)
+    except ValueError:
+        return False
 
 
 def _array(name: str, array: Any) -> Piece:
@@ -104,6 +124,8 @@ def _tensor(name: str, tensor: Any) -> Piece:
 
 def _file(name: str, file: StateFile) -> Piece:
     try:
+        if not _is_text(file.path):
+            raise ValueError(f"{file.path!r} is no text")
         data, mode = file.read()
     except (OSError, ValueError) as error:
         message = f"The file of the state's part {name!r} cannot be saved: {error}"

@@ -39,7 +39,7 @@ def _differences(by_name: Mapping[str, Leaf], default: Mapping[Any, Any]) -> Ite
         leaf = by_name.get(name)
         if leaf is None or leaf.kind not in ("array", "tensor"):
             continue
-        saved = f"{_A[leaf.kind]} of {_type_of(leaf)} {list(leaf.shape)}"
+        saved = f"{_A[leaf.kind]} of {_type_words(leaf.dtype)} {list(leaf.shape)}"
         now = _described(value)
         if now and now != saved:
             yield name, saved, now
@@ -48,16 +48,32 @@ def _differences(by_name: Mapping[str, Leaf], default: Mapping[Any, Any]) -> Ite
 _A = {"array": "an array", "tensor": "a tensor"}
 
 
-def _type_of(leaf: Leaf) -> str:
-    return leaf.dtype if isinstance(leaf.dtype, str) else "records"
+def _type_words(described: Any) -> str:
+    """A type as ``numpy.lib.format`` describes it, in words."""
+    if isinstance(described, str):
+        return described
+    return "{" + ", ".join(_field_words(*field) for field in described) + "}"
+
+
+def _field_words(name: Any, described: Any, shape: Sequence[int] = ()) -> str:
+    named = name if isinstance(name, str) else name[-1]  # the other one is its title
+    return f"{named or 'gap'} {_type_words(described)}{list(shape) if shape else ''}"
+
+
+def _type_of(dtype: Any) -> str:
+    if dtype.names is None:
+        return str(dtype.str)
+    try:
+        return _type_words(dtype.descr)
+    except ValueError:  # its fields overlap
+        return str(dtype)
 
 
 def _described(value: Any) -> str:
     """An array or tensor in words; empty for anything else."""
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     if numpy is not None and isinstance(value, numpy.ndarray):
-        dtype = value.dtype.str if value.dtype.names is None else "records"
-        return f"an array of {dtype} {list(value.shape)}"
+        return f"an array of {_type_of(value.dtype)} {list(value.shape)}"
     if torch is not None and isinstance(value, torch.Tensor):
         return f"a tensor of {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     return ""

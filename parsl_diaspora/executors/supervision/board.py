@@ -256,7 +256,11 @@ class Board:
 
     def find(self, task: int, try_id: int) -> Slot | None:
         """The place of the worker that runs a try now, if any does."""
-        return next((slot for slot in self._used() if slot.runs(task, try_id)), None)
+        return next(iter(self.finds(task, try_id)), None)
+
+    def finds(self, task: int, try_id: int) -> list[Slot]:
+        """As `find`; there are two where the given-up successor of a try has its next try beside it."""
+        return [slot for slot in self._used() if slot.runs(task, try_id)]
 
     def works(self) -> dict[int, Work]:
         """By rank, what each worker that has had a try is at, or was at last."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from parsl_diaspora.monitoring.cancelling.stops import GRACE
 from parsl_diaspora.monitoring.checkpointing.running import RunningTry
 from parsl_diaspora.monitoring.errands import Errands
 
@@ -40,12 +41,24 @@ class Asking:
             running: the try.
             what: see `parsl_diaspora.executors.supervision.board.Slot.ask`.
         """
+        return self._order(running, {"kind": "ask", "what": what})
+
+    def stop(self, running: RunningTry, reason: str, grace: float = GRACE) -> bool:
+        """Stop a try as a cancelled task is stopped; whether there is a way to.
+
+        Args:
+            running: the try.
+            reason: in words.
+            grace: seconds from the signal to the end of its worker.
+        """
+        return self._order(running, {"kind": "stop", "reason": reason, "grace": grace})
+
+    def _order(self, running: RunningTry, words: Mapping[str, Any]) -> bool:
         executor = self._executors.get(running.executor)
         orders = getattr(executor, "orders", None)
         if orders is None or not running.manager:
             return False
-        to = {"manager": running.manager}
-        message = {"kind": "ask", "task": running.task, "try": running.try_id, "what": what}
+        to, message = {"manager": running.manager}, {"task": running.task, "try": running.try_id, **words}
         self._errands.run(partial(orders.give, to, message))
         if (relay := self._relay()) is not None and not getattr(executor, "is_local", True):
             self._errands.run(partial(relay.order, to, message))

@@ -14,7 +14,7 @@ import msgspec
 
 from parsl_diaspora.checkpoint.instructions import Instructions
 from parsl_diaspora.checkpoint_settings import Checkpoint, interval_seconds
-from parsl_diaspora.events import DecisionMade, Event
+from parsl_diaspora.events import DecisionMade, Event, TryFailed
 from parsl_diaspora.failures import is_infrastructure
 from parsl_diaspora.monitoring.checkpointing.asking import Asking
 from parsl_diaspora.monitoring.checkpointing.failures_between import FailuresBetween
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = "checkpoints"  # beside the run directories
 LEFT = "left"
+ENDS = "its block ends"
 
 
 class Checkpoints:
@@ -114,18 +115,19 @@ class Checkpoints:
 
     def hear(self, event: Event) -> None:
         """Take note of an event of the run, in the thread that met it."""
+        self.migrations.hear(event)
         if not self._told:
             return
         self._between.hear(event)
         self.running.hear(event)
         self.leaving.hear(event)
-        self.migrations.hear(event)
 
-    def decided(self, task: Record, decision: DecisionMade, *, tries: bool) -> None:
+    def decided(self, task: Record, failed: TryFailed, decision: DecisionMade, *, tries: bool) -> None:
         """A try has failed, and this will be done: say why it left, and let a successor go on that is there.
 
         Args:
             task: Parsl's record.
+            failed: how it ended.
             decision: is completed.
             tries: the task will be tried again.
         """
@@ -135,6 +137,8 @@ class Checkpoints:
         reason, left = self.leaving.forget(task["id"], task["try_id"]), failure_class == LEFT
         if left and reason:
             decision.reason = f"{reason}; {decision.reason}"
+        if left and failed.block is not None and ENDS in failed.failure.message:
+            decision.avoid = (*decision.avoid, f"block:{failed.block}")  # it would have to leave at once
         if not tries or not (left or is_infrastructure(failure_class)):
             return
         if (migration := self.migrations.take_over(task, left=left)) is not None:

@@ -21,6 +21,7 @@ from parsl_diaspora.events import (
     TryEnded,
 )
 from parsl_diaspora.executors.launch import Launch, launching
+from parsl_diaspora.executors.mixin import TryFuture
 from parsl_diaspora.executors.supervision.board import COPY, GO, LEAVE, STAY
 from parsl_diaspora.hints import nearest
 from parsl_diaspora.monitoring.checkpointing.asking import Asking
@@ -28,11 +29,11 @@ from parsl_diaspora.monitoring.checkpointing.migration import Migration
 from parsl_diaspora.monitoring.checkpointing.running import RunningTries, RunningTry
 from parsl_diaspora.monitoring.errands import Errands
 from parsl_diaspora.monitoring.kernel import Record
+from parsl_diaspora.sizes import parse_seconds
 
 if TYPE_CHECKING:
     from parsl_diaspora.monitoring.session import Session
 
-PATIENCE = 300.0  # seconds in which a worker must begin the successor
 SWITCH = 60.0  # seconds in which a try that was asked to leave must do so
 RULE = "migrated"
 
@@ -53,7 +54,8 @@ class Migrations:
         self._asking = asking
         self._errands = errands
         self._by_task: dict[int, Migration] = {}
-        self._given_up: dict[tuple[int, int], str] = {}
+        self._given_up: dict[tuple[int, int, str], list[Future[Any]]] = {}
+        self._adopted: dict[int, Migration] = {}
 
     # --- what is asked ---
 
@@ -113,7 +115,9 @@ class Migrations:
             launching.launch = None
         migration.future = future
         future.add_done_callback(lambda _: self._errands.run(partial(self._successor_ended, migration)))
-        self._later(PATIENCE, migration, "sent", "no worker has begun its successor in time")
+        patience = parse_seconds(self._session.settings.checkpoint.move_within)
+        reason = f"no worker has begun its successor within {patience:g} s"
+        self._later(patience, migration, "sent", reason)
 
     def _launch(self, migration: Migration) -> Launch:
         task = migration.task
@@ -134,7 +138,7 @@ class Migrations:
         step = "begin" if stage == "sent" else "switch"
 
         def look() -> None:
-            if migration.stage == stage:
+            if migration.stage == stage and not migration.moved.done():
                 self._errands.run(partial(self._fail, migration, step, reason))
 
         self._session.clock.call_later(seconds, look)
@@ -143,11 +147,13 @@ class Migrations:
 
     def hear(self, event: Event) -> None:
         """Take note of an event of the run, in the thread that met it."""
-        if isinstance(event, MigrationReady) and (event.task, event.try_id) in self._given_up:
-            self._errands.run(partial(self._dismiss, _as_running(event)))
-        if not self._by_task:
+        if isinstance(event, MigrationReady) and self._is_given_up(event):
+            self._errands.run(partial(self._asking.ask, _as_running(event), STAY))
             return
-        migration = self._by_task.get(event.task if event.task is not None else -1)
+        number = event.task if event.task is not None else -1
+        if isinstance(event, MigrationDone) and (adopted := self._adopted.get(number)) is not None:
+            self._errands.run(partial(self._done, adopted))
+        migration = self._by_task.get(number)
         if migration is None:
             return
         if isinstance(event, MigrationReady) and event.try_id == migration.try_id:
@@ -180,10 +186,9 @@ class Migrations:
         """Before the switch that is its failure; after it, the try's own end, which Parsl hears."""
         future = migration.future
         error = future.exception() if future is not None and not future.cancelled() else None
-        if migration.stage != "switched":  # what its worker told is not about a later try of that number
-            self._session.tries.report_of(migration.task["id"], migration.try_id, migration.to)
         if migration.stage in ("sent", "copying", "leaving"):
-            self._fail(migration, "copy", f"its successor has ended: {type(error).__name__}: {error}")
+            step = "begin" if migration.stage == "sent" else "copy"
+            self._fail(migration, step, f"its successor has ended: {type(error).__name__}: {error}")
         elif migration.stage == "switched":
             _complete(migration.moved, error is None)
 
@@ -193,18 +198,47 @@ class Migrations:
         successor, migration.stage = migration.successor, "over"
         self._by_task.pop(migration.task["id"], None)
         self._asking.ask(migration.source, STAY)
-        event = MigrationFailed(to=migration.to, step=step, reason=reason)
-        if successor is not None:
-            self._dismiss(successor)
-        else:
-            self._given_up[migration.task["id"], migration.try_id] = reason
-        self._say(migration, event)
+        if successor is not None:  # nobody needs it any more: it ends by itself
+            self._asking.ask(successor, STAY)
+        elif migration.future is not None:
+            self._give_up(migration, migration.future)
+        self._say(migration, MigrationFailed(to=migration.to, step=step, reason=reason))
         _complete(migration.moved, False)
 
-    def _dismiss(self, successor: RunningTry) -> None:
-        """Nobody needs a successor any more: it ends by itself."""
-        self._given_up.pop(successor.key, None)
-        self._asking.ask(successor, STAY)
+    def _give_up(self, migration: Migration, future: Future[Any]) -> None:
+        """A successor that waits for a worker is taken back, or ends as soon as one begins it."""
+        key = migration.task["id"], migration.try_id, migration.to
+        self._given_up.setdefault(key, []).append(future)
+        future.add_done_callback(lambda _: self._forget_given_up(key, future))
+        executor = self._session.executors[migration.to]
+        if getattr(executor, "can_withdraw", False) and isinstance(future, TryFuture):
+            executor.withdraw(future, lambda taken: self._withdrawn(key, future, taken))
+
+    def _withdrawn(self, key: tuple[int, int, str], future: Future[Any], taken: bool) -> None:
+        if taken:
+            self._forget_given_up(key, future)
+
+    def _forget_given_up(self, key: tuple[int, int, str], future: Future[Any]) -> None:
+        left = [each for each in self._given_up.pop(key, ()) if each is not future]
+        if left:
+            self._given_up[key] = left
+
+    def _is_given_up(self, event: MigrationReady) -> bool:
+        """Whether this is the first word of a successor that nobody needs: the oldest begins first."""
+        key = event.task if event.task is not None else -1, event.try_id or 0, event.executor or ""
+        waiting = self._given_up.get(key, ())
+        if waiting:
+            self._forget_given_up(key, waiting[0])
+        return bool(waiting)
+
+    def counts(self, launch: Launch) -> bool:
+        """Whether what the worker of a try tells of its end is about the task: a successor's may not be."""
+        if launch.checkpoint is None or not launch.checkpoint.follows:
+            return True
+        for each in (self._by_task.get(launch.task), self._adopted.get(launch.task)):
+            if each is not None and (each.try_id, each.to) == (launch.try_id, launch.executor):
+                return each.stage in ("switched", "over")
+        return False
 
     # --- what Parsl's threads ask ---
 
@@ -242,15 +276,24 @@ class Migrations:
         if task["try_id"] != migration.try_id:
             return None
         self._by_task.pop(task["id"], None)
-        return migration.future if task["executor"] == migration.to else None
+        if task["executor"] != migration.to:
+            return None
+        self._adopted[task["id"]] = migration
+        return migration.future
 
     def forget(self, task: int) -> None:
         """A task has ended, however."""
+        self._adopted.pop(task, None)
         migration = self._by_task.get(task)
-        if migration is not None:
-            self._errands.run(partial(self._fail, migration, "switch", "the task has ended"))
-            if migration.stage not in ("sent", "copying", "leaving"):
-                self._by_task.pop(task, None)
+        if migration is None:
+            return
+        self._errands.run(partial(self._fail, migration, "switch", "the task has ended"))
+        if migration.stage == "switched":  # the task was ended before its next try: nobody waits for this one
+            self._by_task.pop(task, None)
+            if migration.successor is not None:
+                self._errands.run(partial(self._asking.stop, migration.successor, "the task has ended"))
+        elif migration.stage == "over":
+            self._by_task.pop(task, None)
 
     def _say(self, migration: Migration, event: Event) -> None:
         source = migration.source

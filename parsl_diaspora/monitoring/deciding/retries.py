@@ -111,7 +111,7 @@ class RetryHandler:
         decision = choice.decision
         if chosen != task["executor"] and choice.do.tries:
             _obey(decision, chosen)
-        self._session.checkpoints.decided(task, decision, tries=choice.do.tries)
+        self._session.checkpoints.decided(task, failed, decision, tries=choice.do.tries)
         self._say_decided(live, task, failed, decision)
         if self._session.second_opinion is not None:
             self._session.second_opinion.consider(failed, task["func_name"], decision.diagnosis)

@@ -92,7 +92,7 @@ class Stops:
 
     def ask(self, order: AskOrder) -> None:
         """Let a try see what it is asked for, if it runs here."""
-        if (slot := self._board.find(order.task, order.try_id)) is not None:
+        for slot in self._board.finds(order.task, order.try_id):
             slot.ask(order.task, order.try_id, order.what)
 
     @property

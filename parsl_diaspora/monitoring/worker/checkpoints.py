@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from parsl_diaspora.executors.launch import Launch, Report
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between looks for saves at a store that cannot be asked
+_FINISH = 10.0  # seconds that a save may still take when its try has failed
 _POLL = 0.01  # seconds between looks of a successor
 _FAILED_PAUSE = 5.0  # seconds without a save after one that came to nothing
 _ASKED_FOR = "it was asked to"
@@ -197,11 +198,13 @@ class TaskCheckpoints(Heard):
         """Whether this is a successor that has not begun to go on."""
         return self._follows
 
-    def close(self, *, done: bool) -> None:
+    def close(self, *, done: bool, stopped: bool = False) -> None:
         """The try has ended; if the task is done, what is kept near is not needed, as the last level has it.
 
         What that keeps goes when the submit side has the result.
         """
+        if not done and not stopped:
+            self._saver.wait(_FINISH)
         self._saver.close()
         for level in self._store.levels[:-1] if done else ():
             level.remove_all(self._store.key)
