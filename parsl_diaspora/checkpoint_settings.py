@@ -149,7 +149,10 @@ def _check_text(text: str, parse: Any, name: str) -> None:
     try:
         parse(text)
     except ValueError as error:
-        raise SettingsError(f"{name!r} of the setting 'checkpoint' does not fit: {error}") from None
+        hint = "As in quota='50 GB', keep_for='30d'."
+        raise SettingsError(
+            f"{name!r} of the setting 'checkpoint' does not fit: {error}", hint=hint
+        ) from None
 
 
 def _begin(text: str) -> str:

@@ -23,7 +23,7 @@ CHECKPOINTS = (
     Case("A key of the setting that there is not", code='resilient(config, checkpoint={"stor": "/scratch"})'),
     Case(
         "A part of the state that cannot be pickled",
-        code=_STORE + 'saver.save({"log": open("log.txt", "w")})',
+        code=_STORE + 'import threading\nsaver.save({"x": np.zeros(4), "lock": threading.Lock()})',
     ),
     Case("A part without a name", code=_STORE + "saver.save({3: np.zeros(4)})"),
     Case(
