@@ -41,8 +41,10 @@ def measure(names: list[str], directory: Path, sizes: Sizes) -> list[Row]:
     began = time.monotonic()
     for name in names:
         with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=directory) as place:
-            rows += PARTS[name](Path(place), sizes, measured)
-        print(f"{time.monotonic() - began:6.0f} s  {name}", file=sys.stderr, flush=True)
+            found = PARTS[name](Path(place), sizes, measured)
+        rows += found
+        for row in found:
+            print(f"{time.monotonic() - began:5.0f} s  {'  '.join(row.cells())}", file=sys.stderr, flush=True)
     return rows
 
 

@@ -45,7 +45,8 @@ class Following:
         now: seconds that never go back.
 
     Attributes:
-        held: the save that is in memory, and what it is made of; None before the first.
+        held: the newest save that was in memory as a whole, and what it is made of; None before the first.
+        has_left: the try has left, though its last state may be one that cannot be read.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Following:
         self._fetched = Fetched(store)
         self._rounds = 0
         self.held: tuple[Save, Manifest] | None = None
+        self.has_left = False
 
     def look(self) -> Round | None:
         """Draw level with the newest save; None if there is none, or it is held already.
@@ -69,6 +71,7 @@ class Following:
             if newest is None or (self.held is not None and newest <= self.held[0]):
                 return None
             manifest = self._store.manifest(newest)
+            self.has_left = self._is_last(manifest)
             before = self._fetched.read
             self._fetched.update(manifest)
         except (OSError, CheckpointDamaged):
@@ -96,8 +99,18 @@ class Following:
         if self.held is None:
             return False
         _, manifest = self.held
+        return self._is_last(manifest)
+
+    def _is_last(self, manifest: Manifest) -> bool:
         return manifest.final and (manifest.run, manifest.attempt) == (self._run, self._attempt)
 
     def state(self) -> Any:
-        """What is held; see `Fetched.state`."""
+        """What is held; see `Fetched.state`.
+
+        Raises:
+            CheckpointDamaged, OSError: memory holds parts of a later save that could not be read as a whole,
+                and what they replaced is gone.
+        """
+        if self.held is not None:
+            self._fetched.update(self.held[1])
         return self._fetched.state()

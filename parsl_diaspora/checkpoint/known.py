@@ -18,11 +18,13 @@ class Known:
 
     Attributes:
         size: bytes stored of all objects that it needs, as far as its chunks tell.
+        objects: names of those that may be built on.
     """
 
     def __init__(self, manifest: Manifest | None = None) -> None:
         self._refs: dict[bytes, tuple[str, ChunkRef]] = {}
         self.size = 0
+        self.objects: set[str] = set()
         if manifest is not None:
             self._learn(manifest)
 
@@ -36,6 +38,7 @@ class Known:
         self.size = sum(ends.values())
         busiest = sorted(live, key=lambda save: live[save], reverse=True)[: _MOST_OBJECTS - 1]
         good = {save for save in busiest if live[save] >= ends[save] * _LIVE}
+        self.objects = {manifest.saves[save] for save in good}
         self._refs = {
             ref.digest: (manifest.saves[ref.save], ref) for ref in refs.values() if ref.save in good
         }

@@ -79,10 +79,11 @@ class Fetched:
         Raises:
             CheckpointDamaged: a chunk is not what it was, at no level.
             OSError: it cannot be read.
+            StateChanged: the library of an array or tensor is not there, or does not know its type.
         """
         if self._leaves != manifest.leaves:
             self._leaves, self._rooms, self._digests = (), [], []
-            self._rooms = [room_for(leaf) for leaf in manifest.leaves]
+            self._rooms = [_room_for(leaf) for leaf in manifest.leaves]
             self._leaves = manifest.leaves
         known = self._digests or [b""] * len(manifest.chunks)
         places = [(view, *span) for view in self._views() for span in spans(view.nbytes)]
@@ -136,6 +137,17 @@ class Fetched:
             message = f"The saved state cannot be rebuilt: {type(error).__name__}: {error}"
             hint = "The program has changed since it was saved: remove its checkpoints to begin anew."
             raise StateChanged(message, hint=hint) from error
+
+
+def _room_for(leaf: Leaf) -> Room:
+    try:
+        return room_for(leaf)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        message = (
+            f"The state's part {leaf.name!r}, a {leaf.kind} of {leaf.dtype}, cannot be had here: {error}"
+        )
+        hint = "Let the task run where there is what it was saved with."
+        raise StateChanged(message, part=leaf.name, hint=hint) from error
 
 
 def _joined(wanted: Sequence[_Wanted]) -> Iterator[list[_Wanted]]:

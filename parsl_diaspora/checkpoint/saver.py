@@ -14,16 +14,15 @@ import msgspec
 from parsl_diaspora.checkpoint.identity import Identity
 from parsl_diaspora.checkpoint.known import Known
 from parsl_diaspora.checkpoint.packing import Packing, zstd
+from parsl_diaspora.checkpoint.places import Places
 from parsl_diaspora.checkpoint.staging import Staging
 from parsl_diaspora.checkpoint.state import Piece, flatten
-from parsl_diaspora.checkpoint.store import Level, Manifest, Save, Store
+from parsl_diaspora.checkpoint.store import Manifest, Save, Store
 from parsl_diaspora.checkpoint.writing import Writing
 from parsl_diaspora.errors import CheckpointFenced, CheckpointTooLarge
 from parsl_diaspora.sizes import size_words
 
 logger = logging.getLogger(__name__)
-
-_COPY = 4 * 1024 * 1024  # bytes copied from level to level at once
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +114,7 @@ class Saver:
         self._library = zstd() if compress else None
         self._staging = Staging()
         self._known = Known()
+        self._places = Places(store, identity.launch, self._one_place_fails)
         self._kept: list[tuple[Save, Manifest]] = []
         self._number = 0
         self._speed = 0.0
@@ -128,8 +128,11 @@ class Saver:
     # --- the task's side ---
 
     def go_on_from(self, save: Save, manifest: Manifest) -> None:
-        """The task goes on from a save: what it holds need not be written again."""
-        self._known = Known(manifest)
+        """The task goes on from a save of an earlier try, which stays until there are enough of this one.
+
+        Nothing that this try saves builds on it: a worker that is still alive somewhere, and has not seen yet
+        that it was given up, may remove objects of its own.
+        """
         self._kept = [(save, manifest)]
 
     @property
@@ -212,12 +215,8 @@ class Saver:
 
     def _write(self, pieces: Sequence[Piece], began: float, copied: float | None, final: bool) -> None:
         """Write a save to all levels and remove what is not needed any more."""
-        cpu, stopped = time.thread_time(), (copied or began) - began
         try:
-            self._store.check_not_fenced(self._identity.launch)
-            save = Save(self._identity.launch, self._number + 1)
-            writing = self._writing(save, pieces, final)
-            level, levels = self._write_to_levels(save, writing)
+            saved = self._written(pieces, began, copied, final)
         except _Abandoned:
             return
         except CheckpointFenced as error:
@@ -227,25 +226,36 @@ class Saver:
             self._heard.failed("it would pass the quota", error)
         except (OSError, ImportError) as error:
             self._heard.failed("the store takes nothing", error)
+        except Exception as error:  # the task must not suffer from a fault of ours
+            logger.exception("parsl_diaspora: a checkpoint met a fault of ours.")
+            self._heard.failed("a fault of ours", error)
         else:
-            self._number += 1
-            ended = time.perf_counter()
-            seconds = ended - (began if copied is None else copied)
-            self._speed = writing.written / max(seconds, 1e-6)
-            self._settle(save, writing)
-            self._heard.saved(
-                Saved(
-                    save=save,
-                    size=sum(piece.leaf.size for piece in pieces),
-                    written=writing.written,
-                    stopped=seconds if copied is None else stopped,
-                    seconds=seconds,
-                    cpu=time.thread_time() - cpu,
-                    level=level.url,
-                    levels=levels,
-                    final=final,
-                )
-            )
+            self._heard.saved(saved)
+
+    def _written(self, pieces: Sequence[Piece], began: float, copied: float | None, final: bool) -> Saved:
+        cpu = time.thread_time()
+        self._places.look()
+        if not self._places.hold(self._known.objects):
+            self._known = Known()
+        self._number += 1
+        save = Save(self._identity.launch, self._number)
+        writing = self._writing(save, pieces, final)
+        level, levels = self._places.write(save, writing)
+        ended = time.perf_counter()
+        seconds = ended - (began if copied is None else copied)
+        self._speed = writing.written / max(seconds, 1e-6)
+        self._settle(save, writing)
+        return Saved(
+            save=save,
+            size=sum(piece.leaf.size for piece in pieces),
+            written=writing.written,
+            stopped=seconds if copied is None else copied - began,
+            seconds=seconds,
+            cpu=time.thread_time() - cpu,
+            level=level.url,
+            levels=levels,
+            final=final,
+        )
 
     def _writing(self, save: Save, pieces: Sequence[Piece], final: bool) -> Writing:
         identity = self._identity
@@ -271,24 +281,6 @@ class Saver:
             message = f"The task's saves may take {size_words(self._quota)}, and this one would need more."
             raise CheckpointTooLarge(message, hint="Raise the quota in the setting 'checkpoint'.")
 
-    def _write_to_levels(self, save: Save, writing: Writing) -> tuple[Level, int]:
-        """The first level that takes it gets it from memory, the others from there."""
-        first: Level | None = None
-        done, faults = 0, []
-        for level in self._store.levels:
-            parts = writing.parts if first is None else partial(_copied, first, self._store.key, save.name)
-            try:
-                self._store.write(save, parts, level)
-            except OSError as error:
-                faults.append(error)
-                continue
-            first, done = first or level, done + 1
-        if first is None:
-            raise faults[0]
-        for fault in faults:
-            self._heard.failed("one of the places that keep saves takes nothing", fault)
-        return first, done
-
     def _settle(self, save: Save, writing: Writing) -> None:
         if writing.manifest is None:
             return
@@ -300,11 +292,5 @@ class Saver:
         except OSError as error:
             self._heard.failed("saves that are not needed cannot be removed", error)
 
-
-def _copied(level: Level, key: str, name: str) -> Any:
-    """The bytes of an object, piece by piece."""
-    size = level.size(key, name)
-    for begin in range(0, size, _COPY):
-        piece = bytearray(min(_COPY, size - begin))
-        level.read_into(key, name, begin, memoryview(piece))
-        yield piece
+    def _one_place_fails(self, error: OSError) -> None:
+        self._heard.failed("one of the places that keep saves takes nothing", error)

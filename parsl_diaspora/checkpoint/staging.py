@@ -35,15 +35,21 @@ class Staging:
     def copy(self, pieces: Sequence[Piece]) -> list[Piece]:
         """The same pieces in this memory; what was copied here before is gone.
 
+        Bytes that nobody can change, as those of pickles and files, stay where they are.
+
         Raises:
             OSError, MemoryError: there is not so much memory.
         """
-        memory = self._fit(sum(_aligned(view.nbytes) for piece in pieces for view in piece.buffers))
+        changing = [view for piece in pieces for view in piece.buffers if not _is_constant(view)]
+        memory = self._fit(sum(_aligned(view.nbytes) for view in changing))
         copied, at = [], 0
         with memoryview(memory) as whole:
             for piece in pieces:
                 views = []
                 for view in piece.buffers:
+                    if _is_constant(view):
+                        views.append(view)
+                        continue
                     target = whole[at : at + view.nbytes]
                     _copy(view, target)
                     views.append(target)
@@ -68,6 +74,10 @@ class Staging:
         if memory is not None:
             with suppress(BufferError):  # somebody still looks: it goes with the last of them
                 memory.close()
+
+
+def _is_constant(view: memoryview) -> bool:
+    return type(view.obj) is bytes
 
 
 def _aligned(size: int) -> int:

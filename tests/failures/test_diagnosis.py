@@ -28,6 +28,7 @@ from parsl_diaspora.errors import (
     TaskCancelled,
     TaskExited,
     TaskInterrupted,
+    TaskLeft,
     TaskStopped,
 )
 from parsl_diaspora.events import Failure
@@ -131,6 +132,7 @@ def cases():
         (KeyboardInterrupt(), "run", "interrupted"),
         (TaskInterrupted("It was interrupted.", kind="GeneratorExit"), "run", "interrupted"),
         (TaskStopped("It was stopped."), "run", "stopped"),
+        (TaskLeft("It has saved its state and left.", reason="drained"), "run", "left"),
         (RunAgain("It has saved its files.", exit_code=85), "run", "checkpointed"),
         (BashExitFailure("render", -9), "run", "signalled"),
         (BashExitFailure("render", 137), "run", "signalled"),

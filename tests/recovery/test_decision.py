@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parsl_diaspora.events import decode, encode
-from parsl_diaspora.failures import CLASSES
+from parsl_diaspora.failures import CLASSES, got_on
 from parsl_diaspora.recovery import Budgets, Options, Policy, When, built_in, decide
 from parsl_diaspora.recovery.language.conditions import CONDITIONS, MEANINGS, WHY_NOT
 from parsl_diaspora.settings import Settings
@@ -42,6 +42,9 @@ TABLE = [
     ("budget-spent", "fail", situation("worker_lost", used=5, limit=4)),
     ("checkpointed-again", "retry", situation("checkpointed", tries=12, max_tries=12, used=900, limit=1_000)),
     ("budget-spent", "fail", situation("checkpointed", used=3, limit=2)),
+    ("left-for-another-node", "avoid", situation("left", tries=12, max_tries=12, limit=1_000, **NEIGHBOUR)),
+    ("left-for-another-executor", "move", situation("left", limit=1_000, **ELSEWHERE)),
+    ("left-and-back", "retry", situation("left", used=900, limit=1_000)),
     ("asked-to-wait", "retry", situation("transient", retry_after=30.0, used=9, limit=1)),
     ("budget-spent", "fail", situation("transient", retry_after=1.0, used=9, uses={"asked-to-wait": 10})),
     # a module is missing
@@ -279,6 +282,6 @@ def test_a_task_ends_within_max_tries_and_losses_never_spend_the_applications_bu
         assert not (CLASSES[kind].infrastructure and name == "application")
         if decision.action == "fail":
             break
-        tries += 1
+        tries += not got_on(kind)
     assert tries <= max_tries
     assert own_failures <= accounts.limit("application", Options()) + 1

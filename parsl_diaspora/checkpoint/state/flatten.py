@@ -102,8 +102,11 @@ def _array(name: str, array: Any) -> Piece:
     from numpy.lib.format import dtype_to_descr
 
     order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
-    flat = array.T if order == "F" else np.ascontiguousarray(array)
-    view = memoryview(flat.reshape(-1).view(np.uint8))
+    if array.flags.c_contiguous or order == "F":
+        flat = array.T if order == "F" else array
+        view = memoryview(flat.reshape(-1).view(np.uint8))
+    else:
+        view = memoryview(array.tobytes())  # a copy that nobody can change: it needs no other one
     dtype = dtype_to_descr(array.dtype)
     return Piece(Leaf(name, "array", (view.nbytes,), dtype, array.shape, order), (view,))
 

@@ -18,6 +18,9 @@ _numbers = itertools.count()
 class DirectoryLevel:
     """Objects as files, each written beside its name and renamed when it is on the disk.
 
+    What is unfinished of a name before that of a new object was left by a process that is dead, or has been
+    given up: it is removed, so that kills do not fill the disk.
+
     Args:
         path: made when something is kept there, for this user only.
 
@@ -41,6 +44,7 @@ class DirectoryLevel:
         """See `Level`."""
         directory = self._path / key
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _give_up_before(directory, name)
         beside = directory / f".{name}.{os.getpid()}-{threading.get_ident():x}-{next(_numbers)}{_UNFINISHED}"
         try:
             _write(beside, parts)
@@ -92,6 +96,13 @@ def _listed(directory: Path) -> list[str]:
         return os.listdir(directory)
     except FileNotFoundError:
         return []
+
+
+def _give_up_before(directory: Path, name: str) -> None:
+    for each in _listed(directory):
+        if each.startswith(".") and each.endswith(_UNFINISHED) and each[1 : 1 + len(name)] < name:
+            with suppress(OSError):
+                (directory / each).unlink(missing_ok=True)
 
 
 def _write(path: Path, parts: Iterable[Buffer]) -> None:

@@ -109,9 +109,13 @@ def unpack(body: bytes, footer: bytes) -> Manifest:
     if digest_of(body) != digest:
         raise CheckpointDamaged("The save's description is damaged.")
     try:
-        return _decode(body)
+        manifest = _decode(body)
     except msgspec.DecodeError as error:
         raise CheckpointDamaged(f"The save's description cannot be read: {error}") from error
+    if manifest.version != VERSION:
+        message = f"The save is described as version {manifest.version}, and this release reads {VERSION}."
+        raise CheckpointDamaged(message)
+    return manifest
 
 
 def spans(size: int) -> list[tuple[int, int]]:

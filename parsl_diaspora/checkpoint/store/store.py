@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -75,14 +75,26 @@ class Store:
         """
         _any(self.levels, lambda level: level.write(self.key, f"{launch:0{_LAUNCH}x}{BEGUN}", ()))
 
-    def check_not_fenced(self, launch: int) -> None:
+    def names_by_level(self) -> dict[str, set[str]]:
+        """All objects, by the URL of each level that can be asked.
+
+        Raises:
+            OSError: none can.
+        """
+        return {level.url: set(names) for level, names in self._asked(lambda level: level.names(self.key))}
+
+    def check_not_fenced(self, launch: int, names: Mapping[str, set[str]]) -> None:
         """See that no later try has begun.
+
+        Args:
+            launch: of this try.
+            names: as `names_by_level` gave them.
 
         Raises:
             CheckpointFenced: one has.
-            OSError: no level can be asked.
         """
-        later = [each for each in map(_begun, self._names()) if each is not None and each > launch]
+        begun = map(_begun, set().union(*names.values()))
+        later = [each for each in begun if each is not None and each > launch]
         if later:
             message = "A later try of this task has begun: what this one saves would not count any more."
             raise CheckpointFenced(message, hint="Nothing need be done: the later try's result counts.")
@@ -139,11 +151,18 @@ class Store:
 
         Returns:
             How many objects were removed.
+
+        Raises:
+            CheckpointFenced: a later try has begun, and may build on anything that is there.
+            OSError: no level can be asked.
         """
+        there = self.names_by_level()
+        self.check_not_fenced(launch, there)
         needed = {save.name for save, _ in kept}.union(*(manifest.saves for _, manifest in kept))
         removed = 0
         for level in self.levels:
-            names = [name for name in level.names(self.key) if _is_old(name, launch) and name not in needed]
+            found = there.get(level.url, set())
+            names = [name for name in sorted(found) if _is_old(name, launch) and name not in needed]
             level.remove(self.key, names)
             removed += len(names)
         return removed
@@ -156,14 +175,14 @@ class Store:
     # --- levels ---
 
     def _names(self) -> set[str]:
-        return set().union(*self._asked(lambda level: level.names(self.key)))
+        return set().union(*self.names_by_level().values())
 
-    def _asked(self, ask: Callable[[Level], list[str]]) -> list[list[str]]:
+    def _asked(self, ask: Callable[[Level], list[str]]) -> list[tuple[Level, list[str]]]:
         """Answers of all levels that give one."""
         answers, faults = [], []
         for level in self.levels:
             try:
-                answers.append(ask(level))
+                answers.append((level, ask(level)))
             except OSError as error:
                 faults.append(error)
         if faults and not answers:

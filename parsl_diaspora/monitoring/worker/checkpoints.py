@@ -19,7 +19,7 @@ from parsl_diaspora.checkpoint import (
     restore,
 )
 from parsl_diaspora.checkpoint.state import check_likeness
-from parsl_diaspora.errors import CheckpointError
+from parsl_diaspora.errors import CheckpointDamaged, CheckpointError
 from parsl_diaspora.events import (
     CheckpointLost,
     CheckpointRestored,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between looks for saves at a store that cannot be asked
 _FINISH = 10.0  # seconds that a save may still take when its try has failed
 _POLL = 0.01  # seconds between looks of a successor
+_LOOKS = 300  # of a successor at a last state that cannot be read, until it takes an older one
 _FAILED_PAUSE = 5.0  # seconds without a save after one that came to nothing
 _ASKED_FOR = "it was asked to"
 
@@ -128,12 +129,13 @@ class TaskCheckpoints(Heard):
             Leave: nobody needs a successor any more.
         """
         following = Following(self._store, self._launch.run, self._launch.try_id - 1)
-        last = None
-        while not following.is_final and not self._is_asked(GO):
+        last, unreadable = None, 0
+        while not following.is_final and not self._is_asked(GO) and unreadable < _LOOKS:
             if self._is_asked(STAY):
                 raise Leave("nobody needs it here any more")
             last = self._look(following) or last
             if not following.is_final:
+                unreadable += following.has_left
                 time.sleep(_POLL)
         self._begin()
         if not following.is_final:
@@ -141,10 +143,14 @@ class TaskCheckpoints(Heard):
         self._follows = False
         say(self._launch, self._report, TryStarted(pid=self._report.pid, manager_pid=os.getppid()))
         if following.held is None or last is None:
-            return default
+            return self.restore(default)
         save, manifest = following.held
         check_likeness(manifest.leaves, default)
-        state = following.state()
+        try:
+            state = following.state()
+        except (OSError, CheckpointDamaged) as error:
+            self._lost(save, error)
+            return self.restore(default)
         self._saver.go_on_from(save, manifest)
         self.restored = manifest
         self._since = time.monotonic()
