@@ -40,7 +40,10 @@ CHECKPOINTS = (
         + 'os.truncate(f"checkpoints/key/{save.name}", 100)\n'
         + "store.manifest(save)",
     ),
-    Case("A later try has begun", code=_SAVED + "store.begin(launch=2)\nstore.check_not_fenced(launch=1)"),
+    Case(
+        "A later try has begun",
+        code=_SAVED + "store.begin(launch=2)\nstore.check_not_fenced(1, store.names_by_level())",
+    ),
     Case(
         "A file that cannot be put back",
         code=_STORE
