@@ -77,7 +77,8 @@ class CheckpointSpec(
     """Where and how the states of running tasks are kept: the setting ``checkpoint``.
 
     Attributes:
-        store: a directory that all nodes see; None for ``checkpoints`` beside the run directories.
+        store: a directory that all nodes see, or a URL that ``fsspec`` knows, as ``s3://bucket/prefix``; None
+            for ``checkpoints`` beside the run directories.
         local: a directory on each node's own disk that keeps every save, too: a task that begins again on
             the same node reads it there. Empty for none.
         interval: time between two saves of a task, as ``"30s"``, or ``auto``.
@@ -148,7 +149,10 @@ def _check_text(text: str, parse: Any, name: str) -> None:
     try:
         parse(text)
     except ValueError as error:
-        raise SettingsError(f"{name!r} of the setting 'checkpoint' does not fit: {error}") from None
+        hint = "As in quota='50 GB', keep_for='30d'."
+        raise SettingsError(
+            f"{name!r} of the setting 'checkpoint' does not fit: {error}", hint=hint
+        ) from None
 
 
 def _begin(text: str) -> str:

@@ -256,10 +256,14 @@ def _unfit(told: str, where: str) -> SettingsError:
     hint = "docs/settings.md tells what each setting can be."
     if unknown := _UNKNOWN.search(told):
         what = f"it has no option {unknown[1]!r}"
-        hint = nearest(unknown[1], [*Action.__struct_fields__, *Trigger.__struct_fields__])
+        hint = nearest(unknown[1], _OPTIONS_OF.get(name.partition(".")[0], _OPTIONS_OF["triggers"]))
     return SettingsError(f"{name!r} in {where} does not fit: {what}.", hint=hint)
 
 
+_OPTIONS_OF = {
+    "checkpoint": CheckpointSpec.__struct_fields__,
+    "triggers": (*Action.__struct_fields__, *Trigger.__struct_fields__),
+}
 _OURS = {"object": "mapping", "array": "list", "null": "none", "float": "number", "int": "whole number"}
 _WORDS = re.compile(rf"\b({'|'.join(_OURS)})\b")
 _UNKNOWN = re.compile(r"unknown field `(\w+)`")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.user_errors import (
+    checkpoint_cases,
     command_cases,
     fabric_cases,
     policy_cases,
@@ -50,6 +51,11 @@ GROUPS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("Rules of failures", "[Rules](failures.md).", policy_cases.RULES),
     ("The model of failures", "[Diagnosis](diagnosis.md).", policy_cases.MODEL),
     ("Apps: `@resilience`, `current_task()`, `cancel()`, `hold()`", "", policy_cases.APPS),
+    (
+        "Checkpoints",
+        "[States of running tasks](checkpoints.md). Inside a task they end its try, or are told as events.",
+        checkpoint_cases.CHECKPOINTS,
+    ),
     ("Fabrics", "[All fabrics](fabrics.md).", fabric_cases.ANY),
     ("Fabric `file:`", "", fabric_cases.FILE),
     ("Fabric `spool:`", "", fabric_cases.SPOOL),
@@ -80,6 +86,10 @@ ELSEWHERE = {
     "the way; it is said once, in Parsl's log and as an event.",
     "Refusal": "the web service of Octopus did not do what it was asked to; its words stand in the message.",
     "TaskStopped": "what a worker says of a task that was cancelled; the future ends with `TaskCancelled`.",
+    "TaskLeft": "what a worker says of a task that has saved its state and leaves its place; it goes on from "
+    "there elsewhere by itself.",
+    "CheckpointTooLarge": "a save would need more room than the quota leaves: it is given up, which the "
+    "event `checkpoint.lost` tells, and the task goes on.",
     "RunAgain": "what a worker says of a bash app that has saved its files and asks to be run again; the "
     "task goes on from there by itself.",
 }

@@ -93,7 +93,7 @@ def _written(path: str, data: memoryview, mode: int) -> StateFile:
     try:
         write_file(path, data, mode)
     except OSError as error:  # some files of the state may be back already: it must not begin anew with these
-        message = f"A file of the saved state cannot be written back: {error}"
+        message = f"The file {path} of the saved state cannot be written back: {error.strerror or error}."
         hint = "Look at the place where the task ran, or let it be tried at another one."
         raise StateNotRestored(message, errno=error.errno, hint=hint) from error
     return StateFile(path)

@@ -20,6 +20,9 @@ CHUNK = 256 * 1024  # bytes of a state that are stored, and compared with the sa
 _FOOTER = struct.Struct(f"<Q{DIGEST_SIZE}s8s")
 FOOTER_SIZE = _FOOTER.size
 
+#: What comes of damage by itself.
+OLDER = "The save before it is taken, if that is whole."
+
 
 class ChunkRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where the bytes of a chunk are.
@@ -92,7 +95,7 @@ def body_size(footer: bytes, size: int) -> int:
     """
     length, _, magic = _FOOTER.unpack(footer)
     if magic != MAGIC or length > size - FOOTER_SIZE - len(MAGIC):
-        raise CheckpointDamaged("The save has no end: it was torn while it was written.")
+        raise CheckpointDamaged("The save has no end: it was torn while it was written.", hint=OLDER)
     return int(length)
 
 

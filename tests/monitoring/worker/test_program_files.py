@@ -83,7 +83,7 @@ class Tries:
         except BaseException as error:
             return error
         finally:
-            self.checkpoints.close()
+            self.checkpoints.close(done=False)
             self.slot.leave()
         return getattr(outcome, "e_value", outcome)
 
