@@ -19,7 +19,7 @@ def relax(size: int, steps: int, pace: float, trail: str) -> dict[str, Any]:
         trail: a file that gets a line for each step: time, process, and number; empty for none.
 
     Returns:
-        Seconds that this try took, of the clock and of processors; and a sum that depends on all steps.
+        Seconds that the steps of this try took, of the clock and of processors; a sum that all steps change.
     """
     import os
     import time
@@ -29,10 +29,10 @@ def relax(size: int, steps: int, pace: float, trail: str) -> dict[str, Any]:
 
     from parsl_diaspora import current_task
 
-    began, cpu = time.perf_counter(), time.process_time()
     task = current_task()
     state = task.restore() or {"step": 0, "field": np.random.default_rng(1).random(size // 8)}
     field, part = state["field"], max(1, size // 8 // 10)
+    began, cpu = time.perf_counter(), time.process_time()
     with Path(trail or os.devnull).open("a", buffering=1) as file:
         while state["step"] < steps:
             first = state["step"] % 10 * part

@@ -3,8 +3,7 @@
     python benchmarks/pools.py [--seeds 5] [--hours 1] [--nodes 1000]
 
 Both conduct the same simulated sites: ours is the pool controller as programs run it, stock is Parsl's own
-Both conduct the same simulated sites: ours is the pool controller as programs run it, stock is Parsls own
-(`min_blocks=4` for stock). CPU is that of this process.
+scaling with its error handler (`min_blocks=4`). CPU is that of this process.
 """
 
 from __future__ import annotations

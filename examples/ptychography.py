@@ -234,7 +234,7 @@ def main() -> int:
     """Run both, compare, and draw; 0 if every region is the same to the last bit."""
     args = read_arguments()
     calm = undisturbed(args)
-    hit = disturbed(args, args.walltime or max(8, round(calm.seconds / 2)))
+    hit = disturbed(args, args.walltime or max(20, round(calm.seconds / 2)))
     columns = figures(calm, args.experiment), figures(hit, args.experiment)
     print(f"\n{'':36}{'undisturbed':>14}{'disturbed':>14}")
     for name in columns[0]:

@@ -24,6 +24,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "held": ("held last",),
     "retry": ("retry last --task 21", "retry last --class disk_full"),
     "fail": ('fail last --func simulate --reason "a wrong mesh"',),
+    "migrate": ('migrate last 21 --to gpu --reason "maintenance at 18:00"',),
     "places": ("places", "places --func 'train*'", "places --forget 'train*'"),
     "pools": (
         "pools show last",

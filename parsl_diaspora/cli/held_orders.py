@@ -61,12 +61,25 @@ def names_tasks(args: argparse.Namespace) -> bool:
 
 def run(args: argparse.Namespace) -> int:
     """Ask the program, and tell what it answers."""
+    return ask_program(args, _event(args))
+
+
+def ask_program(args: argparse.Namespace, order: TaskActionAsked) -> int:
+    """Sign an order, say it, and print what the program answers.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        NotFound: there is no such run, or it is over.
+        FabricError: the run's key is not to be had here.
+    """
     found = find_run(open_logs(args), args.run_id)
     asking = Asking(found)
     try:
         asking.look()
         asking.check(args.command)
-        event = signed(_event(args), key_of(args, found, asking.picture.started), found.run)
+        event = signed(order, key_of(args, found, asking.picture.started), found.run)
         asking.ask(event, args.wait)
     finally:
         asking.close()

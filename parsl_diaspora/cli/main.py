@@ -41,6 +41,7 @@ COMMANDS = {
     "held": ("parsl_diaspora.cli.held", "list the tasks that wait until somebody releases them, and why"),
     "retry": ("parsl_diaspora.cli.held_orders", "let held tasks go on, with fresh budgets"),
     "fail": ("parsl_diaspora.cli.held_orders", "end held tasks with their last errors"),
+    "migrate": ("parsl_diaspora.cli.migrate", "move a running task to another executor while it runs"),
     "places": ("parsl_diaspora.cli.places", "tell what is believed of places: what works where, and why not"),
     "pools": ("parsl_diaspora.cli.pools", "tell what a pool holds, or try one in a simulated world"),
     "policy": ("parsl_diaspora.cli.policy", "check a policy, or try it on the log of a run"),
@@ -64,6 +65,7 @@ RUN is Parsl's run id, its beginning, or 'last'. Logs are looked for in runinfo/
   parsl-diaspora hold last --node n17 --reason "its disk is full"
   parsl-diaspora held last
   parsl-diaspora release last --task 21 --executor gpu
+  parsl-diaspora migrate last 21 --to gpu --reason "maintenance at 18:00"
   parsl-diaspora policy simulate policy.yaml --run last
   parsl-diaspora bridge --from file:./events --to kafka://host:9092
 """

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from parsl_diaspora.cli.state_story import StateStory
 from parsl_diaspora.events import Diagnosis, Failure
 
 
@@ -117,6 +118,7 @@ class TryStory(msgspec.Struct, kw_only=True):
         placed: why it was given to that executor of its pool, in words; empty where there was no choice.
         copies: executors of a pool that had it, where they were more than one.
         passages: how it came to the further ones.
+        state: what became of its states.
     """
 
     number: int
@@ -137,6 +139,7 @@ class TryStory(msgspec.Struct, kw_only=True):
     placed: str = ""
     copies: tuple[str, ...] = ()
     passages: list[Passage] = []
+    state: StateStory = msgspec.field(default_factory=StateStory)
 
 
 class Cancel(msgspec.Struct, kw_only=True):

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from parsl_diaspora.cli.find import SHORT
 from parsl_diaspora.cli.output import pairs
+from parsl_diaspora.cli.state_text import state_rows
 from parsl_diaspora.cli.story import Cancel, Choice, HoldStory, TaskStory, TryStory
 from parsl_diaspora.cli.words import (
     count,
@@ -133,6 +134,7 @@ def _try_rows(each: TryStory, traceback: bool) -> Rows:
         yield "avoids", f"manager {', '.join(each.avoid)}"
     for decline in each.declined:
         yield "declined", f"{offset(decline.at)} by {place_words(decline.place)}"
+    yield from state_rows(each.state)
     if each.failure is not None:
         yield from _failure_rows(each.failure, traceback)
     for event in each.nearby:

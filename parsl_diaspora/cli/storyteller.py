@@ -11,6 +11,7 @@ import msgspec
 
 from parsl_diaspora.cli.action_words import action_words
 from parsl_diaspora.cli.nearby import NearbyEvents
+from parsl_diaspora.cli.state_story import STATE_EVENTS, belongs_to, hear_of_state
 from parsl_diaspora.cli.story import Cancel, Choice, Decline, HoldStory, Passage, TaskStory, TryStory
 from parsl_diaspora.errors import NotFound
 from parsl_diaspora.events import (
@@ -145,6 +146,9 @@ def _hear(event: Event, story: TaskStory, tries: dict[int, TryStory]) -> None:
         story.cancel.done = event.reason
     elif isinstance(event, DecisionMade) and not event.tries:
         story.routing = _choice(event, at)
+    elif type(event) in STATE_EVENTS:
+        number = belongs_to(event)
+        hear_of_state(event, tries.setdefault(number, TryStory(number=number)).state, at)
     elif (tell := _OF_TRIES.get(type(event))) is not None:
         number = event.try_id or 0
         each = tries.setdefault(number, TryStory(number=number))

@@ -104,7 +104,9 @@ class Controller:
         counts = count(self.spec, self.supply, self.forecast, now)
         spare = self._spare(now)
         for_work = self._work.lasting(now, counts, self.forecast, offers)
-        plan = self._planner.plan(now, counts, for_work, offers, spare=spare)
+        plan = self._planner.plan(
+            now, counts, for_work, offers, spare=spare, catching_up=self._work.catching_up()
+        )
         for request in plan.requests:
             self._ask(request, offers[request.site], now)
         self._lacks.look(plan, now, self.expected)

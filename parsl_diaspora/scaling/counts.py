@@ -49,6 +49,7 @@ class Deficit(msgspec.Struct, frozen=True, kw_only=True):
         coming: how many have been asked for.
         missing: how many must be asked for yet, spare ones included.
         helps: sites of which any further node makes it smaller.
+        catching_up: restarted tasks because of which more is wanted, so that they draw level with the others.
     """
 
     what: str
@@ -58,6 +59,7 @@ class Deficit(msgspec.Struct, frozen=True, kw_only=True):
     coming: int = 0
     missing: int = 0
     helps: tuple[str, ...] = ()
+    catching_up: int = 0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -109,7 +111,11 @@ def _may_come(block: Block, now: float, patience: float) -> bool:
 
 
 def deficits(
-    spec: PoolSpec, counts: Mapping[str, Count], for_work: Mapping[str, int], spare: Spare
+    spec: PoolSpec,
+    counts: Mapping[str, Count],
+    for_work: Mapping[str, int],
+    spare: Spare,
+    catching_up: Mapping[str, int] | None = None,
 ) -> list[Deficit]:
     """What is lacking, what must be met first before the rest.
 
@@ -118,8 +124,9 @@ def deficits(
         counts: nodes by site.
         for_work: nodes that the work asks for, by executor.
         spare: how many nodes more than asked for some sites should hold together.
+        catching_up: restarted tasks because of which the work asks for more, by executor.
     """
-    every = (*floors(spec, counts, spare), *_for_work(spec, counts, for_work))
+    every = (*floors(spec, counts, spare), *_for_work(spec, counts, for_work, catching_up or {}))
     return [deficit for deficit in every if deficit.is_felt or deficit.missing]
 
 
@@ -177,11 +184,14 @@ def _spread(spec: PoolSpec, counts: Mapping[str, Count], spare: Spare) -> Defici
     )
 
 
-def _for_work(spec: PoolSpec, counts: Mapping[str, Count], for_work: Mapping[str, int]) -> Iterator[Deficit]:
+def _for_work(
+    spec: PoolSpec, counts: Mapping[str, Count], for_work: Mapping[str, int], catching_up: Mapping[str, int]
+) -> Iterator[Deficit]:
     for executor, wanted in for_work.items():
         sites = tuple(site for site in spec.sites if executor_of(site) == executor)
         most = min(sum(spec.sites[site].most for site in sites), spec.most)
-        yield _together(FOR_WORK, int(min(wanted, most)), sites, counts, no_spare)
+        found = _together(FOR_WORK, int(min(wanted, most)), sites, counts, no_spare)
+        yield msgspec.structs.replace(found, catching_up=catching_up.get(executor, 0))
 
 
 def no_spare(sites: tuple[str, ...]) -> int:

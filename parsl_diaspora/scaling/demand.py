@@ -52,6 +52,10 @@ class Demand:
         extra = (catch_up - 1.0) * self._restarted.get(executor, 0)
         return sum(self._owed.get(executor, {}).values()) + math.ceil(extra)
 
+    def restarted(self, executor: str) -> int:
+        """Tries that are not the first ones of their tasks, and have not ended."""
+        return self._restarted.get(executor, 0)
+
     def seconds(self, executor: str) -> float | None:
         """Seconds that one slot would need for all of it; None if it is not known of any of its apps."""
         known = [

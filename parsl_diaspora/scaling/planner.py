@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -82,6 +82,7 @@ class Planner:
         offers: Mapping[str, Offer],
         *,
         spare: Spare = no_spare,
+        catching_up: Mapping[str, int] | None = None,
     ) -> Plan:
         """What to do now.
 
@@ -91,26 +92,20 @@ class Planner:
             for_work: nodes that the work is worth, by executor.
             offers: what each site can be asked for.
             spare: nodes more than asked for.
+            catching_up: restarted tasks because of which the work is worth more, by executor.
         """
-        felt = tuple(each for each in deficits(self._spec, counts, for_work, spare) if each.is_felt)
+
+        def lacking() -> list[Deficit]:
+            return deficits(self._spec, counts, for_work, spare, catching_up)
+
+        felt = tuple(each for each in lacking() if each.is_felt)
         requests: list[Request] = []
         obstacles: dict[tuple[str, str], str] = {}
-        while deficit := self._next(counts, for_work, spare, obstacles):
+        while deficit := _next(lacking(), obstacles):
             request = self._request(deficit, now, counts, offers, obstacles)
             if request is not None:
                 requests.append(request)
         return Plan(deficits=felt, requests=tuple(requests), obstacles=obstacles)
-
-    def _next(
-        self,
-        counts: Mapping[str, Count],
-        for_work: Mapping[str, int],
-        spare: Spare,
-        obstacles: Mapping[tuple[str, str], str],
-    ) -> Deficit | None:
-        """The first thing that is lacking and about which something may be done."""
-        lacking = deficits(self._spec, counts, for_work, spare)
-        return next((each for each in lacking if each.missing and each.key not in obstacles), None)
 
     def _request(
         self,
@@ -173,8 +168,15 @@ class Planner:
             yield f"it is asked again in {wait:.0f} s"
 
 
+def _next(lacking: Sequence[Deficit], obstacles: Mapping[tuple[str, str], str]) -> Deficit | None:
+    """The first thing that is lacking and about which something may be done."""
+    return next((each for each in lacking if each.missing and each.key not in obstacles), None)
+
+
 def _lack(deficit: Deficit) -> str:
     where = f" {deficit.site}" if deficit.site else ""
     coming = f", {deficit.coming} are coming" if deficit.coming else ""
     spare = "" if deficit.is_felt else "; one to spare, as nodes are lost here"
-    return f"{deficit.what}{where}: {deficit.held} of {deficit.wanted}{coming}{spare}"
+    tasks = f"{deficit.catching_up} restarted task{'' if deficit.catching_up == 1 else 's'}"
+    level = f", as {tasks} may draw level" if deficit.catching_up else ""
+    return f"{deficit.what}{where}: {deficit.held} of {deficit.wanted}{coming}{level}{spare}"

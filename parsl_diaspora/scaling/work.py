@@ -37,6 +37,13 @@ class Work:
             nodes = math.ceil(slots / self.workers(executor, offers))
             self._trends.setdefault(executor, Trend(self._idle + self._out_after)).note(now, nodes)
 
+    def catching_up(self) -> dict[str, int]:
+        """Restarted tasks that nodes are asked for beyond their share, by executor."""
+        if self._spec.catch_up <= 1:
+            return {}
+        executors = {executor_of(site) for site in self._spec.sites}
+        return {executor: self._demand.restarted(executor) for executor in executors}
+
     def workers(self, executor: str, offers: Mapping[str, Offer]) -> int:
         """Tasks that a node of an executor runs at once."""
         present = self._supply.picture.present.get(executor)

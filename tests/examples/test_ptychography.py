@@ -76,7 +76,15 @@ def test_workers_are_killed_and_every_region_is_the_same_to_the_last_bit(example
 def test_the_program_compares_both_runs_and_draws_a_picture(tmp_path):
     picture = tmp_path / "picture.svg"
     options = [f"--{name}={value}" for name, value in SMALL.items()]
-    command = [sys.executable, str(PROGRAM), *options, "--steps=400", "--kills=3", "--interval=200ms"]
+    command = [
+        sys.executable,
+        str(PROGRAM),
+        *options,
+        "--steps=400",
+        "--kills=3",
+        "--interval=200ms",
+        "--walltime=20",
+    ]
     command += ["--picture", str(picture), "--run-dir", str(tmp_path / "runinfo")]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
     print(ended.stdout)

@@ -130,3 +130,11 @@ def occupy(path):
 def quick(number):
     """Nothing of note."""
     return number + 1
+
+
+@python_app(executors=["left"])
+def occupy_left(path):
+    """Keeps a worker busy until a file is there; it cannot save itself."""
+    while not os.path.exists(path):
+        time.sleep(0.02)
+    return "done"

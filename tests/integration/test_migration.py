@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from parsl_diaspora import migrate
-from parsl_diaspora.events import DecisionMade, MigrationDone, MigrationRound, TryStarted
+from parsl_diaspora.events import DecisionMade, MigrationDone, MigrationRound, MigrationStarted, TryStarted
 from tests.integration.checkpoint_apps import turn
 from tests.waiting import until
 
@@ -49,3 +52,27 @@ def test_a_running_task_goes_on_elsewhere(program, tmp_path):
     begins = [int(line.split()[2]) for line in told.read_text().splitlines() if "begins" in line]
     assert begins[0] == 0
     assert begins[1] > 0
+
+
+def test_the_command_moves_a_task(program, tmp_path):
+    program.load(program.pool("left", workers=1), program.pool("right", workers=1))
+    future = turn(MB, 8, 2000, str(tmp_path / "told"))
+    until(lambda: has_saved(program, future))
+    key = program.kernel.memoizer.session._run_dir / "orders.key"
+    where = ["--fabric", program.url, "--key", str(key), "--owner", "ada", "--wait", "60"]
+
+    def move(label):
+        command = [sys.executable, "-m", "parsl_diaspora.cli.main", "migrate", "last", str(future.tid)]
+        command += ["--to", label, *where]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    status, words = move("rihgt")
+    assert status == 1
+    assert "'right'" in words, words
+    assert move("right") == (0, f"Task {future.tid} on its way.\n")
+    assert future.result(timeout=90) == expected(MB, 8, 2000)
+    events = program.events()
+    (started,) = of_kind(events, MigrationStarted)
+    assert (started.owner, started.to) == ("ada", "right")
+    assert len(of_kind(events, MigrationDone)) == 1

@@ -46,13 +46,13 @@ class TaskReleased(Event, tag="task.released"):
 
 
 class TaskActionAsked(Event, tag="task.action_asked"):
-    """Somebody asked that a task, or all of an app or failure class, be held, released, retried or failed.
+    """Somebody asked that tasks be held, released, retried or failed, or that a running one moves.
 
     Attributes:
-        action: ``hold``, ``release``, ``retry`` or ``fail``.
+        action: ``hold``, ``release``, ``retry``, ``fail`` or, for a running task, ``migrate``.
         func: name of the app, in place of a task.
         failure_class: of the last failure, in place of a task.
-        to: label of the executor for the next try; empty for the one that it has.
+        to: label of the executor for the next try, or to move to; empty for the one that it has.
         reason: in words.
         owner: who asked.
         order: number of the order, which is used only once.

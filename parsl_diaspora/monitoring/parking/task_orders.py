@@ -1,4 +1,4 @@
-"""What people ask of tasks of a running program: hold, release, retry, fail; one task, or all of a kind."""
+"""What people ask of tasks of a running program: hold, release, retry, fail, migrate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from parsl_diaspora.monitoring.parking.parked import Entry, Parked
     from parsl_diaspora.monitoring.session import Session
 
-ACTIONS = ("hold", "release", "retry", "fail")
+ACTIONS = ("hold", "release", "retry", "fail", "migrate")
 MOST_TOLD = 20
 LATER = "has been launched: it is held if this try fails"
 PAUSES = (0.0, 0.01, 0.02, 0.05, 0.1)  # seconds between looks at a task that the kernel is just moving
@@ -27,6 +27,7 @@ _DONE = {
     "release": "released",
     "retry": "released with fresh budgets",
     "fail": "failed",
+    "migrate": "on its way",
 }
 
 
@@ -104,7 +105,9 @@ class TaskOrders:
         if (asked.task is not None) + bool(asked.func) + bool(asked.failure_class) != 1:
             message = "Name a task, an app, or a failure class, and only one of them."
             raise ConfigurationError(message, hint="As in release(task=21).")
-        if asked.to and (dfk is None or asked.to not in dfk.executors):
+        if asked.action == "migrate" and (asked.task is None or not asked.to):
+            raise ConfigurationError("Name the task that moves, and the executor that it goes to.")
+        if asked.action != "migrate" and asked.to and (dfk is None or asked.to not in dfk.executors):
             hint = nearest(asked.to, dfk.executors) if dfk is not None else ""
             raise ConfigurationError(f"No executor is called {asked.to!r}.", hint=hint)
 
@@ -128,6 +131,8 @@ class TaskOrders:
         """Do it; why not, or an empty text."""
         if asked.action == "hold":
             return self._hold(task, asked)
+        if asked.action == "migrate":
+            return self._migrate(task, asked)
         entry = self._parked.entry_of(task["id"])
         self._next.pop(task["id"], None)
         if entry is None:
@@ -141,6 +146,13 @@ class TaskOrders:
                 entry, asked.action, asked.owner, to=asked.to, reason=asked.reason, cause=_cause(asked)
             )
         return "" if won else "was just released by somebody else"
+
+    def _migrate(self, task: Record, asked: TaskActionAsked) -> str:
+        try:
+            self._session.checkpoints.migrations.begin(task, asked.to, asked.reason, asked.owner)
+        except ConfigurationError as error:
+            return f"does not move: {error}"
+        return ""
 
     def _hold(self, task: Record, asked: TaskActionAsked) -> str:
         if self._held(task):
