@@ -75,26 +75,6 @@ def test_tasks_leave_what_is_drained_or_in_quarantine(program, tmp_path, check_s
     assert 0 == started[0] < started[1] < started[2]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_leaving_twenty_times_spends_no_budget(program, tmp_path):
-    program.load(program.pool("left", workers=1), config={"retries": 0})
-    leaving = Leaving(program)
-    future = walk(20_000, 0.01, str(tmp_path / "told"))
-    for number in range(20):
-        until(lambda number=number: future.task_record["try_id"] == number and leaving.saves(future))
-        leaving.session.checkpoints.leaving.leave("left", leaving.at(future).block, f"leaves {number}")
-    until(lambda: future.task_record["try_id"] == 20 and leaving.saves(future))
-    events = program.events()
-    decided = of_task(events, DecisionMade, future)
-    assert len([each for each in decided if each.diagnosis.failure_class == "left"]) == 20
-    assert {each.budget for each in decided} <= {"", "left"}
-    assert all(each.tries <= 1 for each in decided), "tries in which a task got on are counted"
-    started = begins(tmp_path / "told")
-    assert started == sorted(started)
-    assert len(set(started)) == len(started), "a try began where the one before it did"
-
-
 @pytest.mark.timeout(200)
 def test_a_task_leaves_before_its_block_ends_and_does_not_come_back(program, tmp_path):
     pool = program.pool("left", workers=1)
