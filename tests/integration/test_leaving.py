@@ -75,7 +75,8 @@ def test_tasks_leave_what_is_drained_or_in_quarantine(program, tmp_path, check_s
     assert 0 == started[0] < started[1] < started[2]
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_leaving_twenty_times_spends_no_budget(program, tmp_path):
     program.load(program.pool("left", workers=1), config={"retries": 0})
     leaving = Leaving(program)
