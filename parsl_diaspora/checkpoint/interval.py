@@ -6,7 +6,8 @@ import math
 
 DAY = 86_400.0
 FIRST = 5.0  # seconds until the first save, when its cost is not known yet
-LEAST = 1.0
+LEAST = 5.0
+PART = 0.01  # of the time that saves may take before failures are so frequent that more is better
 _MEMORY = 0.5  # weight of what was known in a mean that goes with the time
 
 
@@ -35,6 +36,9 @@ def best_interval(cost: float, between_failures: float) -> float:
 
 class Interval:
     """The time between two saves of a task, corrected as its cost and the failures are learned.
+
+    How often failures come is a belief, until some are seen: so saves are made at least as often as they take
+    one hundredth of the time.
 
     Args:
         fixed: seconds that somebody asked for; None to find the best.
@@ -73,7 +77,7 @@ class Interval:
             return self._fixed
         if self.cost is None:
             return FIRST
-        best = best_interval(self.cost, self._between)
+        best = min(best_interval(self.cost, self._between), self.cost / PART)
         return max(best, LEAST, self.written)
 
     @property

@@ -119,7 +119,7 @@ class Saver:
         self._number = 0
         self._speed = 0.0
         self._ready = threading.Condition()
-        self._job: Callable[[], None] | None = None
+        self._job: Callable[[], object] | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
         self.is_fenced = False
@@ -141,11 +141,13 @@ class Saver:
         return self._job is not None
 
     def save(self, state: Any, *, final: bool = False) -> bool:
-        """Save a state; whether it was taken: it is not while the one before is written, unless it is final.
+        """Save a state; whether it was taken: it is not while the one before is written.
+
+        A final one waits for that, and is safe when this returns true.
 
         Args:
             state: see `parsl_diaspora.checkpoint.state.flatten`.
-            final: the task leaves with it: this waits for the save before.
+            final: the task leaves with it.
 
         Raises:
             StateNotSavable: a part of it cannot be made bytes.
@@ -159,8 +161,7 @@ class Saver:
         began = time.perf_counter()
         pieces: Sequence[Piece] = flatten(state)
         if final or not self._copy:  # the task that leaves has nothing to go on with meanwhile
-            self._write(pieces, began, None, final)
-            return not self.is_fenced
+            return self._write(pieces, began, None, final)
         try:
             pieces = self._staging.copy(pieces)
         except (OSError, MemoryError) as error:
@@ -168,6 +169,11 @@ class Saver:
             return False
         self._hand_over(partial(self._write, pieces, began, time.perf_counter(), final))
         return True
+
+    def prepare(self, size: int) -> None:
+        """Have memory for a copy of so many bytes made ready behind the task, if nothing is written now."""
+        if self._copy and not self._closed and not self.is_busy:
+            self._hand_over(partial(self._staging.prepare, size))
 
     def wait(self, timeout: float | None) -> bool:
         """Wait until nothing is being written; whether that came within so many seconds."""
@@ -186,7 +192,7 @@ class Saver:
 
     # --- the thread's side ---
 
-    def _hand_over(self, job: Callable[[], None]) -> None:
+    def _hand_over(self, job: Callable[[], object]) -> None:
         with self._ready:
             self._job = job
             if self._thread is None or not self._thread.is_alive():
@@ -213,12 +219,12 @@ class Saver:
                     self._job = None
                     self._ready.notify_all()
 
-    def _write(self, pieces: Sequence[Piece], began: float, copied: float | None, final: bool) -> None:
-        """Write a save to all levels and remove what is not needed any more."""
+    def _write(self, pieces: Sequence[Piece], began: float, copied: float | None, final: bool) -> bool:
+        """Write a save to all levels and remove what is not needed any more; whether it is safe."""
         try:
             saved = self._written(pieces, began, copied, final)
         except _Abandoned:
-            return
+            return False
         except CheckpointFenced as error:
             self.is_fenced = True
             self._heard.failed("a later try of the task has begun", error)
@@ -231,6 +237,8 @@ class Saver:
             self._heard.failed("a fault of ours", error)
         else:
             self._heard.saved(saved)
+            return True
+        return False
 
     def _written(self, pieces: Sequence[Piece], began: float, copied: float | None, final: bool) -> Saved:
         cpu = time.thread_time()

@@ -39,6 +39,7 @@ _LITTLE = 0.1
 #: Classes that prove that a place lacks something, until a try succeeds there.
 PROOFS = frozenset({"missing_module", "version_mismatch", "memory"})
 
+YEARS = 10 * 365 * 86_400.0
 SHARPNESS = 4.0  # a place with half the chance gets a sixteenth of the work
 WORTH_A_MOVE = 2.0  # times better than where Parsl has put the task
 ROOMY = 0.5  # part of the largest place's memory with which a place counts as roomy, too
@@ -146,11 +147,16 @@ def choose(
     if drawn is None or drawn not in fit:
         return _instead(drawn, _drawn_by_weight([each for each in fit if each.has_managers] or fit, draw))
     if (old := _to_explore(fit, explore_after, draw)) is not None:
-        return Choice(old.label, "explore", f"nobody has tried it there for {old.stale:.0f} s")
+        return Choice(old.label, "explore", _untried(old.stale))
     if unmeasured and (roomy := _roomier(fit, drawn)) is not None:
         why = "it allows less memory, and nobody knows how much is needed"
         return Choice(roomy.label, "roomiest-first", why)
     return _better(fit, drawn, draw)
+
+
+def _untried(seconds: float) -> str:
+    never = seconds > YEARS  # what was never tried counts from the epoch
+    return "nobody has tried it there yet" if never else f"nobody has tried it there for {seconds:.0f} s"
 
 
 def _least_bad(candidates: Sequence[Candidate], drawn: Candidate | None, here: str) -> Choice:

@@ -85,3 +85,15 @@ def test_the_last_save_of_a_block_begins_early_enough():
     before = interval.margin
     interval.learn(cost=1.0, written=20.0)
     assert interval.margin >= before + 20.0
+
+
+def test_saves_take_one_hundredth_of_the_time_while_nobody_knows_how_often_failures_come():
+    interval = Interval(None, between_failures=86_400.0)
+    interval.learn(cost=0.2, written=0.5)
+    assert interval.seconds == pytest.approx(20.0)
+
+
+def test_where_failures_are_frequent_they_take_more():
+    interval = Interval(None, between_failures=60.0)
+    interval.learn(cost=1.0, written=0.5)
+    assert interval.seconds == pytest.approx(best_interval(1.0, 60.0))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from parsl_diaspora.monitoring.session import Session
 
 SWITCH = 60.0  # seconds in which a try that was asked to leave must do so
+SEEN = 5.0  # seconds in which a successor must have seen that the try has left
 RULE = "migrated"
 
 
@@ -257,9 +258,15 @@ class Migrations:
             self._errands.run(partial(self._fail, migration, "switch", reason))
             return None
         migration.stage = "switched"
-        if not left and migration.successor is not None:
-            self._errands.run(partial(self._asking.ask, migration.successor, GO))
+        if not left:
+            self._let_go_on(migration)
+        else:  # it sees by itself that the try has left, unless it cannot read with what
+            self._session.clock.call_later(SEEN, partial(self._let_go_on, migration))
         return migration
+
+    def _let_go_on(self, migration: Migration) -> None:
+        if migration.successor is not None and not migration.moved.done():
+            self._errands.run(partial(self._asking.ask, migration.successor, GO))
 
     def follow(self, decision: DecisionMade, migration: Migration, *, left: bool) -> None:
         """Let a decision say that the successor goes on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from parsl_diaspora.checkpoint import (
@@ -75,6 +76,7 @@ class TaskCheckpoints(Heard):
         self._since = time.monotonic()
         self._answered = False
         self._begun = False
+        self._expected = 0
         self.restored: Manifest | None = None
         self._follows = instructions.follows
         self._store = instructions.store()
@@ -105,7 +107,9 @@ class TaskCheckpoints(Heard):
             self._say_lost(0, "no place that keeps saves can be read; the task begins anew", error)
             return default
         if found is None:
+            self._expected = _size_of_arrays(default)
             return default
+        self._expected = found.manifest.size
         self._saver.go_on_from(found.save, found.manifest)
         self.restored = found.manifest
         self._since = time.monotonic()
@@ -180,20 +184,26 @@ class TaskCheckpoints(Heard):
         leaves = self._why_leave()
         self._begin_if_not_begun()
         taken = self._saver.save(state, final=bool(leaves))
-        self._since = time.monotonic()
+        if taken:
+            self._since = time.monotonic()
         self._answered = self._is_asked(SAVE)
-        if leaves:
-            self._saver.wait(None)
+        if leaves and (taken or self._saver.is_fenced):  # else it is better off where it is
             raise Leave(leaves)
         return taken
 
     def should_checkpoint(self) -> bool:
         """Whether it is time to save."""
+        waited = time.monotonic() - self._since
+        if waited >= 0.0 and self._why_leave():
+            return True
         if self._saver.is_busy:
-            return bool(self._why_leave())
+            return False
         if self._slot is not None and self._slot.asked and self._is_asked_for_save():
             return True
-        return time.monotonic() - self._since >= self._interval.seconds or bool(self._why_leave())
+        if self._expected and waited >= self._interval.seconds / 2:
+            self._saver.prepare(self._expected)
+            self._expected = 0
+        return waited >= self._interval.seconds
 
     def should_exit(self) -> bool:
         """Whether the task must leave its place."""
@@ -291,6 +301,12 @@ class TaskCheckpoints(Heard):
 
     def _say(self, event: Event) -> None:
         say(self._launch, self._report, event)
+
+
+def _size_of_arrays(state: Any) -> int:
+    """Bytes of what takes most of the room, as far as that is easily told."""
+    values = state.values() if isinstance(state, Mapping) else (state,)
+    return sum(int(getattr(value, "nbytes", 0)) for value in values)
 
 
 def checkpoints_of(launch: Launch, report: Report, slot: Slot | None) -> TaskCheckpoints | None:
