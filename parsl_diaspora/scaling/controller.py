@@ -79,9 +79,9 @@ class Controller:
         self.budget = Budget(spec)
         self._work = Work(spec, self.demand, self.supply)
         self._planner = Planner(spec, self.forecast, self.demand, self.budget, seed)
-        self._letting_go = LettingGo(spec, self.supply)
         self._lacks = Lacks(say)
         self._interruptible = interruptible or RunsToItsEnd()
+        self._letting_go = LettingGo(spec, self.supply, self._interruptible)
         self._drained: dict[tuple[str, str], float] = {}
         self._connected: set[tuple[str, str]] = set()
 
@@ -199,7 +199,7 @@ class Controller:
         draining = BlockDraining(reason=each.reason, running=running)
         draining.site, draining.executor, draining.block = block.site, block.executor, block.block
         self._say(draining)
-        if running and self._interruptible.cost(block) is not None:
+        if each.leave:
             self._interruptible.ask_to_save(block)
 
     def _release(self, each: LetGo, now: float) -> None:

@@ -18,6 +18,7 @@ from parsl_diaspora.scaling.counts import Count, Spare, executor_of, floors, no_
 from parsl_diaspora.scaling.demand import Demand
 from parsl_diaspora.scaling.supply import Block, Supply
 
+_FITS = "the work has room on the other nodes, and what runs here can save itself"
 NEARLY_ALL = 0.9  # part of its time that a block has before it when it has just begun
 SETTLE = 5.0  # seconds for which a drained block must be without tries: word of one may be on its way
 
@@ -52,11 +53,13 @@ class LetGo(msgspec.Struct, frozen=True, kw_only=True):
         block: which.
         drain: it works, and is drained first; otherwise it can be given back at once.
         reason: in words.
+        leave: what runs there is asked to save itself and go on elsewhere; otherwise it runs to its end.
     """
 
     block: Block
     drain: bool
     reason: str
+    leave: bool = False
 
 
 class LettingGo:
@@ -65,11 +68,13 @@ class LettingGo:
     Args:
         spec: what must be held.
         supply: the blocks.
+        interruptible: knows what the end of running tries costs.
     """
 
-    def __init__(self, spec: PoolSpec, supply: Supply) -> None:
+    def __init__(self, spec: PoolSpec, supply: Supply, interruptible: Interruptible | None = None) -> None:
         self._spec = spec
         self._supply = supply
+        self._interruptible = interruptible or RunsToItsEnd()
         self._idle = spec.seconds("idle")
 
     def choose(
@@ -80,6 +85,9 @@ class LettingGo:
         spare: Spare = no_spare,
     ) -> Iterator[LetGo]:
         """Blocks that nobody has needed for as long as a node may idle.
+
+        Of those that work, one at a time, where all tries can save themselves: what runs there has room on
+        the others. The one goes whose interruption costs least.
 
         Args:
             now: seconds UTC.
@@ -92,6 +100,25 @@ class LettingGo:
             if block.site in counts and self._is_unneeded(block, counts, lately, spare):
                 _take_away(block, counts, self._supply)
                 yield LetGo(block=block, drain=bool(block.running), reason=self._reason(block, now))
+        for block in self._cheapest(now):
+            if block.site in counts and self._is_unneeded(block, counts, lately, spare):
+                yield LetGo(block=block, drain=True, reason=_FITS, leave=True)
+                return
+
+    def _cheapest(self, now: float) -> list[Block]:
+        """Blocks with work that can be interrupted, the cheapest first; none while another one is left."""
+        if any(block.draining and self._supply.tries_on(block) for block in self._supply):
+            return []
+        priced = [
+            (cost, block)
+            for block in self._supply
+            if not block.draining
+            and block.running
+            and now - block.running >= self._idle
+            and self._supply.tries_on(block)
+            and (cost := self._interruptible.cost(block)) is not None
+        ]
+        return [block for _, block in sorted(priced, key=lambda each: (each[0], each[1].end))]
 
     def ending(self, now: float, demand: Demand) -> Iterator[LetGo]:
         """Blocks that end before any task that waits could: their nodes get none that would be lost.

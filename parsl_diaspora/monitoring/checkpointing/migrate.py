@@ -13,7 +13,9 @@ from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
 OWNER = "the program"
 
 
-def migrate(future: Future[Any], to: str, reason: str = "") -> Future[bool]:
+def migrate(
+    future: Future[Any], to: str, reason: str = "", *, force_after: float | None = None
+) -> Future[bool]:
     """Move a running task to another executor while it runs.
 
     Its state is copied there in rounds while it goes on. When little enough is left, it saves once more and
@@ -24,6 +26,9 @@ def migrate(future: Future[Any], to: str, reason: str = "") -> Future[bool]:
         future: what an app with checkpoints returned.
         to: label of the executor.
         reason: in words; it stands in the log and in reports.
+        force_after: seconds that the task has to save once more and leave, when all else is ready; then it is
+            stopped, and goes on from the newest state there is. None, and it goes on where it is if it does
+            not come to save within a minute.
 
     Returns:
         A future: whether the task runs there now. It does not if it has ended meanwhile, or goes on where
@@ -46,4 +51,4 @@ def migrate(future: Future[Any], to: str, reason: str = "") -> Future[bool]:
     if not isinstance(memoizer, LifecycleMemoizer):
         hint = "Load it with parsl.load(resilient(config))."
         raise ConfigurationError("migrate() needs a resilient configuration.", hint=hint)
-    return memoizer.session.checkpoints.migrations.begin(record, to, reason, OWNER)
+    return memoizer.session.checkpoints.migrations.begin(record, to, reason, OWNER, force_after=force_after)

@@ -32,6 +32,7 @@ class Migration:
         source: the try that runs.
         to: label of the executor that its successor is sent to.
         reason: in words.
+        force_after: seconds after which a try that was asked to leave is stopped; None for never.
 
     Attributes:
         moved: whether it came about, when that is known.
@@ -40,11 +41,20 @@ class Migration:
         stage: how far it is.
     """
 
-    def __init__(self, task: Record, source: RunningTry, to: str, reason: str) -> None:
+    def __init__(
+        self,
+        task: Record,
+        source: RunningTry,
+        to: str,
+        reason: str,
+        *,
+        force_after: float | None = None,
+    ) -> None:
         self.task = task
         self.source = source
         self.to = to
         self.reason = reason
+        self.force_after = force_after
         self.moved: Future[bool] = Future()
         self.future: Future[Any] | None = None
         self.successor: RunningTry | None = None

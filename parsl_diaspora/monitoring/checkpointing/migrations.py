@@ -60,14 +60,16 @@ class Migrations:
 
     # --- what is asked ---
 
-    def begin(self, task: Record, to: str, reason: str, owner: str) -> Future[bool]:
+    def begin(
+        self, task: Record, to: str, reason: str, owner: str, *, force_after: float | None = None
+    ) -> Future[bool]:
         """Move a running try; the future tells whether that came about.
 
         Raises:
             ConfigurationError: it cannot be moved, or not there.
         """
         source = self._movable(task, to)
-        migration = Migration(task, source, to, reason)
+        migration = Migration(task, source, to, reason, force_after=force_after)
         if self._by_task.setdefault(task["id"], migration) is not migration:
             message = f"Task {task['id']} is on its way already."
             raise ConfigurationError(message, hint="Wait for its arrival.")
@@ -177,7 +179,17 @@ class Migrations:
         if migration.stage == "copying" and migration.is_close:
             migration.stage = "leaving"
             self._asking.ask(migration.source, LEAVE)
-            self._later(SWITCH, migration, "leaving", "the try did not leave in time")
+            if migration.force_after is None:
+                self._later(SWITCH, migration, "leaving", "the try did not leave in time")
+            else:
+                self._session.clock.call_later(migration.force_after, partial(self._force, migration))
+
+    def _force(self, migration: Migration) -> None:
+        """The try never came to save its state: it is stopped, and its successor goes on from the newest."""
+        if migration.stage == "leaving":
+            reason = f"it did not leave for {migration.to} within {migration.force_after:g} s"
+            self._errands.run(partial(self._asking.stop, migration.source, reason))
+            self._later(SWITCH, migration, "leaving", "the try could not be stopped")
 
     def _done(self, migration: Migration) -> None:
         migration.stage = "over" if migration.stage == "switched" else migration.stage
