@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from parsl_diaspora.errors import SettingsError
+from parsl_diaspora.masking import without_secrets
 from parsl_diaspora.sizes import parse_bytes, parse_seconds
 
 AUTO = "auto"
@@ -106,6 +107,9 @@ class CheckpointSpec(
         if self.keep < 1:
             message = f"'keep' of the setting 'checkpoint' must be at least 1, not {self.keep}."
             raise SettingsError(message, hint=_KEEP)
+        if self.store and without_secrets(self.store) != self.store:
+            message = f"The store of checkpoints holds a secret: {without_secrets(self.store)!r}."
+            raise SettingsError(message, hint=_NO_SECRETS)
         _check_text(self.quota or "0", parse_bytes, "quota")
         _check_text(self.keep_for, parse_seconds, "keep_for")
         _check_text(self.move_within, parse_seconds, "move_within")
@@ -121,6 +125,7 @@ class CheckpointSpec(
         return plain
 
 
+_NO_SECRETS = "It would travel with each task. Its library finds it in ~/.aws, or in AWS_SECRET_ACCESS_KEY."
 _KEEP = "The default is 2: the newest, and one in case it is damaged."
 
 

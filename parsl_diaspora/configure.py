@@ -53,6 +53,7 @@ def resilient(
         SettingsError: a setting is unknown or does not fit.
         PatternError: the pattern of a trigger is none.
         FabricError: the event fabric cannot be opened.
+        CheckpointError: states cannot be kept where the settings say.
 
     Example:
         >>> from parsl.executors import HighThroughputExecutor, MPIExecutor
@@ -70,6 +71,7 @@ def resilient(
     _check_relay(chosen)
     _check_triggers(chosen)
     _check_pool(chosen, config)
+    _check_checkpoint(chosen)
     session = Session(chosen, config.retries, tuple(_labels(config)))
     arguments = arguments_of(Config, config)
     arguments.update(
@@ -181,6 +183,14 @@ def _check_triggers(settings: Settings) -> None:
         from parsl_diaspora.monitoring.triggers import check_triggers
 
         check_triggers(settings.triggers)
+
+
+def _check_checkpoint(settings: Settings) -> None:
+    """A store that nothing here can write to is found now."""
+    if settings.checkpoint.store:
+        from parsl_diaspora.checkpoint.store import open_level
+
+        open_level(settings.checkpoint.store)
 
 
 def _labels(config: Config) -> list[str]:

@@ -24,7 +24,7 @@ from parsl.monitoring.radios.udp import UDPRadio
 from parsl.providers import LocalProvider
 
 from parsl_diaspora import Settings, resilient
-from parsl_diaspora.errors import ConfigurationError, FabricError, SettingsError
+from parsl_diaspora.errors import CheckpointError, ConfigurationError, FabricError, SettingsError
 from parsl_diaspora.executors import ResilientHighThroughputExecutor, ResilientMPIExecutor
 from parsl_diaspora.monitoring.deciding.retries import RetryHandler
 
@@ -421,3 +421,8 @@ def test_a_fabric_that_was_tried_leaves_nothing_at_work(tmp_path):
     resilient(Config(), fabric=f"spool:{tmp_path / 'spool'}?to=file:{tmp_path / 'events'}")
     left = [thread.name for thread in set(threading.enumerate()) - before]
     assert [name for name in left if name != "diaspora-syncer"] == []
+
+
+def test_a_store_of_checkpoints_that_nothing_knows_is_found_at_once():
+    with pytest.raises(CheckpointError, match="nosuch"):
+        resilient(Config(executors=[ThreadPoolExecutor()]), checkpoint={"store": "nosuch://bucket/states"})

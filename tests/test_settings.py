@@ -423,6 +423,7 @@ def test_relay_that_is_neither_is_an_error(word):
         ({"quota": "much"}, "quota"),
         ({"keep_for": "long"}, "keep_for"),
         ({"stoer": "x"}, "stoer"),
+        ({"store": "s3://me:secret@bucket/states"}, "holds a secret"),
     ],
 )
 @pytest.mark.parametrize("way", PLAIN_WAYS)
