@@ -132,7 +132,11 @@ def dirty(place: Path, sizes: Sizes, _: Measured) -> list[Row]:
 
 
 def disk(place: Path, sizes: Sizes, _: Measured) -> list[Row]:
-    """Bytes a second of saves and restores, beside those of plain files in the same directory."""
+    """Bytes a second of saves and restores, beside those of plain files in the same directory.
+
+    The best of all rounds on either side: a virtual machine that gets memory for its page cache from its host
+    just then writes a tenth as fast, whoever writes.
+    """
     bench = Bench(place, sizes.state)
     raw = place / "raw"
     found: dict[str, list[float]] = {"write": [], "save": [], "read": [], "restore": []}
@@ -144,7 +148,7 @@ def disk(place: Path, sizes: Sizes, _: Measured) -> list[Row]:
         found["restore"].append(restored_in(bench))
         raw.unlink()
     bench.close()
-    rates = {name: sizes.state / statistics.median(taken) for name, taken in found.items()}
+    rates = {name: sizes.state / min(taken) for name, taken in found.items()}
     return [
         _speed("stored, bytes a second", "plain write", rates["write"], rates["save"]),
         _speed("restored, bytes a second", "plain read", rates["read"], rates["restore"]),

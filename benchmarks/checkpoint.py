@@ -85,6 +85,8 @@ def sizes_of(args: argparse.Namespace) -> Sizes:
 def main() -> int:
     """Measure, and print the table."""
     args = read_arguments()
+    if args.dir is not None:
+        args.dir.mkdir(parents=True, exist_ok=True)
     sizes = sizes_of(args)
     print(f"{machine()}; {sizes.rounds} rounds", flush=True)
     rows = measure(args.only, args.dir, sizes)

@@ -10,7 +10,8 @@ from parsl_diaspora.checkpoint.digest import Buffer
 from parsl_diaspora.errors import CheckpointDamaged
 
 _LEVEL = 1
-_SAMPLE = 64 * 1024  # bytes
+_SAMPLE = 16 * 1024  # bytes
+_MOST_SKIPPED = 64  # chunks that are not tried after many for which it did not pay
 _PAYS = 0.9  # part of the bytes that must remain at most, however slow the store is
 
 
@@ -38,13 +39,24 @@ class Packing:
         self._speed = speed
         self._packer = library.ZstdCompressor(level=_LEVEL) if library is not None and speed > 0 else None
         self._now = now
+        self._failed = self._skip = 0
 
     def pack(self, chunk: memoryview) -> tuple[Buffer, bool]:
         """A chunk as it is stored, and whether that is compressed."""
-        if self._packer is None or not self._pays(chunk):
+        if self._packer is None or not self._may_pay(chunk):
             return chunk, False
         packed = self._packer.compress(chunk)
         return (packed, True) if len(packed) < chunk.nbytes else (chunk, False)
+
+    def _may_pay(self, chunk: memoryview) -> bool:
+        """Trying takes time, too: the longer it has not paid, the fewer are tried."""
+        if self._skip:
+            self._skip -= 1
+            return False
+        pays = self._pays(chunk)
+        self._failed = 0 if pays else self._failed + 1
+        self._skip = min(self._failed * self._failed, _MOST_SKIPPED)
+        return pays
 
     def _pays(self, chunk: memoryview) -> bool:
         sample = chunk[:_SAMPLE]

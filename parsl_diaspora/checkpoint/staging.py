@@ -10,7 +10,7 @@ from parsl_diaspora.checkpoint.state import Piece
 
 _PAGE = 4096
 _ALIGN = 64
-_SLICE = 32 * 1024 * 1024  # bytes copied before other threads of the task get their turn
+_SLICE = 256 * 1024 * 1024  # bytes copied before other threads get their turn: many small copies are slower
 _TOUCHED = 4 * 1024 * 1024  # bytes touched at once
 _TOO_LARGE = 2  # memory that is so many times as large as what it is for is given back
 
@@ -72,7 +72,7 @@ class Staging:
         if known is not None and size <= len(known) <= size * _TOO_LARGE:
             return known
         self.close()
-        memory = self._memory = mmap.mmap(-1, size)
+        memory = self._memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         with suppress(OSError, AttributeError):
             memory.madvise(mmap.MADV_HUGEPAGE)
         return memory

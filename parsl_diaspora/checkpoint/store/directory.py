@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from parsl_diaspora.checkpoint.digest import Buffer
+from parsl_diaspora.checkpoint.store.flushing import Flushing
 
 _UNFINISHED = ".part"
 _numbers = itertools.count()
@@ -108,8 +109,11 @@ def _give_up_before(directory: Path, name: str) -> None:
 def _write(path: Path, parts: Iterable[Buffer]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        for part in parts:
-            _write_all(descriptor, memoryview(part).cast("B"))
+        with Flushing(descriptor) as flushing:
+            for part in parts:
+                data = memoryview(part).cast("B")
+                _write_all(descriptor, data)
+                flushing.wrote(data.nbytes)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
