@@ -142,8 +142,7 @@ def test_a_scheduler_that_does_not_answer_is_asked_again_later_and_ends_nothing(
     assert left(scheduler) == set(jobs.values())
     assert [part for part, _ in look.faults] == [PART]
     assert "Unable to contact slurm controller" in look.faults[0][1]
-    scheduler.well()
-    scheduler.hold()
+    scheduler.blip(0.0, commands=["squeue"])  # that is over; no job starts, as the queue is still full
     look.clock.settle()
     look.clock.advance(30.0)
     until(lambda: look.clock.advance(0.5) or look.said)
