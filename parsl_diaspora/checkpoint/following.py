@@ -89,11 +89,6 @@ class Following:
         )
 
     @property
-    def rounds(self) -> int:
-        """How many there were."""
-        return self._rounds
-
-    @property
     def is_final(self) -> bool:
         """Whether the try has left with what is held."""
         if self.held is None:

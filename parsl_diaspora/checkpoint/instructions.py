@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from parsl_diaspora.checkpoint.store import Store, open_level
+if TYPE_CHECKING:
+    from parsl_diaspora.checkpoint.store import Store
 
 
 class Instructions(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -46,4 +49,6 @@ class Instructions(msgspec.Struct, frozen=True, array_like=True, gc=False):
         Raises:
             CheckpointError: a level cannot be had here.
         """
+        from parsl_diaspora.checkpoint.store import Store, open_level
+
         return Store([open_level(url) for url in self.levels], self.key)

@@ -42,7 +42,7 @@ class TaskContext(msgspec.Struct, frozen=True):
     @property
     def deadline(self) -> float | None:
         """When the block that the task runs in ends, seconds UTC; None if nobody has told."""
-        from parsl_diaspora.monitoring.worker.checkpoints import block_ends
+        from parsl_diaspora.monitoring.worker.place import block_ends
 
         return block_ends()
 

@@ -5,7 +5,7 @@ Everything here is called from Parsl's own threads, so nothing waits and nothing
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parsl.dataflow.errors import DependencyError
 
@@ -50,22 +50,35 @@ class Tries:
             return
         launching.placed = self._put_in_pool(task)
         avoid = self._further(live, task) if task["try_id"] else self._first(live, task)
-        launching.launch = Launch(
-            run=live.picture.run,
-            task=task["id"],
-            try_id=task["try_id"],
-            executor=task["executor"],
-            url=self._session.node_url(task["executor"]),
+        launching.launch = self.told(
+            task,
             avoid=avoid,
-            traceback_limit=self._session.settings.traceback_limit,
-            redact=self._session.settings.redact or "",
-            restore=self._session.settings.restore_workers,
             memory=self._memory(live, task),
             seconds=self._seconds(live, task),
             checkpoint=self._checkpoint(task),
         )
         if self._session.routing.pools.with_member(task["executor"]) is not None:
             launching.task = task
+
+    def told(self, task: Record, **more: Any) -> Launch:
+        """What a worker is told of a try.
+
+        Args:
+            task: Parsl's record, with the number of the try and its executor.
+            **more: further fields of `Launch`.
+        """
+        settings = self._session.settings
+        return Launch(
+            run=task["dfk"].run_id,
+            task=task["id"],
+            try_id=task["try_id"],
+            executor=task["executor"],
+            url=self._session.node_url(task["executor"]),
+            traceback_limit=settings.traceback_limit,
+            redact=settings.redact or "",
+            restore=settings.restore_workers,
+            **more,
+        )
 
     def _checkpoint(self, task: Record) -> Instructions | None:
         options = self._session.policies.of(task["func"]).options.checkpoint

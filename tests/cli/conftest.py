@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -218,6 +219,15 @@ def log(make_log):
     log.bad_task(1)
     log.saved_task(2)
     return log.end(done=2, failed=1)
+
+
+def still_going(directory):
+    """The log of a run that goes on, as far as anybody can tell, with a task that runs."""
+    made = Log(directory / "events", t0=time.time()).start()
+    RunKey.make(directory)
+    made.submitted(1, 1.0)
+    made.started(1, 0, 1.1)
+    return made
 
 
 class Answer:

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
 from parsl_diaspora.cli.cancel import who
 from parsl_diaspora.events import DecisionMade, TaskCancelAsked, TaskEnded
-from parsl_diaspora.monitoring.run_key import RunKey
 from parsl_diaspora.state import read_events
-from tests.cli.conftest import RUN, Log
+from tests.cli.conftest import RUN, still_going
 
 
 @pytest.fixture
 def log(tmp_path):
-    """A run that is still going, as far as anybody can tell."""
-    made = Log(tmp_path / "events", t0=time.time()).start()
-    RunKey.make(tmp_path)
-    made.submitted(1, 1.0)
-    made.started(1, 0, 1.1)
-    return made
+    return still_going(tmp_path)
 
 
 def asked(log):

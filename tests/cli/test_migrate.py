@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -12,17 +11,12 @@ from parsl_diaspora.events import OrderAnswered, TaskActionAsked
 from parsl_diaspora.monitoring.order_gate import OrderGate
 from parsl_diaspora.monitoring.run_key import RunKey
 from parsl_diaspora.state import read_events
-from tests.cli.conftest import RUN, Log
+from tests.cli.conftest import RUN, still_going
 
 
 @pytest.fixture
 def log(tmp_path):
-    """A run that is still going, as far as anybody can tell."""
-    made = Log(tmp_path / "events", t0=time.time()).start()
-    RunKey.make(tmp_path)
-    made.submitted(1, 1.0)
-    made.started(1, 0, 1.1)
-    return made
+    return still_going(tmp_path)
 
 
 class Answering(threading.Thread):

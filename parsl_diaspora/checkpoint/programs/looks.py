@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-#: How files end that are being written back: they are nobody's state.
-RESTORING = ".restoring"
+from parsl_diaspora.checkpoint.state.files import RESTORING
 
 
 class Look(NamedTuple):

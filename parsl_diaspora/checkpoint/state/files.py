@@ -10,6 +10,9 @@ import msgspec
 
 from parsl_diaspora.checkpoint.digest import Buffer
 
+#: How files end that are being written back: they are nobody's state.
+RESTORING = ".restoring"
+
 
 class StateFile(msgspec.Struct, frozen=True):
     """A file whose content belongs to a task's state.
@@ -63,7 +66,7 @@ def write_file(path: str, data: Buffer, mode: int) -> None:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.restoring")
+    beside = target.with_name(f".{target.name}.{os.getpid()}{RESTORING}")
     try:
         with open(beside, "xb") as file:
             file.write(data)

@@ -6,13 +6,9 @@ from concurrent.futures import Future
 from typing import Any
 
 from parsl.app.futures import DataFuture
-from parsl.dataflow.futures import AppFuture
 
-from parsl_diaspora.errors import ConfigurationError
 from parsl_diaspora.monitoring.cancelling.cancels import Cancelled
-from parsl_diaspora.monitoring.kernel import Record
-from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
-from parsl_diaspora.monitoring.session import Session
+from parsl_diaspora.monitoring.futures import task_of
 
 __all__ = ["Cancelled", "cancel"]
 
@@ -56,16 +52,5 @@ def cancel(future: Future[Any], reason: str = "") -> Cancelled:
     """
     if isinstance(future, DataFuture) and isinstance(future.parent, Future):
         return cancel(future.parent, reason)
-    if not isinstance(future, AppFuture):
-        hint = "Give what an app returned, or one of its outputs."
-        raise ConfigurationError(f"cancel() takes a Parsl future, not a {type(future).__name__}.", hint=hint)
-    record: Any = future.task_record
-    return _session_of(record).cancels.cancel(record, reason, OWNER)
-
-
-def _session_of(record: Record) -> Session:
-    memoizer = record["dfk"].memoizer
-    if not isinstance(memoizer, LifecycleMemoizer):
-        hint = "Load it with parsl.load(resilient(config))."
-        raise ConfigurationError("cancel() needs a resilient configuration.", hint=hint)
-    return memoizer.session
+    record, session = task_of(future, "cancel()", "Give what an app returned, or one of its outputs.")
+    return session.cancels.cancel(record, reason, OWNER)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from parsl_diaspora.events import Event, TryStarted, TryStopped
 from parsl_diaspora.executors.mixin import Hardening
 from parsl_diaspora.executors.pool.work import PoolFuture
 from parsl_diaspora.monitoring.kernel import executor_of
+from parsl_diaspora.monitoring.supervisor_orders import give_order, orders_of
 
 if TYPE_CHECKING:
     from parsl_diaspora.executors.launch import Launch, Report
@@ -77,13 +77,9 @@ class Stop:
 
     def order(self) -> None:
         """Tell the supervisor of the manager, if any: by file and, on other hosts, through the relay, too."""
-        if (box := orders_of(self._executor)) is None or self.manager is None:
-            return
-        to, message = {"manager": self.manager}, {"kind": "stop", "task": self.task, "try": self.try_id}
+        message = {"kind": "stop", "task": self.task, "try": self.try_id}
         message |= {"reason": self.reason, "grace": GRACE}
-        self._stops.errands.run(partial(box.give, to, message))
-        if (relay := self._stops.relay) is not None and not self._executor.is_local:
-            self._stops.errands.run(partial(relay.order, to, message))
+        give_order(self._executor, self.manager, message, self._stops.errands, self._stops.relay)
 
 
 class Stops:
@@ -198,11 +194,6 @@ class Stops:
                 live.say(event)
 
         self._session.clock.call_later(PATIENCE, tell)
-
-
-def orders_of(executor: Any) -> Any:
-    """Where orders to an executor's supervisors are put; None if it has none."""
-    return getattr(executor, "orders", None)
 
 
 def _key_of(event: Event) -> Key:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from parsl_diaspora.monitoring.cancelling.stops import GRACE
 from parsl_diaspora.monitoring.checkpointing.running import RunningTry
 from parsl_diaspora.monitoring.errands import Errands
+from parsl_diaspora.monitoring.supervisor_orders import give_order, orders_of
 
 if TYPE_CHECKING:
     from parsl_diaspora.monitoring.relay import RunRelay
@@ -32,7 +32,7 @@ class Asking:
 
     def can_ask(self, executor: str) -> bool:
         """Whether the executor's nodes have supervisors that take orders."""
-        return getattr(self._executors.get(executor), "orders", None) is not None
+        return orders_of(self._executors.get(executor)) is not None
 
     def ask(self, running: RunningTry, what: int) -> bool:
         """Ask a try for something; whether there is a way to.
@@ -55,11 +55,5 @@ class Asking:
 
     def _order(self, running: RunningTry, words: Mapping[str, Any]) -> bool:
         executor = self._executors.get(running.executor)
-        orders = getattr(executor, "orders", None)
-        if orders is None or not running.manager:
-            return False
-        to, message = {"manager": running.manager}, {"task": running.task, "try": running.try_id, **words}
-        self._errands.run(partial(orders.give, to, message))
-        if (relay := self._relay()) is not None and not getattr(executor, "is_local", True):
-            self._errands.run(partial(relay.order, to, message))
-        return True
+        message = {"task": running.task, "try": running.try_id, **words}
+        return give_order(executor, running.manager, message, self._errands, self._relay())

@@ -24,6 +24,7 @@ from parsl_diaspora.monitoring.checkpointing.migrations import Migrations
 from parsl_diaspora.monitoring.checkpointing.running import RunningTries
 from parsl_diaspora.monitoring.errands import Errands
 from parsl_diaspora.monitoring.kernel import Record
+from parsl_diaspora.monitoring.worker.stopping import BLOCK_ENDS
 from parsl_diaspora.sizes import parse_seconds
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 DIRECTORY = "checkpoints"  # beside the run directories
 LEFT = "left"
-ENDS = "its block ends"
 
 
 class Checkpoints:
@@ -137,7 +137,7 @@ class Checkpoints:
         reason, left = self.leaving.forget(task["id"], task["try_id"]), failure_class == LEFT
         if left and reason:
             decision.reason = f"{reason}; {decision.reason}"
-        if left and failed.block is not None and ENDS in failed.failure.message:
+        if left and failed.block is not None and BLOCK_ENDS in failed.failure.message:
             decision.avoid = (*decision.avoid, f"block:{failed.block}")  # it would have to leave at once
         if not tries or not (left or is_infrastructure(failure_class)):
             return
@@ -146,17 +146,18 @@ class Checkpoints:
 
     def done(self, task: int) -> None:
         """A task has its result: nothing needs its states any more."""
-        told = self._told.pop(task, None)
-        self._keys.forget(task)
-        self.migrations.forget(task)
-        if told is not None:
+        if (told := self._end(task)) is not None:
             self._errands.run(partial(_forget, told))
 
     def failed(self, task: int) -> None:
         """A task has failed for good: its states stay, as the next run of the program may go on from them."""
-        self._told.pop(task, None)
+        self._end(task)
+
+    def _end(self, task: int) -> Instructions | None:
+        """What the last try of a task was told, if anything."""
         self._keys.forget(task)
         self.migrations.forget(task)
+        return self._told.pop(task, None)
 
     def _told_of(self, task: int) -> bool:
         return task in self._told

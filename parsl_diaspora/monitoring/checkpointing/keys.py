@@ -41,9 +41,9 @@ class Keys:
             known = self._by_task[number] = f"{base}-{self._alike[base]}"
         return known
 
-    def forget(self, task: int) -> str | None:
-        """The key of a task that has ended; None if it had none."""
-        return self._by_task.pop(task, None)
+    def forget(self, task: int) -> None:
+        """A task has ended."""
+        self._by_task.pop(task, None)
 
 
 def _base(task: Record, options: Checkpoint) -> str:

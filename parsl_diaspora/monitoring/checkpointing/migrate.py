@@ -5,10 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
-from parsl.dataflow.futures import AppFuture
-
-from parsl_diaspora.errors import ConfigurationError
-from parsl_diaspora.monitoring.memoizer import LifecycleMemoizer
+from parsl_diaspora.monitoring.futures import task_of
 
 OWNER = "the program"
 
@@ -43,12 +40,5 @@ def migrate(
         ...     arrived = [migrate(each, to="cluster-b", reason="maintenance at 18:00") for each in futures]
         ...     return all(each.result() for each in arrived)
     """
-    if not isinstance(future, AppFuture):
-        hint = "Give what an app returned."
-        raise ConfigurationError(f"migrate() takes a Parsl future, not a {type(future).__name__}.", hint=hint)
-    record: Any = future.task_record
-    memoizer = record["dfk"].memoizer
-    if not isinstance(memoizer, LifecycleMemoizer):
-        hint = "Load it with parsl.load(resilient(config))."
-        raise ConfigurationError("migrate() needs a resilient configuration.", hint=hint)
-    return memoizer.session.checkpoints.migrations.begin(record, to, reason, OWNER, force_after=force_after)
+    record, session = task_of(future, "migrate()", "Give what an app returned.")
+    return session.checkpoints.migrations.begin(record, to, reason, OWNER, force_after=force_after)

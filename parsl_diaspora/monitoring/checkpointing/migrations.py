@@ -5,7 +5,7 @@ What is heard is dealt with in one thread; Parsl's own threads only ask whether 
 
 from __future__ import annotations
 
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from parsl_diaspora.events import (
     MigrationStarted,
     TryEnded,
 )
+from parsl_diaspora.executors.gate import complete
 from parsl_diaspora.executors.launch import Launch, launching
 from parsl_diaspora.executors.mixin import TryFuture
 from parsl_diaspora.executors.supervision.board import COPY, GO, LEAVE, STAY
@@ -106,7 +107,10 @@ class Migrations:
 
     def _send(self, migration: Migration) -> None:
         task, executor = migration.task, self._session.executors[migration.to]
-        launching.launch = self._launch(migration)
+        launching.launch = self._session.tries.told(
+            {**task, "try_id": migration.try_id, "executor": migration.to},
+            checkpoint=self._session.checkpoints.successor(task, migration.to),
+        )
         try:
             future = executor.submit(
                 task["func"], task["resource_specification"], *task["args"], **task["kwargs"]
@@ -122,21 +126,6 @@ class Migrations:
         reason = f"no worker has begun its successor within {patience:g} s"
         self._later(patience, migration, "sent", reason)
 
-    def _launch(self, migration: Migration) -> Launch:
-        task = migration.task
-        settings = self._session.settings
-        return Launch(
-            run=task["dfk"].run_id,
-            task=task["id"],
-            try_id=migration.try_id,
-            executor=migration.to,
-            url=self._session.node_url(migration.to),
-            traceback_limit=settings.traceback_limit,
-            redact=settings.redact or "",
-            restore=settings.restore_workers,
-            checkpoint=self._session.checkpoints.successor(task, migration.to),
-        )
-
     def _later(self, seconds: float, migration: Migration, stage: str, reason: str) -> None:
         step = "begin" if stage == "sent" else "switch"
 
@@ -151,7 +140,7 @@ class Migrations:
     def hear(self, event: Event) -> None:
         """Take note of an event of the run, in the thread that met it."""
         if isinstance(event, MigrationReady) and self._is_given_up(event):
-            self._errands.run(partial(self._asking.ask, _as_running(event), STAY))
+            self._errands.run(partial(self._asking.ask, RunningTry.at(event), STAY))
             return
         number = event.task if event.task is not None else -1
         if isinstance(event, MigrationDone) and (adopted := self._adopted.get(number)) is not None:
@@ -160,7 +149,7 @@ class Migrations:
         if migration is None:
             return
         if isinstance(event, MigrationReady) and event.try_id == migration.try_id:
-            self._errands.run(partial(self._ready, migration, _as_running(event)))
+            self._errands.run(partial(self._ready, migration, RunningTry.at(event)))
         elif isinstance(event, MigrationRound):
             self._errands.run(partial(self._round, migration, event))
         elif isinstance(event, MigrationDone):
@@ -193,7 +182,7 @@ class Migrations:
 
     def _done(self, migration: Migration) -> None:
         migration.stage = "over" if migration.stage == "switched" else migration.stage
-        _complete(migration.moved, True)
+        complete(migration.moved, True, None)
 
     def _successor_ended(self, migration: Migration) -> None:
         """Before the switch that is its failure; after it, the try's own end, which Parsl hears."""
@@ -203,7 +192,7 @@ class Migrations:
             step = "begin" if migration.stage == "sent" else "copy"
             self._fail(migration, step, f"its successor has ended: {type(error).__name__}: {error}")
         elif migration.stage == "switched":
-            _complete(migration.moved, error is None)
+            complete(migration.moved, error is None, None)
 
     def _fail(self, migration: Migration, step: str, reason: str) -> None:
         if migration.stage not in ("sent", "copying", "leaving"):
@@ -216,7 +205,7 @@ class Migrations:
         elif migration.future is not None:
             self._give_up(migration, migration.future)
         self._say(migration, MigrationFailed(to=migration.to, step=step, reason=reason))
-        _complete(migration.moved, False)
+        complete(migration.moved, False, None)
 
     def _give_up(self, migration: Migration, future: Future[Any]) -> None:
         """A successor that waits for a worker is taken back, or ends as soon as one begins it."""
@@ -321,22 +310,3 @@ class Migrations:
         live = self._session.live
         if live is not None:
             live.say(event)
-
-
-def _as_running(event: Event) -> RunningTry:
-    return RunningTry(
-        task=event.task if event.task is not None else -1,
-        try_id=event.try_id or 0,
-        executor=event.executor or "",
-        block=event.block or "",
-        manager=event.manager or "",
-        node=event.node or "",
-        safe_since=0.0,
-    )
-
-
-def _complete(future: Future[bool], moved: bool) -> None:
-    try:
-        future.set_result(moved)
-    except InvalidStateError:
-        return

@@ -49,6 +49,19 @@ class RunningTry(msgspec.Struct):
     size: int = 0
     seconds: float = 0.0
 
+    @classmethod
+    def at(cls, event: Event, safe_since: float = 0.0) -> RunningTry:
+        """The try that an event is about, where it says."""
+        return cls(
+            task=event.task if event.task is not None else -1,
+            try_id=event.try_id or 0,
+            executor=event.executor or "",
+            block=event.block or "",
+            manager=event.manager or "",
+            node=event.node or "",
+            safe_since=safe_since,
+        )
+
     @property
     def key(self) -> Key:
         """What tells it from others."""
@@ -87,7 +100,7 @@ class RunningTries:
         key = event.task if event.task is not None else -1, event.try_id or 0
         if isinstance(event, TryStarted):
             if self._has_checkpoints(key[0]):
-                self._tries[key] = self._begun(key, event)
+                self._tries[key] = RunningTry.at(event, self._now())
         elif isinstance(event, (TryEnded, TryFailed)):
             self._tries.pop(key, None)
         elif (known := self._tries.get(key)) is None:
@@ -97,14 +110,3 @@ class RunningTries:
             known.size, known.seconds = event.size, event.seconds
         elif isinstance(event, CheckpointRestored):
             known.restored, known.size = True, event.size
-
-    def _begun(self, key: Key, event: TryStarted) -> RunningTry:
-        return RunningTry(
-            task=key[0],
-            try_id=key[1],
-            executor=event.executor or "",
-            block=event.block or "",
-            manager=event.manager or "",
-            node=event.node or "",
-            safe_since=self._now(),
-        )

@@ -31,9 +31,9 @@ from parsl_diaspora.events import (
     TryStarted,
 )
 from parsl_diaspora.executors.supervision.board import COPY, GO, LEAVE, SAVE, STAY, Slot
+from parsl_diaspora.monitoring.worker.place import block_ends
 from parsl_diaspora.monitoring.worker.speaking import say
-from parsl_diaspora.monitoring.worker.stopping import Leave
-from parsl_diaspora.settings import BLOCK_ENDS_VARIABLE
+from parsl_diaspora.monitoring.worker.stopping import BLOCK_ENDS, Leave
 
 if TYPE_CHECKING:
     from parsl_diaspora.checkpoint.instructions import Instructions
@@ -44,13 +44,7 @@ _FINISH = 10.0  # seconds that a save may still take when its try has failed
 _POLL = 0.01  # seconds between looks of a successor
 _LOOKS = 300  # of a successor at a last state that cannot be read, until it takes an older one
 _FAILED_PAUSE = 5.0  # seconds without a save after one that came to nothing
-_ASKED_FOR = "it was asked to"
-
-
-def block_ends() -> float | None:
-    """When this worker's block ends, seconds UTC; None if nobody has told."""
-    ends = os.environ.get(BLOCK_ENDS_VARIABLE, "")
-    return float(ends) if ends.isdigit() else None
+ASKED_FOR = "it was asked to"
 
 
 class TaskCheckpoints(Heard):
@@ -238,11 +232,11 @@ class TaskCheckpoints(Heard):
     def _why_leave(self) -> str:
         """Why the task must leave, in words; empty if it need not."""
         if self._is_asked(LEAVE):
-            return _ASKED_FOR
+            return ASKED_FOR
         if self._saver.is_fenced:
             return "a later try of it has begun elsewhere"
         if self._ends is not None and self._ends - time.time() < self._interval.margin:
-            return f"its block ends in {max(0.0, self._ends - time.time()):.0f} s"
+            return f"{BLOCK_ENDS} in {max(0.0, self._ends - time.time()):.0f} s"
         return ""
 
     # --- the store ---

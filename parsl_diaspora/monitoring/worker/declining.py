@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import resource
-import time
 
 from parsl_diaspora.executors.launch import MAX_DECLINES, Launch, Report
-from parsl_diaspora.settings import BLOCK_ENDS_VARIABLE
+from parsl_diaspora.monitoring.worker.place import time_left
 
 WORKER, NODE, BLOCK = "worker:", "node:", "block:"
 
@@ -41,12 +39,6 @@ def declines(launch: Launch, report: Report) -> bool:
     return bool(
         (launch.seconds and launch.seconds > time_left()) or (launch.memory and launch.memory > free_memory())
     )
-
-
-def time_left() -> float:
-    """Seconds until this worker's block ends; infinite if nobody has told."""
-    ends = os.environ.get(BLOCK_ENDS_VARIABLE, "")
-    return float(ends) - time.time() if ends.isdigit() else float("inf")
 
 
 def free_memory() -> int:

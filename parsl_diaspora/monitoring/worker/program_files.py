@@ -13,6 +13,7 @@ from parsl.app.errors import AppTimeout
 from parsl_diaspora.checkpoint.programs import Watch, looks_of, read_whole, remove_others
 from parsl_diaspora.clock import Clock, SystemClock
 from parsl_diaspora.errors import CheckpointError, RunAgain
+from parsl_diaspora.monitoring.worker.place import time_left
 from parsl_diaspora.monitoring.worker.program import Program
 from parsl_diaspora.monitoring.worker.program_saves import FileCheckpoints
 from parsl_diaspora.monitoring.worker.stopping import Stop
@@ -116,7 +117,7 @@ class ProgramFiles:
 
     def _leave(self) -> bool:
         """Let the program save, and end it; False if it has ended by itself, or may stay after all."""
-        ends = self._clock.monotonic() + max(0.0, min(GRACE, self._saves.time_left() - POLL))
+        ends = self._clock.monotonic() + max(0.0, min(GRACE, time_left() - POLL))
         while self._clock.monotonic() < ends and not self._step(final=True) and not self._has_nothing_new():
             if self._clock.wait(self._ended, POLL) or not self._saves.must_leave():
                 return False

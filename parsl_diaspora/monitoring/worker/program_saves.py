@@ -10,7 +10,7 @@ import msgspec
 
 from parsl_diaspora.checkpoint import Manifest, Saved
 from parsl_diaspora.executors.supervision.board import SAVE
-from parsl_diaspora.monitoring.worker.checkpoints import TaskCheckpoints
+from parsl_diaspora.monitoring.worker.checkpoints import ASKED_FOR, TaskCheckpoints
 from parsl_diaspora.monitoring.worker.stopping import Leave
 
 if TYPE_CHECKING:
@@ -64,13 +64,9 @@ class FileCheckpoints(TaskCheckpoints):
         """Whether the task must leave its place."""
         return self.should_exit()
 
-    def time_left(self) -> float:
-        """Seconds until the block ends; infinite if nobody has told."""
-        return float("inf") if self._ends is None else self._ends - time.time()
-
     def leaving(self) -> BaseException:
         """What ends a try whose task leaves."""
-        return Leave(self._why_leave() or "it was asked to")
+        return Leave(self._why_leave() or ASKED_FOR)
 
     @property
     def has_progressed(self) -> bool:

@@ -12,6 +12,9 @@ from types import FrameType
 
 from parsl_diaspora.executors.supervision.board import STOP_SIGNAL, Slot
 
+#: Begins the reason of a task that leaves as its block is about to end.
+BLOCK_ENDS = "its block ends"
+
 
 class Stop(BaseException):
     """Raised inside a task that must stop; no ``except Exception`` of the program keeps it."""

@@ -11,19 +11,9 @@ from parsl_diaspora.monitoring.checkpointing.leaving import Leaving
 from parsl_diaspora.monitoring.checkpointing.running import RunningTries
 from parsl_diaspora.scaling.supply import Block
 from parsl_diaspora.state import Picture
+from tests.monitoring.checkpointing.asked import Asked
 
 RUN = "r1"
-
-
-class Asked:
-    """Takes the place of the supervisors."""
-
-    def __init__(self):
-        self.told = []
-
-    def ask(self, running, what):
-        self.told.append((running.task, what))
-        return True
 
 
 class World:

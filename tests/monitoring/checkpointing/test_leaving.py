@@ -16,17 +16,7 @@ from parsl_diaspora.events import (
 from parsl_diaspora.executors.supervision.board import LEAVE, SAVE
 from parsl_diaspora.monitoring.checkpointing.leaving import Leaving
 from parsl_diaspora.monitoring.checkpointing.running import RunningTries
-
-
-class Asked:
-    """Takes the place of the supervisors."""
-
-    def __init__(self):
-        self.told = []
-
-    def ask(self, running, what):
-        self.told.append((running.task, what))
-        return True
+from tests.monitoring.checkpointing.asked import Asked
 
 
 class Run:

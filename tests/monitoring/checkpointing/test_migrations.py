@@ -89,7 +89,7 @@ class Moves:
             clock=self.clock,
             node_url=lambda label: "",
             checkpoints=SimpleNamespace(successor=lambda task, to: None),
-            tries=SimpleNamespace(report_of=lambda *key: None),
+            tries=SimpleNamespace(report_of=lambda *key: None, told=lambda task, **more: None),
             live=SimpleNamespace(say=self.said.append),
         )
         self.moves = Migrations(session, self.running, self.asked, AtOnce())
